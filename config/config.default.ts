@@ -1,0 +1,12 @@
+import type { SessionOptions } from '../module/SessionConfig';
+
+/** What an application gets with nothing configured; `SessionOptions` documents every option. */
+const session: SessionOptions = {
+  key: 'EGG_SESS',
+  maxAge: 24 * 3600 * 1000,
+  httpOnly: true,
+  encrypt: true,
+  logValue: true,
+};
+
+export default { session };

@@ -1,0 +1,19 @@
+import type { SessionOptions } from './module/SessionConfig';
+import type { SessionStoreLike } from './module/SessionConfig';
+
+export { Session, SessionData } from './module/Session';
+export { SessionConfig, SessionOptions, SessionStoreLike } from './module/SessionConfig';
+export { SessionLogger } from './module/SessionLogger';
+export { SessionRecord, SessionStore, SessionStoreOptions } from './module/SessionStore';
+
+declare module 'egg' {
+  interface EggAppConfig {
+    session: SessionOptions;
+  }
+
+  interface Application {
+    /** The active store; undefined when sessions live in the cookie. Assign a store, a class of one, or `null`. */
+    get sessionStore(): SessionStoreLike | undefined;
+    set sessionStore(store: SessionStoreLike | (new (app: Application) => SessionStoreLike) | null | undefined);
+  }
+}
