@@ -2,6 +2,7 @@ import type { Application, Context } from 'egg';
 import { createSession } from 'koa-session';
 import { isRecord, RequestStore } from '../../module/RequestStore';
 import type { SessionConfig } from '../../module/SessionConfig';
+import type { SessionRecord } from '../../module/SessionStore';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 
@@ -15,10 +16,13 @@ export default (_: unknown, app: Application): Middleware => (ctx, next) => moun
  * a `session` that it finds on the context into a singleton, and every user would see the session of the first.
  */
 export function mountSession(app: Application, config: SessionConfig): void {
-  const { sameSite, store: _store, ContextStore: _ContextStore, ...rest } = config;
   const options = {
-    ...rest,
-    decode: decodeWith(config.decode),
+    ...config,
+    sameSite: undefined,
+    store: undefined,
+    ContextStore: undefined,
+    encode: config.encode ?? encode,
+    decode: decodeWith(config.decode ?? decode),
     valid: (ctx: Context, record: unknown) => isRecord(record) && (config.valid ? config.valid(ctx, record) : true),
     beforeSave(ctx: Context, session: object) {
       keepBrowserSession(ctx);
@@ -29,7 +33,7 @@ export function mountSession(app: Application, config: SessionConfig): void {
   // koa-session reads the options anew for each request: what it would refuse when it is created, or what may change
   // while the application runs, is set now
   Object.defineProperties(options, {
-    ...(sameSite === undefined ? {} : { sameSite: { value: sameSite, enumerable: true } }),
+    ...('sameSite' in config ? { sameSite: { value: config.sameSite, enumerable: true } } : {}),
     ContextStore: {
       enumerable: true,
       get: () => (app.config.session.store || app.config.session.ContextStore ? RequestStore : undefined),
@@ -37,8 +41,11 @@ export function mountSession(app: Application, config: SessionConfig): void {
   });
 }
 
+const encode = (record: SessionRecord) => Buffer.from(JSON.stringify(record)).toString('base64');
+const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
+
 /** Wraps `decode` so that whatever is not the data of a session comes out as a list, which `isRecord` refuses. */
-function decodeWith(decode: (text: string) => unknown = text => JSON.parse(Buffer.from(text, 'base64').toString())) {
+function decodeWith(decode: (text: string) => unknown) {
   return (text: string): unknown => {
     try {
       const record = decode(text);
