@@ -89,7 +89,7 @@ const STORE_METHODS = [ 'get', 'set', 'destroy' ];
 
 const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
   // a cookie name is a token of RFC 9110, 5.6.2
-  key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
+  key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
   maxAge: [ 'a number of milliseconds, not below 0, or \'session\'',
     value => value === 'session' || (Number.isFinite(value) && value >= 0) ],
   autoCommit: bool,

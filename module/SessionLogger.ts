@@ -1,5 +1,6 @@
 import type { Context, EggLogger } from 'egg';
 import { AccessLevel, EggQualifier, EggType, Inject, SingletonProto } from '@eggjs/tegg';
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { SessionConfig } from './SessionConfig';
 
 const isSession = (value: any) => typeof value?.manuallyCommit === 'function';
@@ -12,14 +13,17 @@ export interface SessionEvent {
 }
 
 /**
- * An Egg logger for what happens to sessions. It writes through Egg's `coreLogger`, and prints a session that it is
- * handed only when `config.session.logValue` is true.
+ * An Egg logger for what happens to sessions. It writes where Egg's `coreLogger` writes, with the request when there is
+ * one, and prints a session that it is handed only when `config.session.logValue` is true.
  */
 @SingletonProto({ name: 'sessionLogger', accessLevel: AccessLevel.PUBLIC })
 export class SessionLogger {
   @Inject()
   @EggQualifier(EggType.APP)
   private readonly coreLogger!: EggLogger;
+
+  @Inject()
+  private readonly ctxStorage!: AsyncLocalStorage<Context>;
 
   @Inject()
   private readonly sessionConfig!: SessionConfig;
@@ -41,15 +45,16 @@ export class SessionLogger {
   }
 
   /** Writes egg-session's line for one of its events. */
-  event(name: 'missed' | 'expired' | 'invalid', { key, value }: SessionEvent): void {
+  event(name: 'missed' | 'expired' | 'invalid', { ctx, key, value }: SessionEvent): void {
     if (name === 'missed') {
-      this.coreLogger.warn('[session][missed] key(%s)', key);
+      ctx.coreLogger.warn('[session][missed] key(%s)', key);
     } else {
-      this.coreLogger.warn(`[session][${name}] key(%s) value(%j)`, key, this.sessionConfig.logValue ? value : '');
+      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%j)`, key, this.sessionConfig.logValue ? value : '');
     }
   }
 
   private write(level: 'debug' | 'info' | 'warn' | 'error', message: unknown, args: unknown[]): void {
-    this.coreLogger[level](message, ...args.map(arg => (isSession(arg) && !this.sessionConfig.logValue ? '' : arg)));
+    const logger = this.ctxStorage.getStore()?.coreLogger ?? this.coreLogger;
+    logger[level](message, ...args.map(arg => (isSession(arg) && !this.sessionConfig.logValue ? '' : arg)));
   }
 }

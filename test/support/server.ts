@@ -36,11 +36,11 @@ export async function startServer(args: (port: number) => string[], { cwd, env }
     cwd, env: { ...process.env, NODE_V8_COVERAGE: undefined, ...env }, detached: true, stdio: [ 'ignore', 'pipe', 'pipe' ],
   });
   let output = '';
-  for (const stream of [ child.stdout, child.stderr ]) {
-    stream.setEncoding('utf8').on('data', chunk => {
-      output += chunk;
-    });
-  }
+  const collect = (chunk: Buffer) => {
+    output += chunk;
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
   const running = () => child.exitCode === null && child.signalCode === null;
   const kill = () => {
     try {
