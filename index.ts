@@ -1,10 +1,12 @@
 import type { SessionOptions } from './module/SessionConfig';
-import type { SessionStoreLike } from './module/SessionConfig';
+import type { SessionStoreLike } from './module/SessionStore';
 
 export { Session, SessionData } from './module/Session';
-export { SessionConfig, SessionOptions, SessionStoreLike } from './module/SessionConfig';
+export { SessionConfig, SessionOptions } from './module/SessionConfig';
 export { SessionLogger } from './module/SessionLogger';
-export { SessionRecord, SessionStore, SessionStoreOptions } from './module/SessionStore';
+export {
+  SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
+} from './module/SessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {

@@ -1,44 +1,208 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
-import type { SessionStoreLike } from './SessionConfig';
-import type { SessionRecord, SessionStoreOptions } from './SessionStore';
+import { applyChanges, changesSince, isAlive, isEmpty, isMeta, isRecord, pick, snapshot, type Snapshot } from './changes';
+import type { SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
+
+/** How often other processes may get in between before `update()` gives up. */
+const MAX_UPDATE_ATTEMPTS = 100;
+const ONE_DAY = 24 * 3600 * 1000;
+
+const ofRequest = new WeakMap<Context, RequestStore>();
 
 /**
- * Stands between koa-session and the active store for one request; koa-session builds it as its `ContextStore`.
+ * Stands between koa-session and the active store for one request; koa-session builds it as its `ContextStore`. It
+ * knows what was loaded, so that only what changed is written, and nothing to a session that has ended.
  */
-export class RequestStore implements SessionStoreLike {
+export class RequestStore {
   private readonly store: SessionStoreLike;
-  /** The ids that the store may have a record under. */
-  private readonly stored = new Set<string>();
+  /** What is stored, as far as this request knows: the id, the fields, and the object that koa-session made of them. */
+  private loaded?: { id: string; fields: Snapshot; session?: object };
+  /** The lifetime that this request has given to it; undefined when it has written nothing. */
+  private given?: SessionMaxAge;
+  /** The ids of sessions that have ended, each with the object that was the session then. */
+  private readonly ended = new Map<string, object | null>();
+  /** The ids that took the place of ended ones, which koa-session goes on using. */
+  private readonly successors = new Map<string, string>();
 
   constructor(private readonly ctx: Context) {
     const { store, ContextStore } = ctx.app.config.session;
     this.store = ContextStore ? new ContextStore(ctx) : store!;
+    ofRequest.set(ctx, this);
   }
 
-  async get(key: string, maxAge: number | 'session' | undefined, options: SessionStoreOptions) {
-    this.stored.add(key);
-    return this.store.get(key, maxAge, options);
+  /** The one that koa-session built for this request; undefined when sessions live in the cookie. */
+  static of(ctx: Context): RequestStore | undefined {
+    return ofRequest.get(ctx);
   }
 
-  async set(key: string, record: SessionRecord, maxAge: number | 'session', options: SessionStoreOptions) {
-    this.stored.add(key);
-    await this.store.set(key, record, maxAge, options);
+  async get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
+    const record = await this.store.get(key, maxAge, options);
+    if (!isRecord(record)) return record;
+    this.loaded = { id: key, fields: snapshot(record) };
+    const { sessionOptions } = this.ctx;
+    if (this.store.touch && sessionOptions.renew && record._expire === undefined) sessionOptions.rolling = true;
+    return record;
+  }
+
+  /** To be called once koa-session has made the session of what `get` returned. */
+  begin(): void {
+    if (this.loaded) this.loaded.session = this.ctx.session;
+  }
+
+  /** Whether the session differs from what is stored. */
+  isChanged(): boolean {
+    const { loaded, ctx: { session } } = this;
+    if (!loaded || !session) return false;
+    const { set, unset } = changesSince(loaded.fields, session.toJSON());
+    return loaded.session !== session || Object.keys(set).length > 0 || !unset.every(isMeta);
+  }
+
+  /** The id that the session has under koa-session's `key`; undefined when it has ended. */
+  idFor(key: string): string | undefined {
+    const id = this.successors.get(key) ?? key;
+    return this.ended.has(id) ? undefined : id;
+  }
+
+  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
+    const { session, sessionOptions } = this.ctx;
+    let id = this.successors.get(key) ?? key;
+    if (this.ended.has(id)) {
+      if (this.ended.get(id) === session) return;
+      // assigned to `ctx.session` after the one before had ended
+      id = sessionOptions.genid(this.ctx) as string;
+      this.successors.set(key, id);
+    }
+    const life = this.lifetime(record, maxAge);
+    if (this.loaded?.id !== id) {
+      await this.write(id, record, life, { ...options, changed: true });
+    } else if (!await this.save(this.loaded, record, life, options)) {
+      this.end(id, session);
+      return;
+    }
+    this.loaded = { id, fields: snapshot(record), session };
+    this.given = life;
     // koa-session leaves `externalKey` at the old id after `regenerate()`
-    const { session } = this.ctx;
-    if (session.externalKey !== key) Object.defineProperty(session, 'externalKey', { value: key, configurable: true });
+    if (session.externalKey !== id) Object.defineProperty(session, 'externalKey', { value: id, configurable: true });
   }
 
-  /** koa-session also asks for sessions that were never saved, and once more at the end of a request that destroyed one. */
-  async destroy(key: string, options: SessionStoreOptions) {
-    if (this.stored.delete(key)) await this.store.destroy(key, options);
+  /** koa-session also asks for sessions that were never stored, and again at the end of a request that destroyed one. */
+  async destroy(key: string, options: SessionStoreOptions): Promise<void> {
+    const id = this.successors.get(key) ?? key;
+    if (this.loaded?.id !== id) return;
+    await this.store.destroy(id, options);
+    this.ended.set(id, this.ctx.session);
+    this.loaded = undefined;
+  }
+
+  /** Does the work of `session.update()`. */
+  async update(fn: (data: SessionRecord) => unknown): Promise<void> {
+    const { loaded, ctx: { session } } = this;
+    if (!loaded) {
+      await fn(session);
+      return;
+    }
+    await inTurn(loaded.id, async () => {
+      for (let attempt = 1; attempt <= MAX_UPDATE_ATTEMPTS; attempt++) {
+        if (await this.tryUpdate(loaded.id, session, fn)) return;
+        await sleep(Math.random() * Math.min(attempt, 20));
+      }
+      throw new Error(`[egg-tegg-session] session.update() gave up after ${MAX_UPDATE_ATTEMPTS} attempts: other ` +
+        'requests changed the session each time. Let fn be quick, and make slow calls before or after it');
+    });
+  }
+
+  private async tryUpdate(id: string, session: SessionRecord, fn: (data: SessionRecord) => unknown): Promise<boolean> {
+    const { ctx, store } = this;
+    const options = { ctx, changed: true };
+    const maxAge: SessionMaxAge = ctx.sessionOptions.maxAge ?? ONE_DAY;
+    const stored = await store.get(id, maxAge, options);
+    if (!isAlive(stored)) {
+      this.end(id, session);
+      throw new Error('[egg-tegg-session] session.update(): the session has ended');
+    }
+    const data = structuredClone(pick(stored, name => !isMeta(name)));
+    await fn(data);
+    const record = { ...pick(stored, isMeta), ...data };
+    const changes = changesSince(snapshot(stored), record);
+    if (!isEmpty(changes)) {
+      if (maxAge !== 'session') record._expire = Date.now() + maxAge;
+      const life = this.lifetime(record, maxAge);
+      if (!store.compareAndSet) await this.write(id, record, life, options);
+      else if (!await store.compareAndSet(id, stored, this.forStore(record), life, options)) return false;
+      this.given = life;
+    }
+    this.adopt(id, session, record, new Set([ ...Object.keys(changes.set), ...changes.unset ]));
+    return true;
+  }
+
+  /** Shows in the session what `update()` has stored, but keeps what this request changed itself in other fields. */
+  private adopt(id: string, session: SessionRecord, record: SessionRecord, updated: Set<string>): void {
+    const own = changesSince(this.loaded!.fields, (session as { toJSON(): SessionRecord } & SessionRecord).toJSON());
+    const shown = applyChanges(pick(record, name => !isMeta(name)), {
+      set: pick(own.set, name => !updated.has(name)),
+      unset: own.unset.filter(name => !updated.has(name)),
+      replace: false,
+    });
+    for (const name of this.loaded!.fields.keys()) if (!(name in shown)) delete session[name];
+    Object.assign(session, shown);
+    this.loaded = { id, fields: snapshot(record), session };
+  }
+
+  /** Writes to what was loaded; resolves to false when it is there no more. */
+  private async save({ id, fields, session }: { id: string; fields: Snapshot; session?: object }, record: SessionRecord,
+    life: SessionMaxAge, options: SessionStoreOptions): Promise<boolean> {
+    const { store } = this;
+    const changes = changesSince(fields, record);
+    changes.replace = session !== undefined && session !== this.ctx.session;
+    if (changes.replace) changes.set = pick(record, name => name !== '_expire');
+    const changed = !isEmpty(changes);
+    if (!changed) {
+      if (this.given === life) return true;
+      if (store.touch) return await store.touch(id, life, options);
+    }
+    if (!store.touch && record._expire !== undefined) changes.set._expire = record._expire;
+    if (store.merge) return await store.merge(id, changes, life, options);
+
+    const latest = await store.get(id, life, options);
+    if (!isAlive(latest)) return false;
+    await this.write(id, applyChanges(latest, changes), life, { ...options, changed });
+    return true;
+  }
+
+  private async write(id: string, record: SessionRecord, life: SessionMaxAge, options: SessionStoreOptions) {
+    await this.store.set(id, this.forStore(record), life, options);
+  }
+
+  /** A store that can renew a session without writing it keeps the time of expiry itself. */
+  private forStore(record: SessionRecord): SessionRecord {
+    return this.store.touch ? pick(record, name => name !== '_expire') : record;
+  }
+
+  /** koa-session has stores keep a session for 10 s longer than it lives, as `_expire` ends it. */
+  private lifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
+    return this.store.touch && typeof record._maxAge === 'number' ? record._maxAge : maxAge;
+  }
+
+  private end(id: string, session: object): void {
+    this.ended.set(id, session);
+    this.loaded = undefined;
+    this.ctx.coreLogger.info('[session][ended] nothing was saved: the session ended while the request was running');
   }
 }
 
-/** Names that would change what koa-session's session object is, not what it holds. */
-const UNSAFE_KEYS = [ '__proto__', 'constructor', 'toJSON' ];
+const turns = new Map<string, Promise<unknown>>();
+const turnOf = new AsyncLocalStorage<string>();
 
-/** Whether a value that was read can be the data of a session: an object without a key that is unsafe to copy. */
-export function isRecord(value: unknown): value is SessionRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) &&
-    !UNSAFE_KEYS.some(key => Object.hasOwn(value, key));
+/** Runs tasks for the same id one after the other, as far as they are this process's. */
+async function inTurn(id: string, task: () => Promise<void>): Promise<void> {
+  if (turnOf.getStore() === id) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
+  const turn = (turns.get(id) ?? Promise.resolve()).then(() => turnOf.run(id, task));
+  const settled = turn.catch(() => undefined);
+  turns.set(id, settled);
+  try {
+    await turn;
+  } finally {
+    if (turns.get(id) === settled) turns.delete(id);
+  }
 }

@@ -1,10 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { Context, EggAppConfig } from 'egg';
 import { AccessLevel, Inject, SingletonProto } from '@eggjs/tegg';
-import type { SessionRecord, SessionStore } from './SessionStore';
-
-/** What `store` and `ContextStore` must offer: the three methods of {@link SessionStore}. */
-export type SessionStoreLike = Pick<SessionStore, 'get' | 'set' | 'destroy'>;
+import type { SessionRecord, SessionStoreLike } from './SessionStore';
 
 /**
  * `config.session`: the options of egg-session and koa-session, and the cookie's attributes.
@@ -23,15 +21,17 @@ export interface SessionOptions {
   httpOnly?: boolean | null;
   /** Sign the cookie; has no effect on an encrypted one. Default true. */
   signed?: boolean | null;
-  /** Encrypt the cookie. Default true. */
+  /** Seal the cookie: encrypt and authenticate it. With `encode` or `decode`, Egg encrypts it instead. Default true. */
   encrypt?: boolean | null;
+  /** Also accept the cookies that egg-session wrote, which can be forged, and seal them anew. Default false. */
+  acceptLegacyCookie?: boolean | null;
   /** Save on every request, so that `maxAge` counts from the last one. Default false. */
   rolling?: boolean | null;
   /** Save when less than half of `maxAge` is left. Default false. */
   renew?: boolean | null;
   /** Send the cookie over HTTPS only. Default: whether this request came over HTTPS. */
   secure?: boolean | null;
-  /** `lax`, `strict` or `none`; `true` is `strict`, `false` sends no attribute. Default: as in `config.cookies`. */
+  /** `lax`, `strict` or `none`; `true` is `strict`, `false` sends no attribute. Default: `config.cookies`, else `lax`. */
   sameSite?: string | boolean | null;
   /** The cookie's domain, or a function that returns it. Default: this host only. */
   domain?: string | (() => string) | null;
@@ -53,7 +53,7 @@ export interface SessionOptions {
   encode?: ((record: SessionRecord) => string) | null;
   /** Turns the cookie's text back; a SyntaxError counts as an invalid session. Default: JSON in Base64. */
   decode?: ((text: string) => SessionRecord) | null;
-  /** Makes a session id. Default: a random UUID. */
+  /** Makes a session id. Default: 144 random bits in Base64url. */
   genid?: ((ctx: Context) => string) | null;
   /** Goes before each session id that the default `genid` makes. */
   prefix?: string | null;
@@ -75,6 +75,8 @@ export interface SessionOptions {
 export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
   readonly key: string;
   readonly autoCommit: boolean;
+  readonly encrypt: boolean;
+  readonly genid: (ctx: Context) => string;
   readonly httpOnly: boolean;
   readonly logValue: boolean;
 };
@@ -97,6 +99,7 @@ const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
   httpOnly: bool,
   signed: bool,
   encrypt: bool,
+  acceptLegacyCookie: bool,
   rolling: bool,
   renew: bool,
   secure: bool,
@@ -123,23 +126,51 @@ const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
 /**
  * Checks `config.session` and fills in the defaults.
  *
+ * @param options `config.session`
+ * @param cookies `config.cookies`, Egg's defaults for all cookies
  * @throws TypeError that names the option, its value and what is allowed
  */
-export function resolveConfig(options: SessionOptions): SessionConfig {
-  const given = Object.fromEntries(Object.entries(options).filter(([ , value ]) => value !== null && value !== undefined));
+export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['cookies'] = {}): SessionConfig {
+  const given: Record<string, any> = Object.fromEntries(
+    Object.entries(options).filter(([ , value ]) => value !== null && value !== undefined));
   for (const [ name, [ allowed, test ]] of Object.entries(RULES)) {
-    if (name in given && !test(given[name])) {
-      throw new TypeError(`[egg-tegg-session] config.session.${name} is ${inspect(given[name], { depth: 0 })}; ` +
-        `it must be ${allowed}, or be left out`);
-    }
+    if (name in given && !test(given[name])) throw wrong(name, given[name], `it must be ${allowed}, or be left out`);
   }
-  return Object.freeze({ key: 'EGG_SESS', autoCommit: true, httpOnly: true, logValue: true, ...given }) as SessionConfig;
+  const { prefix = '' } = given;
+  const config = {
+    key: 'EGG_SESS',
+    autoCommit: true,
+    encrypt: true,
+    httpOnly: true,
+    logValue: true,
+    genid: () => prefix + randomBytes(18).toString('base64url'),
+    ...(cookies.sameSite === undefined ? { sameSite: 'lax' } : {}),
+    ...given,
+  };
+  return Object.freeze(withCookiePrefix(config, cookies));
 }
+
+/** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */
+function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies']): SessionConfig {
+  const prefix = /^__(host|secure)-/i.exec(config.key)?.[0];
+  if (!prefix) return config;
+  const cookie = { ...cookies, secure: true, ...config };
+  const rule = `as config.session.key is ${inspect(config.key)}`;
+  if (cookie.secure !== true) throw wrong('secure', cookie.secure, `it must be true ${rule}`);
+  if (prefix.toLowerCase() === '__host-') {
+    if (cookie.domain) throw wrong('domain', cookie.domain, `it and config.cookies.domain must be left out ${rule}`);
+    if ((cookie.path ?? '/') !== '/') throw wrong('path', cookie.path, `it must be '/' ${rule}`);
+  }
+  return { ...config, secure: true };
+}
+
+const wrong = (name: string, value: unknown, instead: string) =>
+  new TypeError(`[egg-tegg-session] config.session.${name} is ${inspect(value, { depth: 0 })}; ${instead}`);
 
 /** Injected as `sessionConfig`. */
 @SingletonProto({ name: 'sessionConfig', accessLevel: AccessLevel.PUBLIC })
 export class SessionConfigHolder {
   constructor(@Inject() config: EggAppConfig) {
-    return resolveConfig(config.session) as SessionConfigHolder;
+    return resolveConfig(config.session, config.cookies) as SessionConfigHolder;
   }
 }

@@ -1,11 +1,24 @@
 import type { Context } from 'egg';
 
-/** What is kept for one session: its data as plain JSON values, and koa-session's own `_expire`, `_maxAge` and `_session`. */
+/**
+ * What is kept for one session: its fields, which are JSON values, and koa-session's own fields, whose names start
+ * with `_`.
+ */
 export type SessionRecord = Record<string, unknown>;
 
-/** What koa-session passes along with a store call. */
+/** A difference between two records. */
+export interface SessionChanges {
+  /** Fields to write. */
+  set: SessionRecord;
+  /** Names of fields to remove. */
+  unset: string[];
+  /** Whether all other fields are to be removed too: the session was replaced as a whole. */
+  replace: boolean;
+}
+
+/** What comes along with a call. */
 export interface SessionStoreOptions {
-  /** The request this call is made for. */
+  /** The request that the call is made for. */
   ctx: Context;
   /** `config.session.rolling`. */
   rolling?: boolean;
@@ -13,22 +26,69 @@ export interface SessionStoreOptions {
   changed?: boolean;
 }
 
+/** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
+export type SessionMaxAge = number | 'session';
+
 /**
  * Where sessions are kept. Extend it in a tegg module, decorate the class with `@SingletonProto()`, and it is the
  * application's store, whatever its name and access level; inject into it what it needs.
  *
- * `maxAge` is in ms; it is `'session'` for a session that ends with the browser.
- * An error that a method throws fails the request.
+ * Three methods are enough. The optional ones make what the plugin does with a session atomic and cheap; where one is
+ * missing, the plugin does without as the method's comment says.
+ *
+ * A store throws when it can't do its work, as when its server is away: the request fails with that error. A record that
+ * is missing, expired or malformed is no error.
+ *
+ * A key is any string. Calls for one key may come at the same time.
  */
 export abstract class SessionStore {
-  /** Resolves to the record under `key`, or to nothing when there is none or it has expired. */
-  abstract get(key: string, maxAge: number | 'session' | undefined, options: SessionStoreOptions):
+  /**
+   * Reads a record.
+   *
+   * @return the record, or null or undefined when there is none, when it has expired, or when what is stored is
+   *   malformed (log that). The caller may change what it gets without changing what is stored.
+   */
+  abstract get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions):
   Promise<SessionRecord | null | undefined>;
 
-  /** Keeps `record` under `key` for `maxAge`. */
-  abstract set(key: string, record: SessionRecord, maxAge: number | 'session', options: SessionStoreOptions):
-  Promise<void>;
+  /** Writes a whole record, whether there is one or not, and lets it live for `maxAge`. */
+  abstract set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void>;
 
-  /** Removes the record under `key`; does nothing when there is none. */
+  /** Removes a record; does nothing when there is none. */
   abstract destroy(key: string, options: SessionStoreOptions): Promise<void>;
+
+  /**
+   * Lets a record live for `maxAge` from now on, without writing its value.
+   *
+   * A store with this method keeps the time of expiry itself: records come to it without `_expire`. When its `get` adds
+   * `_expire` (ms since 1970), `renew` can tell how much of the lifetime is left, else `renew` works as `rolling`.
+   *
+   * Without it, a session that is renewed is read and written again.
+   *
+   * @return false, and nothing done, when there is no record
+   */
+  touch?(key: string, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<boolean>;
+
+  /**
+   * Applies changes to the record that is stored, atomically, and lets it live for `maxAge`.
+   *
+   * Without it, the record is read again just before it is written: what another request writes or destroys between
+   * the two is lost or brought back.
+   *
+   * @return false, and nothing done, when there is no record
+   */
+  merge?(key: string, changes: SessionChanges, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<boolean>;
+
+  /**
+   * Writes a whole record if the stored one is still `expected`, as `get` returned it, atomically.
+   *
+   * Without it, `session.update()` is atomic only among the requests of one process.
+   *
+   * @return false, and nothing done, when the record has changed or is gone
+   */
+  compareAndSet?(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options: SessionStoreOptions): Promise<boolean>;
 }
+
+/** What the plugin needs of a store: all that {@link SessionStore} has, from any object. */
+export type SessionStoreLike = Pick<SessionStore, keyof SessionStore>;

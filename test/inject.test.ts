@@ -274,7 +274,7 @@ describe('sessionConfig, sessionLogger and sessionStore', () => {
   let app: MockApplication;
   let client: Client;
   before(async () => {
-    app = await createApp('web', { session: { maxAge: 1234, sameSite: null, logValue: false } });
+    app = await createApp('web', { session: { maxAge: 1234, sameSite: null, domain: null, logValue: false } });
     client = await Client.of(app);
   });
   after(async () => {
@@ -288,7 +288,8 @@ describe('sessionConfig, sessionLogger and sessionStore', () => {
       assert.equal(sessionConfig.key, 'EGG_SESS');
       assert.equal(sessionConfig.maxAge, 1234);
       assert.equal(sessionConfig.autoCommit, true);
-      assert.equal('sameSite' in sessionConfig, false);
+      assert.equal(sessionConfig.sameSite, 'lax');
+      assert.equal('domain' in sessionConfig, false);
     });
 
     it(`sessionLogger logs, and prints no session that logValue hides, in a ${Holder.name}`, async () => {

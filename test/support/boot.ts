@@ -9,10 +9,10 @@ import { createApp } from './app';
  *
  * @return the message of the error that stops it, or undefined when it starts
  */
-export async function bootError(name: string, session: SessionOptions = {}): Promise<string | undefined> {
+export async function bootError(name: string, session: SessionOptions = {}, env = {}): Promise<string | undefined> {
   const { stdout } = await promisify(execFile)(process.execPath, [
     '-r', 'ts-node/register/transpile-only', '-r', path.join(__dirname, 'env.ts'), __filename, name, JSON.stringify(session),
-  ], { cwd: path.join(__dirname, '../..') });
+  ], { cwd: path.join(__dirname, '../..'), env: { ...process.env, ...env } });
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)).message;
 }
 

@@ -1,0 +1,187 @@
+import { strict as assert } from 'node:assert';
+import type { MockApplication } from 'egg-mock';
+import { AppSessionStore } from './fixtures/apps/store/modules/store/AppSessionStore';
+import { bootError } from './support/boot';
+import { Client, createApp } from './support/app';
+
+describe('a store in a tegg module', () => {
+  let app: MockApplication;
+  let client: Client;
+  let store: AppSessionStore;
+  before(async () => {
+    app = await createApp('store');
+    client = await Client.of(app);
+    store = await app.getEggObject(AppSessionStore);
+  });
+  beforeEach(() => {
+    client.cookies.clear();
+    store.records.clear();
+    store.calls.length = 0;
+  });
+  after(async () => {
+    await client.close();
+    await app.close();
+  });
+
+  const count = (browser = client) => browser.run(session => {
+    session.n = (session.n ?? 0) + 1;
+    return { n: session.n };
+  });
+  const ids = () => [ ...store.records.keys() ];
+
+  it('keeps the sessions, with three methods, whatever its name and access level', async () => {
+    assert.equal((await count()).json().n, 1);
+    assert.equal((await count()).json().n, 2);
+    assert.deepEqual([ ...store.records.values() ].map(({ n }) => n), [ 2 ]);
+  });
+
+  it('is app.sessionStore, and what is injected as sessionStore', async () => {
+    assert.equal(app.sessionStore, store);
+    const injected = await app.getEggObjectFromName<AppSessionStore>('sessionStore', {
+      attribute: Symbol.for('Qualifier.Egg'), value: 'APP',
+    });
+    await count();
+    assert.equal((await injected.get(ids()[0]))!.n, 1);
+  });
+
+  it('is left alone for a session that stays empty', async () => {
+    await client.run(session => ({ n: session.n ?? null }));
+    assert.deepEqual(store.calls, []);
+  });
+
+  it('shows the session\'s id as externalKey', async () => {
+    await count();
+    assert.deepEqual((await client.run(session => ({ id: session.externalKey }))).json(), { id: ids()[0] });
+  });
+
+  it('loses the session when destroy() resolves', async () => {
+    await count();
+    const response = await client.run(async session => {
+      await session.destroy();
+      return { left: store.records.size };
+    });
+    assert.deepEqual(response.json(), { left: 0 });
+    assert.equal(store.calls.filter(call => call === 'destroy').length, 1);
+    assert.equal(client.cookies.size, 0);
+  });
+
+  it('loses the session with ctx.session = null', async () => {
+    await count();
+    await client.run((_, ctx) => {
+      ctx.session = null;
+    });
+    assert.deepEqual(ids(), []);
+    assert.equal(client.cookies.size, 0);
+  });
+
+  it('keeps a session that begins after destroy() under a new id', async () => {
+    await count();
+    const [ id ] = ids();
+    await client.run(async (session, ctx) => {
+      await session.destroy();
+      ctx.session = { flash: 'bye' };
+    });
+    assert.equal(ids().length, 1);
+    assert.notEqual(ids()[0], id);
+    assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { flash: 'bye' } });
+  });
+
+  describe('regenerate()', () => {
+    for (const through of [ 'the injected session', 'ctx.session' ]) {
+      it(`moves the data to a new id, which is visible at once, through ${through}`, async () => {
+        await count();
+        const [ old ] = ids();
+        const response = await client.run(async (session, ctx) => {
+          await (through === 'ctx.session' ? ctx.session : session).regenerate();
+          return { injected: session.externalKey, ctx: ctx.session.externalKey, stored: ids(), session };
+        });
+        const { injected, ctx, stored, session } = response.json();
+        assert.deepEqual(stored, [ injected ]);
+        assert.equal(ctx, injected);
+        assert.notEqual(injected, old);
+        assert.deepEqual(session, { n: 1 });
+        assert.equal((await count()).json().n, 2);
+        assert.deepEqual(ids(), [ injected ]);
+      });
+    }
+
+    it('leaves the old cookie without a session', async () => {
+      await count();
+      const thief = client.another();
+      thief.cookies.set('EGG_SESS', client.cookies.get('EGG_SESS')!);
+      await client.run(session => session.regenerate());
+      assert.deepEqual((await thief.run(session => ({ session }))).json(), { session: {} });
+      assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { n: 1 } });
+    });
+
+    it('takes a callback', async () => {
+      await count();
+      const [ old ] = ids();
+      const response = await client.run((session, ctx) => new Promise((resolve, reject) => {
+        ctx.session.regenerate((err?: Error) => {
+          if (err) reject(err);
+          else resolve({ id: session.externalKey, stored: ids() });
+        });
+      }));
+      assert.deepEqual(response.json().stored, [ response.json().id ]);
+      assert.notEqual(response.json().id, old);
+    });
+
+    it('keeps a change that follows it', async () => {
+      await count();
+      await client.run(async session => {
+        await session.regenerate();
+        session.n = 7;
+      });
+      assert.deepEqual([ ...store.records.values() ].map(({ n }) => n), [ 7 ]);
+    });
+
+    it('works on a session that is new', async () => {
+      const response = await client.run(async session => {
+        session.n = 3;
+        await session.regenerate();
+        return { id: session.externalKey };
+      });
+      assert.deepEqual(ids(), [ response.json().id ]);
+      assert.equal((await count()).json().n, 4);
+    });
+  });
+});
+
+describe('a store that can\'t be used stops the application, and the error says what to do:', () => {
+  const boot = (kind: string) => bootError('broken-store', {}, { BROKEN_STORE: kind });
+  const FIRST = /FirstStore \(.*modules\/first\/FirstStore\.ts\)/;
+
+  it('nothing is wrong with this one', async () => {
+    assert.equal(await boot(''), undefined);
+  });
+
+  it('two stores', async () => {
+    const message = (await boot('two'))!;
+    assert.match(message, FIRST);
+    assert.match(message, /SecondStore \(.*modules\/second\/SecondStore\.ts\)/);
+    assert.match(message, /two session stores: .* remove one class/);
+  });
+
+  it('a method is missing', async () => {
+    const message = (await boot('incomplete'))!;
+    assert.match(message, FIRST);
+    assert.match(message, /lacks set and destroy: implement get, set and destroy/);
+  });
+
+  it('it is no singleton', async () => {
+    const message = (await boot('context'))!;
+    assert.match(message, FIRST);
+    assert.match(message, /decorate it with @SingletonProto\(\)/);
+  });
+
+  for (const [ kind, reason ] of [[ 'constructor', 'a broken constructor' ], [ 'init', 'a broken init' ],
+    [ 'inject', 'nowhereToBeFound' ]]) {
+    it(`it can't be created: ${reason}`, async () => {
+      const message = (await boot(kind))!;
+      assert.match(message, FIRST);
+      assert.match(message, new RegExp(`could not be created: .*${reason}`));
+      assert.match(message, /Fix its constructor, its init\(\) and what it injects/);
+    });
+  }
+});
