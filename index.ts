@@ -7,6 +7,10 @@ export { SessionLogger } from './module/SessionLogger';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
 } from './module/SessionStore';
+export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
+export { MemorySessionStore } from './module/store/MemorySessionStore';
+export { RedisClient, RedisSessionStore } from './module/store/RedisSessionStore';
+export { testSessionStore } from './module/store/testSessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {

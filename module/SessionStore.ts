@@ -1,4 +1,5 @@
 import type { Context } from 'egg';
+import { LifecycleDestroy } from '@eggjs/tegg';
 
 /**
  * What is kept for one session: its fields, which are JSON values, and koa-session's own fields, whose names start
@@ -29,12 +30,15 @@ export interface SessionStoreOptions {
 /** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
 export type SessionMaxAge = number | 'session';
 
+const ONE_DAY = 24 * 3600 * 1000;
+
 /**
  * Where sessions are kept. Extend it in a tegg module, decorate the class with `@SingletonProto()`, and it is the
  * application's store, whatever its name and access level; inject into it what it needs.
  *
- * Three methods are enough. The optional ones make what the plugin does with a session atomic and cheap; where one is
- * missing, the plugin does without as the method's comment says.
+ * Three methods are enough; `testSessionStore` shows whether they do what is asked here. The optional ones
+ * make what the plugin does with a session atomic and cheap; where one is missing, the plugin does without as the
+ * method's comment says.
  *
  * A store throws when it can't do its work, as when its server is away: the request fails with that error. A record that
  * is missing, expired or malformed is no error.
@@ -88,7 +92,16 @@ export abstract class SessionStore {
    */
   compareAndSet?(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
     options: SessionStoreOptions): Promise<boolean>;
+
+  /** Called when the application closes; does nothing, unless a store has connections of its own to close. */
+  @LifecycleDestroy() // tegg would call `destroy`
+  async close(): Promise<void> { /* nothing to close */ }
+
+  /** For how many ms to keep a record. */
+  protected ttl(maxAge: SessionMaxAge): number {
+    return maxAge === 'session' ? ONE_DAY : maxAge;
+  }
 }
 
 /** What the plugin needs of a store: all that {@link SessionStore} has, from any object. */
-export type SessionStoreLike = Pick<SessionStore, keyof SessionStore>;
+export type SessionStoreLike = Omit<SessionStore, 'close'>;

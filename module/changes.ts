@@ -23,11 +23,14 @@ export const pick = (record: SessionRecord, test: (name: string) => boolean): Se
 /** A record's fields as JSON, for telling exactly which of them change later. */
 export type Snapshot = ReadonlyMap<string, string>;
 
-/** Takes a snapshot of a record, without `_expire`, which is no part of what a session holds. */
+/** koa-session's own fields that say how long a session lives; `_expire` only says since when, and is no change. */
+const LIFETIME_FIELDS = [ '_maxAge', '_session' ];
+
+/** Takes a snapshot of the data and the lifetime in a record. */
 export function snapshot(record: SessionRecord): Snapshot {
   const fields = new Map<string, string>();
   for (const [ name, value ] of Object.entries(record)) {
-    const json = name === '_expire' ? undefined : JSON.stringify(value);
+    const json = isMeta(name) && !LIFETIME_FIELDS.includes(name) ? undefined : JSON.stringify(value);
     if (json !== undefined) fields.set(name, json);
   }
   return fields;

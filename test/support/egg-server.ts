@@ -4,7 +4,8 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const START_TIMEOUT = 60_000;
+const START_TIMEOUT = 40_000;
+const REQUEST_TIMEOUT = 10_000;
 
 export interface Answer {
   /** How often this browser has been here, by its session. */
@@ -24,7 +25,7 @@ export interface Server {
 /**
  * Runs `node` with the arguments that `args` makes of a free port, and resolves when the server answers.
  *
- * @throws with what it printed, when it ends or when it has not answered in a minute
+ * @throws with what it printed, when it ends or when it does not answer in time
  */
 export async function startServer(args: (port: number) => string[], { cwd, env }: {
   cwd: string;
@@ -87,7 +88,9 @@ export class Browser {
 }
 
 async function get(port: number, path: string, headers: http.OutgoingHttpHeaders) {
-  const request = http.get({ host: '127.0.0.1', port, path, headers, agent: false });
+  const request = http.get({
+    host: '127.0.0.1', port, path, headers, agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT),
+  });
   const [ response ] = await once(request, 'response') as [ http.IncomingMessage ];
   let text = '';
   for await (const chunk of response.setEncoding('utf8')) text += chunk;

@@ -1,0 +1,219 @@
+import { strict as assert } from 'node:assert';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MockApplication } from 'egg-mock';
+import Redis, { Cluster } from 'ioredis';
+import Keyv from 'keyv';
+import KeyvMemcache from '@keyv/memcache';
+import KeyvPostgres from '@keyv/postgres';
+import KeyvSqlite from '@keyv/sqlite';
+import {
+  KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
+} from '..';
+import { Client, createApp } from './support/app';
+import { MapStore } from './support/MapStore';
+import { startMemcached, startPostgres, startRedis, type TestServer } from './support/servers';
+
+class TestMemoryStore extends MemorySessionStore {
+  protected override readonly maxEntries = 2000;
+}
+
+class TestRedisStore extends RedisSessionStore {
+  constructor(protected readonly redis: Redis | Cluster) {
+    super();
+  }
+}
+
+class TestKeyvStore extends KeyvSessionStore {
+  constructor(protected readonly keyv: Keyv) {
+    super();
+  }
+}
+
+/** Tests the contract against a server of its own. */
+function testWithServer<S extends TestServer>(name: string, start: () => Promise<S>, create: (server: S) => SessionStore) {
+  describe('', () => {
+    let server: S;
+    let store: SessionStore;
+    before(async () => {
+      server = await start();
+    });
+    testSessionStore(name, () => (store = create(server)));
+    after(async () => {
+      await store.close();
+      await server.stop();
+    });
+  });
+}
+
+const connect = ({ port }: TestServer) => new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null });
+const sqliteFile = () => path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'sessions-')), 'sessions.db');
+const options = {} as SessionStoreOptions;
+
+testSessionStore('a class with three methods and a Map', () => new MapStore());
+testSessionStore('MemorySessionStore', () => new TestMemoryStore());
+testWithServer('RedisSessionStore', startRedis, server => new TestRedisStore(connect(server)));
+testWithServer('KeyvSessionStore with memcached', () => startMemcached([ '-I', '4m' ]),
+  ({ port }) => new TestKeyvStore(new Keyv(new KeyvMemcache(`127.0.0.1:${port}`))));
+testWithServer('KeyvSessionStore with PostgreSQL', startPostgres,
+  ({ url }) => new TestKeyvStore(new Keyv(new KeyvPostgres(url))));
+testSessionStore('KeyvSessionStore with SQLite', () => new TestKeyvStore(new Keyv(new KeyvSqlite(sqliteFile()))));
+
+describe('MemorySessionStore', () => {
+  it('keeps as many sessions as maxEntries, and drops the one that was not used for longest', async () => {
+    const store = new class extends MemorySessionStore {
+      protected override readonly maxEntries = 2;
+    }();
+    await store.set('a', { n: 1 }, 60_000);
+    await store.set('b', { n: 2 }, 60_000);
+    await store.get('a');
+    await store.set('c', { n: 3 }, 60_000);
+    assert.deepEqual([ await store.get('b'), (await store.get('a'))?.n, (await store.get('c'))?.n ], [ undefined, 1, 3 ]);
+    await store.close();
+  });
+
+  it('lets expired sessions leave memory, also when nobody asks for them', async () => {
+    const store = new class extends MemorySessionStore {
+      size() {
+        return this.records.size;
+      }
+    }();
+    for (let i = 0; i < 100; i++) await store.set(`short ${i}`, { i }, 10);
+    await store.set('long', {}, 60_000);
+    assert.equal(store.size(), 101);
+    await sleep(6000);
+    assert.equal(store.size(), 1);
+    await store.close();
+  });
+});
+
+describe('RedisSessionStore', () => {
+  let server: TestServer;
+  let redis: Redis;
+  let store: TestRedisStore;
+  before(async () => {
+    server = await startRedis();
+    redis = connect(server);
+    store = new TestRedisStore(redis);
+  });
+  after(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  it('keeps a session for its lifetime to the millisecond, under its prefix', async () => {
+    const store = new class extends TestRedisStore {
+      protected override readonly prefix = 'shop:';
+    }(redis);
+    await store.set('id', { n: 1 }, 12_345);
+    const left = await redis.pttl('shop:id');
+    assert.ok(left > 11_000 && left <= 12_345, String(left));
+    await store.touch('id', 54_321);
+    assert.ok(await redis.pttl('shop:id') > 53_000);
+    await store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 23_456);
+    assert.ok(await redis.pttl('shop:id') <= 23_456);
+    await store.destroy('id');
+    assert.equal(await redis.exists('shop:id'), 0);
+  });
+
+  it('keeps a browser\'s session for a day', async () => {
+    await store.set('browser', { n: 1 }, 'session');
+    assert.ok(await redis.pttl('session:browser') > 24 * 3600 * 1000 - 1000);
+    assert.equal((await store.get('browser', 'session', options))!._expire, null);
+  });
+
+  it('sends one command for each call', async () => {
+    await store.set('id', { n: 1, big: 'x'.repeat(1000) }, 60_000);
+    const calls: Array<[ string, () => Promise<unknown>, RegExp ]> = [
+      [ 'get', () => store.get('id', 60_000, options), /^hgetall$/ ],
+      [ 'touch', () => store.touch('id', 60_000), /^evalsha$/ ],
+      [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 60_000), /^evalsha$/ ],
+      [ 'set', () => store.set('id', { n: 3 }, 60_000), /^evalsha$/ ],
+      [ 'destroy', () => store.destroy('id'), /^del$/ ],
+    ];
+    await store.touch('id', 60_000);
+    await store.set('id', { n: 1 }, 60_000);
+    for (const [ name, call, expected ] of calls) {
+      const monitor = await redis.duplicate().monitor();
+      const commands: string[][] = [];
+      monitor.on('monitor', (_: string, args: string[], source: string) => {
+        if (source !== 'lua') commands.push(args);
+      });
+      await call();
+      await redis.ping();
+      while (!commands.some(([ command ]) => command.toLowerCase() === 'ping')) await sleep(5);
+      monitor.disconnect();
+      const sent = commands.filter(([ command ]) => command.toLowerCase() !== 'ping');
+      assert.equal(sent.length, 1, `${name}: ${JSON.stringify(sent)}`);
+      assert.match(sent[0][0].toLowerCase(), expected);
+      assert.doesNotMatch(sent[0].join(), /xxxx/, 'the value is written again');
+    }
+  });
+
+  it('sends its scripts again when the server has forgotten them', async () => {
+    await store.set('id', { n: 1 }, 60_000);
+    await redis.script('FLUSH');
+    assert.equal(await store.touch('id', 60_000), true);
+  });
+
+  it('fails when the server is away', async () => {
+    const away = await startRedis();
+    const client = connect(away);
+    client.on('error', () => undefined);
+    const store = new TestRedisStore(client);
+    await store.set('id', { n: 1 }, 60_000);
+    await away.stop();
+    await assert.rejects(store.get('id', 60_000, options));
+    await assert.rejects(store.set('id', { n: 2 }, 60_000));
+    await assert.rejects(store.touch('id', 60_000));
+    await assert.rejects(store.destroy('id'));
+    client.disconnect();
+  });
+
+  describe('counts what it can\'t read as missing, and logs it', () => {
+    let app: MockApplication;
+    let client: Client;
+    before(async () => {
+      app = await createApp('web', { session: { store, genid: () => 'odd' } });
+      client = await Client.of(app);
+      app.mockLog('coreLogger');
+    });
+    after(async () => {
+      await client.close();
+      await app.close();
+    });
+
+    for (const [ title, write ] of [
+      [ 'malformed JSON', () => redis.hset('session:odd', 'n', '{oops') ],
+      [ 'a string', () => redis.set('session:odd', 'oops') ],
+    ] as const) {
+      it(title, async () => {
+        await redis.del('session:odd');
+        client.cookies.clear();
+        await client.run(session => {
+          session.n = 1;
+        });
+        await redis.del('session:odd');
+        await write();
+        const response = await client.run(session => ({ n: session.n ?? 'none' }));
+        assert.deepEqual(response.json(), { n: 'none' });
+        app.expectLog('[session][malformed]', 'coreLogger');
+        app.notExpectLog('oops', 'coreLogger');
+      });
+    }
+  });
+});
+
+describe('KeyvSessionStore', () => {
+  it('fails when the server is away, instead of taking it for a miss', async () => {
+    const server = await startMemcached();
+    const store = new TestKeyvStore(new Keyv(new KeyvMemcache(`127.0.0.1:${server.port}`)));
+    await store.set('id', { n: 1 }, 60_000);
+    await server.stop();
+    await assert.rejects(store.get('id', 60_000, options));
+    await assert.rejects(store.set('id', { n: 2 }, 60_000));
+    await assert.rejects(store.destroy('id'));
+  });
+});

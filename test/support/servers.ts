@@ -1,0 +1,235 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const START_TIMEOUT = 40_000;
+const STOP_TIMEOUT = 10_000;
+
+/** A server that a test has for itself, on a free port of 127.0.0.1, with its files in a temporary directory. */
+export interface TestServer {
+  port: number;
+  pid: number;
+  /** Ends it, and removes its files. `SIGKILL` ends it as a crash would. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Several servers that work together. */
+export interface TestServers {
+  stop(): Promise<void>;
+}
+
+/** A Redis server that keeps nothing on disk; `args` are options of redis-server's. */
+export async function startRedis(args: string[] = []): Promise<TestServer> {
+  const port = await freePort();
+  return await start(port, tempDir(), 'redis-server', [
+    '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
+    '--repl-diskless-sync-delay', '0', ...args,
+  ], async () => /PONG|NOAUTH/.test(await redisCli(port, 'PING')));
+}
+
+/** What a Redis server answers to a command. */
+export async function redisCli(port: number, ...command: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('redis-cli', [ '-p', String(port), ...command ]);
+  return stdout.trim();
+}
+
+/** A Redis Cluster of three masters, each with a replica. */
+export async function startRedisCluster(): Promise<TestServers & { ports: number[]; masters: number[] }> {
+  return await together(async servers => {
+    const addresses: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const busPort = await freePort();
+      const { port } = await servers.add(startRedis([
+        '--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '5000',
+      ]));
+      addresses.push(`127.0.0.1:${port}@${busPort}`);
+    }
+    const ports = servers.all.map(({ port }) => port);
+    const [ anyPort ] = ports;
+    await redisCli(anyPort, '--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes');
+    const masters: number[] = [];
+    for (const port of ports) {
+      await until(`${port} is part of the cluster`, async () =>
+        /cluster_state:ok[^]*cluster_known_nodes:6/.test(await redisCli(port, 'CLUSTER', 'INFO')));
+      if (/role:master/.test(await redisCli(port, 'INFO', 'replication'))) masters.push(port);
+      else await untilReplicating(port);
+    }
+    return { ports, masters };
+  });
+}
+
+/** A Redis master with a replica, and a sentinel that makes the replica the master about a second after the master's end. */
+export async function startRedisSentinel(): Promise<TestServers & {
+  port: number; name: string; master: TestServer; replica: TestServer;
+}> {
+  return await together(async servers => {
+    const name = 'sessions';
+    const master = await servers.add(startRedis());
+    const replica = await servers.add(startRedis([ '--replicaof', '127.0.0.1', String(master.port) ]));
+    await untilReplicating(replica.port);
+
+    const port = await freePort();
+    const dir = tempDir();
+    // it writes into its configuration what it finds out
+    const file = path.join(dir, 'sentinel.conf');
+    fs.writeFileSync(file, `
+      port ${port}
+      bind 127.0.0.1
+      sentinel monitor ${name} 127.0.0.1 ${master.port} 1
+      sentinel down-after-milliseconds ${name} 1000
+      sentinel failover-timeout ${name} 5000
+    `);
+    own(file);
+    await servers.add(start(port, dir, 'redis-server', [ file, '--sentinel' ], async () => {
+      const [ replicaState ] = (await redisCli(port, '--json', 'SENTINEL', 'REPLICAS', name)).match(/"flags":"[^"]*"/) ?? [];
+      return replicaState === '"flags":"slave"';
+    }));
+    return { port, name, master, replica };
+  });
+}
+
+export async function startMemcached(args: string[] = []): Promise<TestServer> {
+  const port = await freePort();
+  return await start(port, tempDir(), 'memcached', [ '-p', String(port), '-U', '0', '-l', '127.0.0.1', ...args ], async () => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.end('version\r\n');
+    const [ answer ] = await once(socket, 'data');
+    return /^VERSION/.test(answer);
+  });
+}
+
+/** A PostgreSQL server with an empty database. */
+export async function startPostgres(): Promise<TestServer & { url: string }> {
+  const port = await freePort();
+  const dir = tempDir();
+  const bin = (name: string) => path.join(postgresBin(), name);
+  await promisify(execFile)(bin('initdb'), [ '-D', dir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N' ],
+    { cwd: dir, ...nobody });
+  const server = await start(port, dir, bin('postgres'), [
+    '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off',
+  ], async output => output.includes('ready to accept connections'));
+  return { ...server, url: `postgres://postgres@127.0.0.1:${port}/postgres` };
+}
+
+/** Where `initdb` and the others are: Debian has them outside of PATH. */
+function postgresBin(): string {
+  const debian = '/usr/lib/postgresql';
+  const versions = fs.existsSync(debian) ? fs.readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  const dirs = [ ...process.env.PATH!.split(path.delimiter), ...versions.map(version => path.join(debian, version, 'bin')) ];
+  const found = dirs.find(dir => fs.existsSync(path.join(dir, 'initdb')));
+  if (!found) throw new Error('PostgreSQL is not installed: there is no initdb');
+  return found;
+}
+
+/** Polls until `condition` holds; that it throws counts as not yet. */
+export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT;
+  while (!await condition().catch(() => false)) {
+    if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}`);
+    await sleep(50);
+  }
+}
+
+const untilReplicating = (port: number) => until(`${port} replicates its master`, async () =>
+  /master_link_status:up/.test(await redisCli(port, 'INFO', 'replication')));
+
+// PostgreSQL and memcached refuse to run as root
+const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+const own = (file: string) => nobody.uid && fs.chownSync(file, nobody.uid, nobody.gid);
+
+const children = new Set<ChildProcess>();
+const dirs = new Set<string>();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  for (const dir of dirs) fs.rmSync(dir, { recursive: true, force: true });
+});
+for (const signal of [ 'SIGTERM', 'SIGHUP' ]) process.once(signal, () => process.exit(1));
+
+function tempDir(): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-'));
+  dirs.add(dir);
+  own(dir);
+  return dir;
+}
+
+async function start(port: number, dir: string, command: string, args: string[],
+  answers: (output: string) => Promise<boolean>): Promise<TestServer> {
+  const child = spawn(command, args, { cwd: dir, stdio: [ 'ignore', 'pipe', 'pipe' ], ...nobody });
+  children.add(child);
+  let output = '';
+  const collect = (chunk: Buffer) => {
+    output += chunk;
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const ended = once(child, 'exit').catch(err => {
+    output += err;
+  });
+
+  const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
+    if (running()) {
+      child.kill(signal);
+      const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
+      await ended;
+      clearTimeout(kill);
+    }
+    children.delete(child);
+    fs.rmSync(dir, { recursive: true, force: true });
+    dirs.delete(dir);
+  };
+  try {
+    await until(`${command} answers`, async () => !running() || await answers(output));
+    if (!running()) throw new Error(`${command} has ended`);
+  } catch (err) {
+    await stop();
+    throw new Error(`${(err as Error).message}:\n${output}`);
+  }
+  return { port, pid: child.pid!, stop };
+}
+
+/** Starts servers that belong together; when that fails, none of them stays. */
+async function together<T>(create: (servers: {
+  all: TestServer[];
+  add(server: Promise<TestServer>): Promise<TestServer>;
+}) => Promise<T>): Promise<T & TestServers> {
+  const all: TestServer[] = [];
+  const stop = async () => {
+    await Promise.all(all.map(server => server.stop()));
+  };
+  try {
+    const created = await create({
+      all,
+      async add(server) {
+        all.push(await server);
+        return all.at(-1)!;
+      },
+    });
+    return { ...created, stop };
+  } catch (err) {
+    await stop();
+    throw err;
+  }
+}
+
+// below the ports that outgoing connections get, one of which could take it before the server does
+let lastPort = 10_000 + Math.floor(Math.random() * 20_000);
+
+async function freePort(): Promise<number> {
+  for (;;) {
+    const server = net.createServer().listen(++lastPort, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return lastPort;
+  }
+}
