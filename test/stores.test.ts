@@ -43,6 +43,7 @@ function testWithServer<S extends TestServer>(name: string, start: () => Promise
     testSessionStore(name, () => (store = create(server)));
     after(async () => {
       await store.close();
+      await sleep(300); // node-postgres says that it has closed before its sockets have
       await server.stop();
     });
   });

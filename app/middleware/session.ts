@@ -62,7 +62,9 @@ export function mountSession(app: Application, config: SessionConfig): void {
 
 /** koa-session saves a session whose lifetime was set, changed or not. */
 function forceSave({ session }: Context) {
-  if (typeof session?.manuallyCommit === 'function') session.maxAge = session.maxAge;
+  if (typeof session?.manuallyCommit !== 'function') return;
+  const { maxAge } = session;
+  session.maxAge = maxAge;
 }
 
 function requireHttps(ctx: Context) {
