@@ -6,7 +6,10 @@ import type { SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOption
 
 /** How often other processes may get in between before `update()` gives up. */
 const MAX_UPDATE_ATTEMPTS = 100;
+/** What koa-session takes for no `maxAge`, in ms. */
 const ONE_DAY = 24 * 3600 * 1000;
+/** For how many ms koa-session has stores keep a session after it has expired. */
+const GRACE = 10_000;
 
 const ofRequest = new WeakMap<Context, RequestStore>();
 
@@ -89,14 +92,20 @@ export class RequestStore {
   /** koa-session also asks for sessions that were never stored, and again at the end of a request that destroyed one. */
   async destroy(key: string, options: SessionStoreOptions): Promise<void> {
     const id = this.successors.get(key) ?? key;
+    const { session } = this.ctx;
     if (this.loaded?.id !== id) return;
+    if (session && session === this.loaded.session) {
+      // regenerate(): what others have written moves too; of a session that has ended, only what this request adds
+      const latest = await this.store.get(id, this.maxAge, options);
+      this.adopt(isAlive(latest) ? latest : {});
+    }
     await this.store.destroy(id, options);
-    this.ended.set(id, this.ctx.session);
+    this.ended.set(id, session);
     this.loaded = undefined;
   }
 
   /** Does the work of `session.update()`. */
-  async update(fn: (data: SessionRecord) => unknown): Promise<void> {
+  async update(fn: (data: object) => unknown): Promise<void> {
     const { loaded, ctx: { session } } = this;
     if (!loaded) {
       await fn(session);
@@ -112,10 +121,10 @@ export class RequestStore {
     });
   }
 
-  private async tryUpdate(id: string, session: SessionRecord, fn: (data: SessionRecord) => unknown): Promise<boolean> {
+  private async tryUpdate(id: string, session: SessionRecord, fn: (data: object) => unknown): Promise<boolean> {
     const { ctx, store } = this;
-    const options = { ctx, changed: true };
-    const maxAge: SessionMaxAge = ctx.sessionOptions.maxAge ?? ONE_DAY;
+    const options = { ctx, rolling: ctx.sessionOptions.rolling as boolean, changed: true };
+    const { maxAge } = this;
     const stored = await store.get(id, maxAge, options);
     if (!isAlive(stored)) {
       this.end(id, session);
@@ -127,26 +136,32 @@ export class RequestStore {
     const changes = changesSince(snapshot(stored), record);
     if (!isEmpty(changes)) {
       if (maxAge !== 'session') record._expire = Date.now() + maxAge;
-      const life = this.lifetime(record, maxAge);
+      const life = this.lifetime(record, maxAge === 'session' ? maxAge : maxAge + GRACE);
       if (!store.compareAndSet) await this.write(id, record, life, options);
       else if (!await store.compareAndSet(id, stored, this.forStore(record), life, options)) return false;
       this.given = life;
     }
-    this.adopt(id, session, record, new Set([ ...Object.keys(changes.set), ...changes.unset ]));
+    this.adopt(record, new Set([ ...Object.keys(changes.set), ...changes.unset ]));
     return true;
   }
 
-  /** Shows in the session what `update()` has stored, but keeps what this request changed itself in other fields. */
-  private adopt(id: string, session: SessionRecord, record: SessionRecord, updated: Set<string>): void {
-    const own = changesSince(this.loaded!.fields, (session as { toJSON(): SessionRecord } & SessionRecord).toJSON());
-    const shown = applyChanges(pick(record, name => !isMeta(name)), {
-      set: pick(own.set, name => !updated.has(name)),
-      unset: own.unset.filter(name => !updated.has(name)),
-      replace: false,
-    });
-    for (const name of this.loaded!.fields.keys()) if (!(name in shown)) delete session[name];
-    Object.assign(session, shown);
-    this.loaded = { id, fields: snapshot(record), session };
+  /**
+   * Shows in the session what is stored now, except in fields that this request has changed since it was loaded.
+   *
+   * @param record what is stored
+   * @param updated fields that are shown all the same
+   */
+  private adopt(record: SessionRecord, updated = new Set<string>()): void {
+    const { loaded, ctx: { session } } = this;
+    const own = changesSince(loaded!.fields, session.toJSON());
+    const theirs = changesSince(loaded!.fields, record);
+    const kept = new Set([ ...Object.keys(own.set), ...own.unset ].filter(name => !updated.has(name)));
+    for (const name of [ ...Object.keys(theirs.set), ...theirs.unset, ...updated ]) {
+      if (isMeta(name) || kept.has(name)) continue;
+      if (name in record) session[name] = record[name];
+      else delete session[name];
+    }
+    this.loaded = { id: loaded!.id, fields: snapshot(record), session };
   }
 
   /** Writes to what was loaded; resolves to false when it is there no more. */
@@ -164,7 +179,7 @@ export class RequestStore {
     if (!store.touch && record._expire !== undefined) changes.set._expire = record._expire;
     if (store.merge) return await store.merge(id, changes, life, options);
 
-    const latest = await store.get(id, life, options);
+    const latest = await store.get(id, this.maxAge, { ctx: this.ctx, rolling: options.rolling });
     if (!isAlive(latest)) return false;
     await this.write(id, applyChanges(latest, changes), life, { ...options, changed });
     return true;
@@ -176,10 +191,15 @@ export class RequestStore {
 
   /** A store that can renew a session without writing it keeps the time of expiry itself. */
   private forStore(record: SessionRecord): SessionRecord {
-    return this.store.touch ? pick(record, name => name !== '_expire') : record;
+    const withExpire = !this.store.touch;
+    return pick(record, name => record[name] !== undefined && (name !== '_expire' || withExpire));
   }
 
-  /** koa-session has stores keep a session for 10 s longer than it lives, as `_expire` ends it. */
+  private get maxAge(): SessionMaxAge {
+    return this.ctx.sessionOptions.maxAge ?? ONE_DAY;
+  }
+
+  /** A store that does not go by `_expire` is told the exact lifetime, not koa-session's with its period of grace. */
   private lifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
     return this.store.touch && typeof record._maxAge === 'number' ? record._maxAge : maxAge;
   }

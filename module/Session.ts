@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
-import type { Application } from 'egg';
+import type { Application, Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
+import { RequestStore } from './RequestStore';
 
 /**
  * The data of a session. An application declares its own:
@@ -63,6 +64,20 @@ export class Session {
     return value;
   }
 
+  /**
+   * Changes the session atomically, as other requests may be changing it too: `fn` is given the latest data and changes
+   * them, and runs again on newer data when another request was faster. It may be async, and should do nothing else that
+   * must not happen twice. Afterwards the session shows what was stored, together with the changes of this request that
+   * are still to be saved. A session that is not in a store, or not yet, is simply given to `fn`.
+   *
+   * ```ts
+   * await session.update(data => { data.visits = (data.visits ?? 0) + 1; });
+   * ```
+   *
+   * @throws when the session has ended meanwhile, and after 100 attempts
+   */
+  declare update: (fn: (data: SessionData) => unknown) => Promise<void>;
+
   /** Ends the session: it is out of the store when this resolves, and the response removes the cookie. */
   declare destroy: () => Promise<void>;
 }
@@ -102,12 +117,19 @@ export function injectSession(app: Application): Session {
     await session?.manuallyCommit?.();
   }
 
+  async function update(fn: (data: SessionData) => unknown) {
+    alive();
+    const store = RequestStore.of(request() as unknown as Context);
+    await (store ? store.update(fn) : fn(injected));
+  }
+
   const target = {
     [inspect.custom]: () => (app.currentContext ? { ...injected } : '[session: outside a request]'),
   };
   const injected: Session = new Proxy(target as unknown as Session, {
     get(_, key) {
       if (key === 'destroy') return destroy;
+      if (key === 'update') return update;
       if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
       if (key === 'then' && !app.currentContext) return undefined; // awaiting the object is not a use of it
       const session = KOA_METHODS.includes(key as string) ? alive() : current();

@@ -81,6 +81,8 @@ export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<Sess
   readonly logValue: boolean;
 };
 
+const ONE_DAY = 24 * 3600 * 1000;
+
 type Rule = [ allowed: string, test: (value: any) => boolean ];
 
 const bool: Rule = [ 'true or false', value => typeof value === 'boolean' ];
@@ -139,6 +141,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   const { prefix = '' } = given;
   const config = {
     key: 'EGG_SESS',
+    maxAge: ONE_DAY,
     autoCommit: true,
     encrypt: true,
     httpOnly: true,

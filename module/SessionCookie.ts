@@ -90,13 +90,16 @@ export class SessionCookie {
     return text;
   }
 
-  /** Whatever holds no session comes out as a list, which `accept` refuses. */
+  /**
+   * Whatever holds no session comes out as an empty list, which `accept` refuses; the text itself is not for log lines, as
+   * it may be a token that is good elsewhere.
+   */
   private decode(text: string): unknown {
     const { config } = this;
     try {
       if (!this.sealed) {
         const record = (config.decode ?? decode)(text);
-        return isRecord(record) ? record : [ text ];
+        return isRecord(record) ? record : [];
       }
       const opened = this.keys().open(config.key, text);
       if (!opened && config.acceptLegacyCookie) {
@@ -109,7 +112,7 @@ export class SessionCookie {
       if (opened?.stale) this.stale.add(record);
       return record;
     } catch (err) {
-      if (err instanceof SyntaxError) return [ text ];
+      if (err instanceof SyntaxError) return [];
       throw err;
     }
   }

@@ -1,5 +1,6 @@
 import type { Application, Context } from 'egg';
 import { createSession } from 'koa-session';
+import { isRecord } from '../../module/changes';
 import { RequestStore } from '../../module/RequestStore';
 import { resolveConfig, type SessionConfig } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
@@ -29,6 +30,7 @@ export function mountSession(app: Application, config: SessionConfig): void {
     ContextStore: undefined,
     beforeSave(ctx: Context, session: object) {
       requireHttps(ctx);
+      requireRecord(session);
       keepBrowserSession(ctx);
       config.beforeSave?.(ctx, session);
     },
@@ -65,6 +67,13 @@ function forceSave({ session }: Context) {
   if (typeof session?.manuallyCommit !== 'function') return;
   const { maxAge } = session;
   session.maxAge = maxAge;
+}
+
+/** What is saved must be what a later request accepts. */
+function requireRecord(session: object) {
+  if (!isRecord({ ...session })) {
+    throw new TypeError('[egg-tegg-session] a session can\'t have a field named constructor, toJSON or __proto__');
+  }
 }
 
 function requireHttps(ctx: Context) {
