@@ -7,6 +7,7 @@ import { mountSession } from './app/middleware/session';
 import type { SessionConfig } from './module/SessionConfig';
 import type { SessionLogger } from './module/SessionLogger';
 import type { SessionStore } from './module/SessionStore';
+import { MemorySessionStore } from './module/store/MemorySessionStore';
 import { discoverStore, provideActiveStore, provideSession } from './module/tegg';
 
 const MODULE = { name: 'session', path: path.join(__dirname, 'module') };
@@ -44,7 +45,9 @@ export default class SessionBoot implements IBoot {
   async didLoad() {
     await this.app.moduleHandler.ready();
     const store = await this.findStore();
-    if (store) this.app.sessionStore = store;
+    if (!store) return;
+    if (store instanceof MemorySessionStore) this.warnOfMemory();
+    this.app.sessionStore = store;
   }
 
   async willReady() {
@@ -54,6 +57,13 @@ export default class SessionBoot implements IBoot {
     for (const name of [ 'missed', 'expired', 'invalid' ] as const) {
       app.on(`session:${name}`, event => logger.event(name, event));
     }
+  }
+
+  private warnOfMemory() {
+    const { config, logger, options: { workers = 1 } } = this.app as Application & { options: { workers?: number } };
+    if (config.env !== 'prod' && workers < 2) return;
+    logger.warn('[egg-tegg-session] MemorySessionStore is for development and tests: sessions are lost when the process ' +
+      'ends, and each worker has its own. Use RedisSessionStore, or another store that workers share');
   }
 
   async beforeClose() {

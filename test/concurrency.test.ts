@@ -90,7 +90,11 @@ for (const { name, create, remove } of SUBJECTS) {
         return await work(session, ctx);
       });
       await loaded.opened;
-      return { finish: () => (goOn.open(), response), browser };
+      const finish = () => {
+        goOn.open();
+        return response;
+      };
+      return { finish, browser };
     }
 
     describe('only what changed is written', () => {

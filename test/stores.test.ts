@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MockApplication } from 'egg-mock';
+import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
 import Keyv from 'keyv';
 import KeyvMemcache from '@keyv/memcache';
@@ -87,6 +87,46 @@ describe('MemorySessionStore', () => {
     await sleep(6000);
     assert.equal(store.size(), 1);
     await store.close();
+  });
+});
+
+describe('MemorySessionStore in an application', () => {
+  const WARNING = 'MemorySessionStore is for development and tests';
+  let app: MockApplication;
+  afterEach(async () => {
+    mm.restore();
+    await app.close();
+  });
+
+  const start = async (env: string, workers?: number) => {
+    app = await createApp('memory-store', {
+      config: { logger: { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'logs-')) } },
+      boot(booting) {
+        (booting as MockApplication).mockLog();
+        Object.assign(booting.config, { env });
+        Object.assign((booting as unknown as { options: object }).options, { workers });
+      },
+    });
+  };
+
+  it('keeps the sessions', async () => {
+    await start('unittest');
+    const client = await Client.of(app);
+    for (let n = 1; n < 3; n++) {
+      assert.deepEqual((await client.run(session => ({ n: (session.n = (session.n ?? 0) + 1) }))).json(), { n });
+    }
+    app.notExpectLog(WARNING);
+    await client.close();
+  });
+
+  it('warns in production', async () => {
+    await start('prod');
+    app.expectLog(WARNING);
+  });
+
+  it('warns when there is more than one worker', async () => {
+    await start('local', 2);
+    app.expectLog(WARNING);
   });
 });
 
