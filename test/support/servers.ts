@@ -85,10 +85,8 @@ export async function startRedisSentinel(): Promise<TestServers & {
       sentinel failover-timeout ${name} 5000
     `);
     own(file);
-    await servers.add(start(port, dir, 'redis-server', [ file, '--sentinel' ], async () => {
-      const [ replicaState ] = (await redisCli(port, '--json', 'SENTINEL', 'REPLICAS', name)).match(/"flags":"[^"]*"/) ?? [];
-      return replicaState === '"flags":"slave"';
-    }));
+    await servers.add(start(port, dir, 'redis-server', [ file, '--sentinel' ], async () =>
+      /^flags\nslave$/m.test(await redisCli(port, 'SENTINEL', 'REPLICAS', name))));
     return { port, name, master, replica };
   });
 }
@@ -120,8 +118,8 @@ export async function startPostgres(): Promise<TestServer & { url: string }> {
 function postgresBin(): string {
   const debian = '/usr/lib/postgresql';
   const versions = fs.existsSync(debian) ? fs.readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
-  const dirs = [ ...process.env.PATH!.split(path.delimiter), ...versions.map(version => path.join(debian, version, 'bin')) ];
-  const found = dirs.find(dir => fs.existsSync(path.join(dir, 'initdb')));
+  const candidates = [ ...process.env.PATH!.split(path.delimiter), ...versions.map(version => path.join(debian, version, 'bin')) ];
+  const found = candidates.find(dir => fs.existsSync(path.join(dir, 'initdb')));
   if (!found) throw new Error('PostgreSQL is not installed: there is no initdb');
   return found;
 }
@@ -167,18 +165,16 @@ async function start(port: number, dir: string, command: string, args: string[],
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
-  const ended = once(child, 'exit').catch(err => {
+  const ended = once(child, 'close').catch(err => {
     output += err;
   });
 
   const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
-    if (running()) {
-      child.kill(signal);
-      const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
-      await ended;
-      clearTimeout(kill);
-    }
+    child.kill(signal);
+    const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
+    await ended;
+    clearTimeout(kill);
     children.delete(child);
     fs.rmSync(dir, { recursive: true, force: true });
     dirs.delete(dir);

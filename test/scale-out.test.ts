@@ -1,0 +1,153 @@
+import { strict as assert } from 'node:assert';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fixtureDir } from './support/app';
+import { type Server, startServer } from './support/egg-server';
+import { redisCli, startRedis, startRedisCluster, startRedisSentinel, until } from './support/servers';
+import type { Settings } from './fixtures/apps/scale-out/settings';
+
+const host = '127.0.0.1';
+const root = path.join(__dirname, '..');
+
+describe('several processes with one Redis', function() {
+  this.timeout(120_000);
+
+  /** What the current test has started. */
+  const stops: Array<() => Promise<void> | void> = [];
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  });
+  const use = async <T extends { stop(): Promise<void> }>(starting: Promise<T>) => {
+    const started = await starting;
+    stops.push(() => started.stop());
+    return started;
+  };
+
+  /** Starts a worker, which is a whole application in a process of its own, in a folder of its own. */
+  const startWorker = async (settings: Settings): Promise<Worker> => {
+    const baseDir = fs.mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-'));
+    stops.push(() => fs.rmSync(baseDir, { recursive: true }));
+    fs.cpSync(fixtureDir('scale-out'), baseDir, { recursive: true });
+    fs.symlinkSync(path.join(root, 'node_modules'), path.join(baseDir, 'node_modules'));
+    return await use(startServer(port => [ 'start.ts', String(port) ], {
+      cwd: baseDir,
+      env: {
+        EGG_SERVER_ENV: 'prod',
+        EGG_TYPESCRIPT: 'true',
+        NODE_OPTIONS: `--require ${require.resolve('ts-node/register/transpile-only')}`,
+        TS_NODE_PROJECT: path.join(root, 'tsconfig.json'),
+        SCALE_OUT: JSON.stringify(settings),
+      },
+    }));
+  };
+  const startTwoWorkers = (settings: Settings) => Promise.all([ startWorker(settings), startWorker(settings) ]);
+
+  for (const ioredis of [ 4, 5 ]) {
+    describe(`through egg-redis with ioredis ${ioredis}`, () => {
+      it('serves a user from whichever worker, keeps what both write at once, and signs out on both', async () => {
+        const { port } = await use(startRedis());
+        await servesOneUser(await startTwoWorkers({
+          plugin: 'egg-redis', ioredis5: ioredis === 5, redis: { client: { host, port, password: '', db: 0 } }, store: 'store',
+        }));
+      });
+
+      it('spreads sessions over the masters of a Redis Cluster', async () => {
+        const { ports, masters } = await use(startRedisCluster());
+        const workers = await startTwoWorkers({
+          plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
+          redis: { client: { cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })) } },
+        });
+        const browsers = Array.from({ length: 60 }, () => new Browser());
+        for (const worker of workers) {
+          for (const browser of browsers) await browser.visit(worker);
+        }
+        for (const browser of browsers) assert.equal(await browser.visit(workers[0]), 3);
+        const sizes = await Promise.all(masters.map(async port => Number(await redisCli(port, 'DBSIZE'))));
+        assert.ok(sizes.every(size => size > 0), `sessions on the masters: ${sizes}`);
+        assert.equal(sizes.reduce((a, b) => a + b), browsers.length);
+        await servesOneUser(workers);
+      });
+
+      it('keeps sessions when Sentinel makes a replica the master', async () => {
+        const { port, name, master, replica } = await use(startRedisSentinel());
+        const workers = await startTwoWorkers({
+          plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
+          redis: { client: { sentinels: [{ host, port }], name, password: '', db: 0 } },
+        });
+        const browser = new Browser();
+        for (const worker of workers) await browser.visit(worker);
+        await until('the replica has everything', async () =>
+          await replicated(master.port) === await replicated(replica.port));
+
+        await master.stop('SIGKILL');
+        for (const worker of workers) {
+          await until('the worker uses the new master', async () => await browser.visit(worker) > 0);
+        }
+        assert.equal(await browser.visit(workers[0]), 5);
+        await servesOneUser(workers);
+      });
+    });
+  }
+
+  it('uses the client of @eggjs/redis', async () => {
+    const { port } = await use(startRedis());
+    const client = { host, port, password: '', db: 0 };
+    const worker = await startWorker({ plugin: '@eggjs/redis', redis: { client }, store: 'store' });
+    await servesOneUser([ worker, worker ]);
+  });
+
+  for (const plugin of [ 'egg-redis', '@eggjs/redis' ] as const) {
+    it(`uses a named client of ${plugin}`, async () => {
+      const { port } = await use(startRedis());
+      const clients = { sessions: { host, port, password: '', db: 0 } };
+      const worker = await startWorker({ plugin, redis: { clients }, store: 'named-store' });
+      await servesOneUser([ worker, worker ]);
+    });
+  }
+});
+
+type Worker = Server;
+
+/** Keeps its cookies, whichever worker it speaks to: a browser behind a load balancer. */
+class Browser {
+  private cookie = '';
+
+  copy() {
+    return Object.assign(new Browser(), this);
+  }
+
+  async get(worker: Worker, url: string) {
+    const response = await fetch(`http://${host}:${worker.port}${url}`, { headers: { cookie: this.cookie } });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`GET ${url}: ${response.status} ${text}`);
+    for (const line of response.headers.getSetCookie()) [ this.cookie ] = line.split(';');
+    return JSON.parse(text);
+  }
+
+  /** How often this browser has been here. */
+  async visit(worker: Worker): Promise<number> {
+    return (await this.get(worker, '/visit')).visits;
+  }
+}
+
+async function servesOneUser([ a, b ]: Worker[]) {
+  const browser = new Browser();
+  for (let visits = 1; visits <= 6; visits++) assert.equal(await browser.visit(visits % 2 ? a : b), visits);
+
+  const fields = Array.from({ length: 20 }, (_, i) => `field${i}`);
+  await Promise.all(fields.flatMap((field, i) => [
+    browser.get(i % 2 ? a : b, `/set?field=${field}`),
+    browser.get(i % 2 ? a : b, '/atomic-visit'),
+  ]));
+  const { visits, ...set } = await browser.get(a, '/session');
+  assert.equal(visits, 6 + fields.length);
+  assert.deepEqual(Object.keys(set).sort(), fields.sort());
+
+  const cookieThief = browser.copy();
+  await browser.get(a, '/sign-out');
+  assert.equal(await cookieThief.visit(b), 1);
+}
+
+/** How much of the data's history a master or a replica has. */
+const replicated = async (port: number) => /master_repl_offset:\d+/.exec(await redisCli(port, 'INFO', 'replication'))?.[0];
