@@ -5,6 +5,9 @@ import { tmp } from './tmp';
 process.env.EGG_TYPESCRIPT = 'true';
 process.env.MODULE_DUMP_PATH = tmp;
 
+const { STORE = '' } = process.env;
+if (![ '', 'memory', 'redis' ].includes(STORE)) fail(new Error(`STORE is ${STORE}; it must be memory or redis, or left out`));
+
 if (!process.env.SESSION_KEYS) {
   process.env.SESSION_KEYS = randomBytes(32).toString('hex');
   console.log('SESSION_KEYS is not set: using a random key, so sessions end when this process does.');

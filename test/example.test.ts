@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { redisCli, startRedis } from './support/servers';
 
 const ROOT = path.join(__dirname, '..');
 const CHROMIUM = '/usr/bin/chromium';
@@ -191,6 +192,26 @@ describe('example', () => {
     assert.equal((await second.visit()).greeting, 'Hello, bob!');
     assert.equal((await new Visitor(visitor.url, first.cookies).visit()).greeting, 'Hello, stranger!');
   });
+
+  for (const STORE of [ 'memory', 'redis' ]) {
+    it(`keeps sessions in ${STORE} with STORE=${STORE}: a copied cookie is worth nothing after sign-in or sign-out`, async () => {
+      const redis = await startRedis();
+      const owner = new Visitor(await start(ROOT, { STORE, REDIS_PORT: String(redis.port) }));
+      await owner.visit();
+      const before = owner.copy();
+      await owner.submit('/sign-in', { name: 'alice', password: 'wonderland' });
+      assert.equal((await before.visit()).visits, 1);
+      const copy = owner.copy();
+      assert.equal((await copy.visit()).greeting, 'Hello, alice!');
+      assert.equal((await redisCli(redis.port, 'DBSIZE')), STORE === 'redis' ? '2' : '0');
+      await owner.submit('/sign-out');
+      assert.equal((await copy.visit()).greeting, 'Hello, stranger!');
+      const child = running.pop()!;
+      child.kill();
+      await once(child, 'exit');
+      await redis.stop();
+    });
+  }
 
   if (existsSync(CHROMIUM)) {
     it('shows the page in a browser', async () => {

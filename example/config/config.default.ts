@@ -8,7 +8,16 @@ export default {
 
   session: {
     maxAge: 30 * 60 * 1000,
-    sameSite: 'lax',
+  },
+
+  // with STORE=redis
+  redis: {
+    client: {
+      host: process.env.REDIS_HOST || '127.0.0.1',
+      port: Number(process.env.REDIS_PORT || 6379),
+      password: process.env.REDIS_PASSWORD || '',
+      db: 0,
+    },
   },
 
   rundir: path.join(tmp, 'run'),
