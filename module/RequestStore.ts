@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
-import { applyChanges, changesSince, isAlive, isEmpty, isMeta, isRecord, pick, snapshot, type Snapshot } from './changes';
+import { applyChanges, assertRecord, changesSince, isAlive, isEmpty, isMeta, isRecord, pick, snapshot, type Snapshot } from './changes';
 import type { SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
 
 /** How often other processes may get in between before `update()` gives up. */
@@ -132,6 +132,7 @@ export class RequestStore {
     }
     const data = structuredClone(pick(stored, name => !isMeta(name)));
     await fn(data);
+    assertRecord(data);
     const record = { ...pick(stored, isMeta), ...data };
     const changes = changesSince(snapshot(stored), record);
     if (!isEmpty(changes)) {

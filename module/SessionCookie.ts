@@ -14,6 +14,9 @@ interface EggKeys {
   decrypt(data: Buffer): { value: Buffer } | false;
 }
 
+/** What an id is sealed for: no data that were in the cookie once can be taken for an id, or the other way round. */
+const forId = (key: string) => `${key} id`;
+
 /** What koa-session removes a cookie with. */
 const EXPIRED = { maxAge: false, expires: new Date(0) };
 
@@ -56,7 +59,7 @@ export class SessionCookie {
 
   /** Whether the session came in a cookie that is good, but has to be sealed anew. */
   isStale(ctx: Context): boolean {
-    return this.renewing.has(ctx);
+    return this.renewing.has(ctx) && !ctx.session?.isNew;
   }
 
   /** Reports a cookie that Egg refuses, of which koa-session only says that there is none. */
@@ -137,7 +140,7 @@ export class SessionCookie {
     const { config: { key, acceptLegacyCookie }, sealed } = this;
     const value = ctx.cookies.get(key, { signed: false });
     if (!value) return undefined;
-    const opened = sealed ? this.keys().open(key, value) : undefined;
+    const opened = sealed ? this.keys().open(forId(key), value) : undefined;
     const legacy = sealed && !opened && acceptLegacyCookie ? this.openLegacy(ctx) : undefined;
     if (opened?.stale || legacy) this.renewing.add(ctx);
     const id = sealed ? opened?.text ?? legacy : ctx.cookies.get(key, ctx.sessionOptions);
@@ -151,7 +154,7 @@ export class SessionCookie {
     if (config.externalKey) {
       if (id) config.externalKey.set(ctx, id);
     } else if (id) {
-      ctx.cookies.set(config.key, sealed ? this.keys().seal(config.key, id) : id, ctx.sessionOptions);
+      ctx.cookies.set(config.key, sealed ? this.keys().seal(forId(config.key), id) : id, ctx.sessionOptions);
     } else {
       ctx.cookies.set(config.key, '', { ...ctx.sessionOptions, ...EXPIRED });
     }

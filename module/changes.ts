@@ -9,6 +9,13 @@ export function isRecord(value: unknown): value is SessionRecord {
     !UNSAFE_KEYS.some(key => Object.hasOwn(value, key));
 }
 
+/** Holds what is to be stored to what is accepted when it is read again. */
+export function assertRecord(record: object): void {
+  if (!isRecord(record)) {
+    throw new TypeError(`[egg-tegg-session] a session can't have a field named ${UNSAFE_KEYS.join(' or ')}`);
+  }
+}
+
 /** Whether a value that was read is a record that has not expired. */
 export const isAlive = (value: unknown): value is SessionRecord =>
   isRecord(value) && !(typeof value._expire === 'number' && value._expire < Date.now());

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import type { MockApplication } from 'egg-mock';
+import mm, { type MockApplication } from 'egg-mock';
 import { AppSessionStore } from './fixtures/apps/store/modules/store/AppSessionStore';
 import { bootError } from './support/boot';
 import { Client, createApp } from './support/app';
@@ -84,6 +84,36 @@ describe('a store in a tegg module', () => {
     assert.equal(ids().length, 1);
     assert.notEqual(ids()[0], id);
     assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { flash: 'bye' } });
+  });
+
+  it('refuses a field that would cost the whole session when it is read again', async () => {
+    for (const name of [ 'constructor', 'toJSON' ]) {
+      const response = await client.run(async (session, ctx) => {
+        Object.defineProperty(ctx.session, name, { value: name, enumerable: true });
+        await assert.rejects(async () => ctx.session.save(), TypeError);
+        ctx.session = { n: 1 };
+        await session.save();
+        await assert.rejects(session.update(data => Object.assign(data, { [name]: name })),
+          /a session can't have a field named/);
+      });
+      assert.equal(response.status, 200, response.text);
+    }
+  });
+
+  it('makes no session where there is none any more', async () => {
+    await count();
+    store.records.clear();
+    store.calls.length = 0;
+    await client.run(session => ({ n: session.n ?? null }));
+    assert.deepEqual(store.calls, [ 'get' ]);
+  });
+
+  it('is not disturbed by app.mockSession()', async () => {
+    await count();
+    app.mockSession({ n: 41 });
+    assert.equal((await count()).json().n, 42);
+    mm.restore();
+    assert.equal((await count()).json().n, 2);
   });
 
   describe('regenerate()', () => {

@@ -1,6 +1,6 @@
 import type { Application, Context } from 'egg';
 import { createSession } from 'koa-session';
-import { isRecord } from '../../module/changes';
+import { assertRecord } from '../../module/changes';
 import { RequestStore } from '../../module/RequestStore';
 import { resolveConfig, type SessionConfig } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
@@ -30,7 +30,7 @@ export function mountSession(app: Application, config: SessionConfig): void {
     ContextStore: undefined,
     beforeSave(ctx: Context, session: object) {
       requireHttps(ctx);
-      requireRecord(session);
+      assertRecord({ ...session });
       keepBrowserSession(ctx);
       config.beforeSave?.(ctx, session);
     },
@@ -55,25 +55,20 @@ export function mountSession(app: Application, config: SessionConfig): void {
         await next();
       } finally {
         // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be sealed anew
-        if (config.autoCommit && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
+        if (config.autoCommit && isStored(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
       }
     });
     cookie.protect(ctx);
   });
 }
 
+/** Whether this is a session of koa-session's, not one that egg-mock gives, and was there before the request. */
+const isStored = (session: Context['session']) => typeof session?.manuallyCommit === 'function' && !session.isNew;
+
 /** koa-session saves a session whose lifetime was set, changed or not. */
 function forceSave({ session }: Context) {
-  if (typeof session?.manuallyCommit !== 'function') return;
   const { maxAge } = session;
   session.maxAge = maxAge;
-}
-
-/** What is saved must be what a later request accepts. */
-function requireRecord(session: object) {
-  if (!isRecord({ ...session })) {
-    throw new TypeError('[egg-tegg-session] a session can\'t have a field named constructor, toJSON or __proto__');
-  }
 }
 
 function requireHttps(ctx: Context) {
@@ -83,7 +78,7 @@ function requireHttps(ctx: Context) {
   }
 }
 
-const browserSessions = new WeakSet<Context>();
+const browserSessions = new WeakSet<object>();
 
 /** koa-session forgets `maxAge: 'session'` with the first save, and a second one in the same request would last a day. */
 function keepBrowserSession({ sessionOptions }: Context) {
