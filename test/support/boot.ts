@@ -17,6 +17,8 @@ export async function bootError(name: string, session: SessionOptions = {}, env 
 }
 
 if (require.main === module) {
+  // Egg would log the loss of the test that waits for this, and lose that line too, and so on
+  process.stdout.on('error', () => process.exit(1));
   const [ name, session ] = process.argv.slice(2);
   createApp(name, { session: JSON.parse(session) }).then(() => undefined, (err: Error) => err.message).then(message => {
     process.stdout.write(`\n${JSON.stringify({ message })}`, () => process.exit());
