@@ -46,19 +46,24 @@ export function mountSession(app: Application, config: SessionConfig): void {
     },
   });
 
+  const aroundHandler = async (ctx: Context, next: () => Promise<unknown>) => {
+    const store = RequestStore.of(ctx);
+    store?.begin();
+    cookie.check(ctx);
+    try {
+      await next();
+    } finally {
+      // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be sealed anew
+      if (config.autoCommit && isStored(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
+    }
+  };
+
   mounted.set(app, async (ctx, next) => {
-    await koaSession(ctx, async () => {
-      const store = RequestStore.of(ctx);
-      store?.begin();
-      cookie.check(ctx);
-      try {
-        await next();
-      } finally {
-        // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be sealed anew
-        if (config.autoCommit && isStored(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
-      }
-    });
-    cookie.protect(ctx);
+    try {
+      await koaSession(ctx, () => aroundHandler(ctx, next));
+    } finally {
+      cookie.protect(ctx);
+    }
   });
 }
 
