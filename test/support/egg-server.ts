@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const START_TIMEOUT = 40_000;
+const START_TIMEOUT = 100_000;
 const REQUEST_TIMEOUT = 10_000;
 
 export interface Answer {
@@ -62,7 +63,7 @@ export async function startServer(args: (port: number) => string[], { cwd, env }
   while (!await answers(port)) {
     if (!running() || Date.now() > deadline) {
       await stop();
-      throw new Error(`the server did not start:\n${output}`);
+      throw new Error(`the server did not start:\n${output.replace(/^.* INFO .*\n/gm, '')}`);
     }
     await sleep(100);
   }
@@ -106,11 +107,18 @@ async function answers(port: number) {
   }
 }
 
+/** A port that the system does not hand out by itself: Egg's processes have it hand out theirs. */
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = net.createServer().listen(port);
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

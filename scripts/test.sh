@@ -1,0 +1,42 @@
+#!/bin/sh
+# All that `npm test` checks. The session stores are tested against real servers, which this installs where it may.
+set -eu
+cd "$(dirname "$0")/.."
+
+missing=
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v memcached >/dev/null || missing="$missing memcached"
+command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+
+install() {
+  if [ "$(id -u)" = 0 ]; then sudo=; else sudo='sudo -n'; fi
+  command -v apt-get >/dev/null && $sudo true 2>/dev/null || return 1
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    # the tests start their own servers: this is Debian's way to have a package start none
+    trap '$sudo rm -f $policy' EXIT
+    trap 'exit 1' INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+    $sudo chmod +x $policy
+  fi
+  echo "installing with apt-get: $*"
+  $sudo apt-get update -qq </dev/null >/dev/null 2>&1 || true # the list that is there may do
+  log=$($sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null 2>&1) || {
+    echo "$log" >&2
+    return 1
+  }
+}
+
+if [ -n "$missing" ]; then
+  # shellcheck disable=SC2086
+  if ! (install $missing); then
+    echo "npm test needs the servers of these Debian packages, install them first:$missing" >&2
+    exit 1
+  fi
+fi
+
+node scripts/clean.js # of a build that was cut short
+npm run lint
+npm run types
+npx c8 mocha
+npm run pack-check
