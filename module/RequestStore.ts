@@ -11,6 +11,8 @@ const ONE_DAY = 24 * 3600 * 1000;
 /** For how many ms koa-session has stores keep a session after it has expired. */
 const GRACE = 10_000;
 
+const HAS_ENDED = '[egg-tegg-session] session.update(): the session has ended';
+
 const ofRequest = new WeakMap<Context, RequestStore>();
 
 /**
@@ -23,8 +25,10 @@ export class RequestStore {
   private loaded?: { id: string; fields: Snapshot; session?: object };
   /** The lifetime that this request has given to it; undefined when it has written nothing. */
   private given?: SessionMaxAge;
-  /** The ids of sessions that have ended, each with the object that was the session then. */
-  private readonly ended = new Map<string, object | null>();
+  /** The ids of sessions that have ended. */
+  private readonly ended = new Set<string>();
+  /** The session that turned out to have ended elsewhere. */
+  private gone?: object;
   /** The ids that took the place of ended ones, which koa-session goes on using. */
   private readonly successors = new Map<string, string>();
 
@@ -50,13 +54,16 @@ export class RequestStore {
 
   /** To be called once koa-session has made the session of what `get` returned. */
   begin(): void {
-    if (this.loaded) this.loaded.session = this.ctx.session;
+    const { session } = this.ctx;
+    if (session?.isNew) this.loaded = undefined; // refused
+    if (this.loaded) this.loaded.session = session;
   }
 
   /** Whether the session differs from what is stored. */
   isChanged(): boolean {
     const { loaded, ctx: { session } } = this;
-    if (!loaded || !session) return false;
+    if (!session) return false;
+    if (!loaded || session === this.gone) return this.ended.size > 0;
     const { set, unset } = changesSince(loaded.fields, session.toJSON());
     return loaded.session !== session || Object.keys(set).length > 0 || !unset.every(isMeta);
   }
@@ -71,7 +78,7 @@ export class RequestStore {
     const { session, sessionOptions } = this.ctx;
     let id = this.successors.get(key) ?? key;
     if (this.ended.has(id)) {
-      if (this.ended.get(id) === session) return;
+      if (session === this.gone) return;
       // assigned to `ctx.session` after the one before had ended
       id = sessionOptions.genid(this.ctx) as string;
       this.successors.set(key, id);
@@ -96,18 +103,20 @@ export class RequestStore {
     if (this.loaded?.id !== id) return;
     if (session && session === this.loaded.session) {
       // regenerate(): what others have written moves too; of a session that has ended, only what this request adds
-      const latest = await this.store.get(id, this.maxAge, options);
+      const latest = session === this.gone ? undefined : await this.store.get(id, this.maxAge, options);
       this.adopt(isAlive(latest) ? latest : {});
     }
     await this.store.destroy(id, options);
-    this.ended.set(id, session);
+    this.ended.add(id);
     this.loaded = undefined;
+    this.gone = undefined;
   }
 
   /** Does the work of `session.update()`. */
   async update(fn: (data: object) => unknown): Promise<void> {
     const { loaded, ctx: { session } } = this;
-    if (!loaded) {
+    if (session === this.gone) throw new Error(HAS_ENDED);
+    if (!loaded || this.ended.has(loaded.id)) {
       await fn(session);
       return;
     }
@@ -128,7 +137,7 @@ export class RequestStore {
     const stored = await store.get(id, maxAge, options);
     if (!isAlive(stored)) {
       this.end(id, session);
-      throw new Error('[egg-tegg-session] session.update(): the session has ended');
+      throw new Error(HAS_ENDED);
     }
     const data = structuredClone(pick(stored, name => !isMeta(name)));
     await fn(data);
@@ -155,14 +164,15 @@ export class RequestStore {
   private adopt(record: SessionRecord, updated = new Set<string>()): void {
     const { loaded, ctx: { session } } = this;
     const own = changesSince(loaded!.fields, session.toJSON());
-    const theirs = changesSince(loaded!.fields, record);
+    // one that was assigned to `ctx.session` takes the place of all that others have written
+    const theirs = session === loaded!.session ? changesSince(loaded!.fields, record) : { set: {}, unset: [] };
     const kept = new Set([ ...Object.keys(own.set), ...own.unset ].filter(name => !updated.has(name)));
     for (const name of [ ...Object.keys(theirs.set), ...theirs.unset, ...updated ]) {
       if (isMeta(name) || kept.has(name)) continue;
       if (name in record) session[name] = record[name];
       else delete session[name];
     }
-    this.loaded = { id: loaded!.id, fields: snapshot(record), session };
+    this.loaded = { ...loaded!, fields: snapshot(record) };
   }
 
   /** Writes to what was loaded; resolves to false when it is there no more. */
@@ -171,13 +181,16 @@ export class RequestStore {
     const { store } = this;
     const changes = changesSince(fields, record);
     changes.replace = session !== undefined && session !== this.ctx.session;
-    if (changes.replace) changes.set = pick(record, name => name !== '_expire');
+    if (changes.replace) changes.set = pick(record, name => name !== '_expire' && record[name] !== undefined);
     const changed = !isEmpty(changes);
     if (!changed) {
       if (this.given === life) return true;
       if (store.touch) return await store.touch(id, life, options);
     }
-    if (!store.touch && record._expire !== undefined) changes.set._expire = record._expire;
+    if (!store.touch) {
+      if (record._expire === undefined) changes.unset.push('_expire');
+      else changes.set._expire = record._expire;
+    }
     if (store.merge) return await store.merge(id, changes, life, options);
 
     const latest = await store.get(id, this.maxAge, { ctx: this.ctx, rolling: options.rolling });
@@ -206,8 +219,8 @@ export class RequestStore {
   }
 
   private end(id: string, session: object): void {
-    this.ended.set(id, session);
-    this.loaded = undefined;
+    this.ended.add(id);
+    this.gone = session;
     this.ctx.coreLogger.info('[session][ended] nothing was saved: the session ended while the request was running');
   }
 }

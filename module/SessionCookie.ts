@@ -59,7 +59,7 @@ export class SessionCookie {
 
   /** Whether the session came in a cookie that is good, but has to be sealed anew. */
   isStale(ctx: Context): boolean {
-    return this.renewing.has(ctx);
+    return this.renewing.has(ctx) && !ctx.session.isNew;
   }
 
   /** Reports a cookie that Egg refuses, of which koa-session only says that there is none. */

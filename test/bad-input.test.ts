@@ -108,12 +108,13 @@ describe('bad input', () => {
   for (const logValue of [ false, true ]) {
     // a cookie that does not open has no value worth printing
     const invalid = logValue
-      ? /\[session\]\[invalid\] key\(undefined\) value\((\[\]|undefined)\)$/
+      ? /\[session\]\[invalid\] key\(undefined\) value\((\[\]|\{\}|undefined)\)$/
       : /\[session\]\[invalid\] key\(undefined\) value\(""\)$/;
 
     for (const [ mode, options ] of [
       [ 'a sealed cookie', {}],
       [ 'a sealed cookie with an id', { store: new MapStore() }],
+      [ 'a sealed cookie, where egg-session\'s are accepted too', { acceptLegacyCookie: true }],
       [ 'a cookie that Egg signs', { encrypt: false }],
       [ 'a cookie that Egg encrypts', { encode: JSON.stringify, decode: JSON.parse }],
       [ 'a readable cookie', { encrypt: false, signed: false }],

@@ -53,8 +53,8 @@ export function mountSession(app: Application, config: SessionConfig): void {
     try {
       await next();
     } finally {
-      // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be sealed anew
-      if (config.autoCommit && isStored(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
+      // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be dropped or sealed anew
+      if (config.autoCommit && isReal(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
     }
   };
 
@@ -67,8 +67,8 @@ export function mountSession(app: Application, config: SessionConfig): void {
   });
 }
 
-/** Whether this is a session of koa-session's, not one that egg-mock gives, and was there before the request. */
-const isStored = (session: Context['session']) => typeof session?.manuallyCommit === 'function' && !session.isNew;
+/** Whether this is a session of koa-session's, not one that egg-mock gives. */
+const isReal = (session: Context['session']) => typeof session?.manuallyCommit === 'function';
 
 /** koa-session saves a session whose lifetime was set, changed or not. */
 function forceSave({ session }: Context) {
