@@ -11,7 +11,7 @@ const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
   /^(index|app)\.(js|d\.ts)$/,
   /^(app|config|module)\/.+\.(js|d\.ts)$/,
-  /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/,
+  /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE|docs\/.+\.md)$/,
 ];
 const APP_DEPENDENCIES = [
   'egg', 'egg-scripts', '@eggjs/tegg', '@eggjs/tegg-plugin', '@eggjs/tegg-config', '@eggjs/tegg-controller-plugin',

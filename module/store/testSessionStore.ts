@@ -5,6 +5,7 @@ import type { SessionStore, SessionStoreOptions } from '../SessionStore';
 /** What the suite uses of mocha. */
 declare function describe(title: string, run: () => void): void;
 declare function it(title: string, run: () => Promise<void>): void;
+declare function after(run: () => Promise<void>): void;
 declare function before(run: (this: { skip(): void }) => void | Promise<void>): void;
 
 const MINUTE = 60_000;
@@ -18,7 +19,8 @@ const MINUTE = 60_000;
  * ```
  *
  * @param name the suite's title
- * @param create makes the store to test, once; its server may hold other data
+ * @param create makes the store to test, once; its server may hold other data. The suite removes its own, and calls
+ *   `close()` at the end
  */
 export function testSessionStore(name: string, create: () => SessionStore | Promise<SessionStore>): void {
   describe(`${name} is a session store`, () => {
@@ -26,9 +28,12 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
     const options = {} as SessionStoreOptions;
     let last = 0;
     const run = Math.random().toString(36).slice(2);
+    const keys = new Set<string>();
     const newKey = () => `contract-${run}-${++last}`;
-    const set = (key: string, record: Record<string, unknown>, maxAge: number | 'session' = MINUTE) =>
-      store.set(key, record, maxAge, options);
+    const set = (key: string, record: Record<string, unknown>, maxAge: number | 'session' = MINUTE) => {
+      keys.add(key);
+      return store.set(key, record, maxAge, options);
+    };
     /** The data that are stored, without the fields that are about the record itself. */
     const read = async (key: string) => {
       const record = await store.get(key, MINUTE, options);
@@ -43,6 +48,10 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
 
     before(async () => {
       store = await create();
+    });
+    after(async () => {
+      await Promise.all([ ...keys ].map(key => store.destroy(key, options)));
+      await store.close();
     });
 
     describe('get and set', () => {
@@ -97,7 +106,6 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
         await Promise.all(keys.map((key, index) => set(key, { index })));
         const records = await Promise.all(keys.map(read));
         assert.deepEqual(records.map(record => record!.index), keys.map((_, index) => index));
-        await Promise.all(keys.map(key => store.destroy(key, options)));
       });
 
       it('take any key', async () => {

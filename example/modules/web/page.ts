@@ -1,6 +1,13 @@
 import type { Context } from 'egg';
 import type { Session } from 'egg-tegg-session';
 
+/** Where sessions are kept, by the environment's STORE. */
+const PLACES: Record<string, string> = {
+  cookie: 'the sealed cookie <code>EGG_SESS</code>',
+  memory: 'the memory of this process, under an id in the sealed cookie <code>EGG_SESS</code>',
+  redis: 'Redis, under an id in the sealed cookie <code>EGG_SESS</code>',
+};
+
 export function page(ctx: Context, session: Session, flash?: string): string {
   const escape = (text: string): string => ctx.helper.escape(text);
   const { user, visits } = session;
@@ -50,7 +57,7 @@ export function page(ctx: Context, session: Session, flash?: string): string {
   <section>
     <h2>What your session holds</h2>
     <pre>${escape(JSON.stringify(session, null, 2))}</pre>
-    <p class="hint">It is kept in the encrypted cookie <code>EGG_SESS</code>. A private window is another visitor.</p>
+    <p class="hint">It is kept in ${PLACES[process.env.STORE || 'cookie']}. A private window is another visitor.</p>
   </section>
 
   <section>
