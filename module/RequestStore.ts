@@ -92,6 +92,7 @@ export class RequestStore {
     }
     this.loaded = { id, fields: snapshot(record), session };
     this.given = life;
+    requireSave(session); // koa-session compares a later commit with what was loaded, not with what was saved since
     // koa-session leaves `externalKey` at the old id after `regenerate()`
     if (session.externalKey !== id) Object.defineProperty(session, 'externalKey', { value: id, configurable: true });
   }
@@ -112,12 +113,17 @@ export class RequestStore {
     this.gone = undefined;
   }
 
-  /** Does the work of `session.update()`. */
-  async update(fn: (data: object) => unknown): Promise<void> {
+  /**
+   * Does the work of `session.update()`.
+   *
+   * @param fn what to do with the data
+   * @param unstored the data of a session that is not stored yet
+   */
+  async update(fn: (data: object) => unknown, unstored: object): Promise<void> {
     const { loaded, ctx: { session } } = this;
     if (session === this.gone) throw new Error(HAS_ENDED);
     if (!loaded || this.ended.has(loaded.id)) {
-      await fn(session);
+      await fn(unstored);
       return;
     }
     await inTurn(loaded.id, async () => {
@@ -223,6 +229,12 @@ export class RequestStore {
     this.gone = session;
     this.ctx.coreLogger.info('[session][ended] nothing was saved: the session ended while the request was running');
   }
+}
+
+/** Has koa-session's next commit save the session, whatever its comparison of hashes says. */
+export function requireSave(session: Context['session']): void {
+  const { maxAge } = session;
+  session.maxAge = maxAge; // setting it is what asks for that
 }
 
 const turns = new Map<string, Promise<unknown>>();

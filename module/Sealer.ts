@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto';
 
 const VERSION = '1';
 const HINT_BYTES = 3;
@@ -14,14 +14,29 @@ interface Key {
 const derive = (secret: string, purpose: string, bytes: number) =>
   Buffer.from(hkdfSync('sha256', secret, '', `egg-tegg-session ${purpose} ${VERSION}`, bytes));
 
+// asking for random bytes costs more than encrypting with them, however many: ask for those of many nonces at once
+const nonces = Buffer.alloc(1024 * NONCE_BYTES);
+let used = nonces.length;
+
+/** Random bytes that no other call gets; they are overwritten by a later one. */
+function nextNonce(): Buffer {
+  if (used === nonces.length) {
+    randomFillSync(nonces);
+    used = 0;
+  }
+  const start = used;
+  used += NONCE_BYTES;
+  return nonces.subarray(start, used);
+}
+
 /**
  * Authenticated encryption of cookie values: AES-256-GCM under a fresh random nonce, with keys that HKDF-SHA-256
  * (RFC 5869, no salt) derives from the application's. A sealed value is
  *
  *     '1' + base64url( key hint: 3 bytes | nonce: 12 | ciphertext | tag: 16 )
  *
- * without padding: 1 + ⌈(31 + n) * 4 / 3⌉ characters for n bytes. The version and the cookie's name are authenticated with it, so that a value that
- * is moved to another cookie does not open.
+ * without padding: 1 + ⌈(31 + n) * 4 / 3⌉ characters for n bytes. The version and the cookie's name are authenticated
+ * with it, so that a value that is moved to another cookie does not open.
  */
 export class Sealer {
   private readonly keys: Key[];
@@ -37,7 +52,7 @@ export class Sealer {
   /** Seals a text for the cookie `name`. */
   seal(name: string, text: string): string {
     const { hint, key } = this.keys[0];
-    const nonce = randomBytes(NONCE_BYTES);
+    const nonce = nextNonce();
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(VERSION + name));
     const parts = [ hint, nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag() ];
     return VERSION + Buffer.concat(parts).toString('base64url');

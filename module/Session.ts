@@ -120,7 +120,7 @@ export function injectSession(app: Application): Session {
   async function update(fn: (data: SessionData) => unknown) {
     alive();
     const store = RequestStore.of(request() as unknown as Context);
-    await (store ? store.update(fn) : fn(injected));
+    await (store ? store.update(fn, injected) : fn(injected));
   }
 
   const target = {

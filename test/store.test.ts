@@ -2,7 +2,9 @@ import { strict as assert } from 'node:assert';
 import mm, { type MockApplication } from 'egg-mock';
 import { AppSessionStore } from './fixtures/apps/store/modules/store/AppSessionStore';
 import { bootError } from './support/boot';
+import type { SessionOptions } from '..';
 import { Client, createApp } from './support/app';
+import { MapStore } from './support/MapStore';
 
 describe('a store in a tegg module', () => {
   let app: MockApplication;
@@ -175,6 +177,64 @@ describe('a store in a tegg module', () => {
       assert.deepEqual(ids(), [ response.json().id ]);
       assert.equal((await count()).json().n, 4);
     });
+  });
+});
+
+describe('a store of config.session', () => {
+  let app: MockApplication;
+  let client: Client;
+  const store = new MapStore();
+  let valid = true;
+  const start = async (options: SessionOptions) => {
+    app = await createApp('web', { session: { store, ...options } });
+    client = await Client.of(app);
+  };
+  afterEach(async () => {
+    store.entries.clear();
+    await client.close();
+    await app.close();
+  });
+  const records = () => [ ...store.records.values() ];
+
+  it('gets each manual commit, also one that goes back to what was loaded', async () => {
+    await start({ autoCommit: false });
+    const commit = (...values: number[]) => client.run(async session => {
+      for (const n of values) {
+        session.n = n;
+        await session.manuallyCommit();
+      }
+    });
+    await commit(1);
+    await commit(2, 1);
+    assert.deepEqual(records().map(({ n }) => n), [ 1 ]);
+  });
+
+  it('keeps a session that `valid` has refused out of update()', async () => {
+    await start({ valid: () => valid });
+    await client.run((_, ctx) => {
+      ctx.session = { userId: 1, role: 'admin' };
+    });
+    const before = records();
+    valid = false;
+    await client.run(session => session.update(data => {
+      assert.deepEqual({ ...data }, {});
+      data.n = 1;
+    }));
+    assert.deepEqual(records()[0], before[0]);
+    assert.equal(records()[1].role, undefined);
+  });
+
+  it('keeps no time of expiry for a session that is made the browser\'s', async () => {
+    await start({});
+    await client.run(session => {
+      session.n = 1;
+    });
+    assert.equal(typeof records()[0]._expire, 'number');
+    await client.run(session => {
+      session.maxAge = 'session';
+    });
+    assert.equal(records()[0]._expire, undefined);
+    assert.equal(records()[0]._session, true);
   });
 });
 

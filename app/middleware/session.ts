@@ -1,7 +1,7 @@
 import type { Application, Context } from 'egg';
 import { createSession } from 'koa-session';
 import { assertRecord } from '../../module/changes';
-import { RequestStore } from '../../module/RequestStore';
+import { RequestStore, requireSave } from '../../module/RequestStore';
 import { resolveConfig, type SessionConfig } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
 
@@ -54,7 +54,7 @@ export function mountSession(app: Application, config: SessionConfig): void {
       await next();
     } finally {
       // koa-session compares hashes of 32 bits, and knows nothing of a cookie that must be dropped or sealed anew
-      if (config.autoCommit && isReal(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) forceSave(ctx);
+      if (config.autoCommit && isReal(ctx.session) && (store?.isChanged() || cookie.isStale(ctx))) requireSave(ctx.session);
     }
   };
 
@@ -69,12 +69,6 @@ export function mountSession(app: Application, config: SessionConfig): void {
 
 /** Whether this is a session of koa-session's, not one that egg-mock gives. */
 const isReal = (session: Context['session']) => typeof session?.manuallyCommit === 'function';
-
-/** koa-session saves a session whose lifetime was set, changed or not. */
-function forceSave({ session }: Context) {
-  const { maxAge } = session;
-  session.maxAge = maxAge;
-}
 
 function requireHttps(ctx: Context) {
   if (ctx.sessionOptions.secure && !ctx.secure) {
