@@ -41,12 +41,16 @@ function nextNonce(): Buffer {
 export class Sealer {
   private readonly keys: Key[];
 
-  /** @param secrets `config.keys`: the first seals, any opens */
+  /**
+   * @param secrets `config.keys`: the first seals, any opens; empty ones, as everybody knows them, count for nothing
+   * @throws Error when there is none
+   */
   constructor(secrets: readonly string[]) {
-    this.keys = secrets.map(secret => ({
+    this.keys = secrets.filter(Boolean).map(secret => ({
       hint: derive(secret, 'key hint', HINT_BYTES),
       key: derive(secret, 'cookie seal', 32),
     }));
+    if (this.keys.length === 0) throw new Error('[egg-tegg-session] config.keys is empty: set a secret to seal cookies with');
   }
 
   /** Seals a text for the cookie `name`. */

@@ -117,6 +117,13 @@ describe('Sealer', () => {
     }));
   });
 
+  it('makes no use of an empty key, which everybody knows', () => {
+    assert.equal(new Sealer([ 'a key', '' ]).open(NAME, new Sealer([ 'a key' ]).seal(NAME, 'text'))?.text, 'text');
+    assert.deepEqual(new Sealer([ '', 'a key' ]).open(NAME, new Sealer([ 'a key' ]).seal(NAME, 'text')),
+      { text: 'text', stale: false });
+    assert.throws(() => new Sealer([ '' ]), /config\.keys is empty/);
+  });
+
   it('opens nothing under another name', () => {
     fc.assert(fc.property(keyList, fc.fullUnicodeString(), fc.fullUnicodeString(), sessions, (keys, one, two, text) => {
       fc.pre(one !== two);

@@ -22,12 +22,17 @@ export default (_: unknown, app: Application): Middleware => {
  */
 export function mountSession(app: Application, config: SessionConfig): void {
   const cookie = new SessionCookie(app, config);
-  const options = {
+  const options: Record<string, unknown> = {
     ...config,
     ...cookie.koaOptions(),
-    sameSite: undefined,
+    // true and false, which koa-session refuses when it is created, go in afterwards
+    ...('sameSite' in config ? { sameSite: 'lax' } : {}),
     store: undefined,
-    ContextStore: undefined,
+    // koa-session reads the options anew for each request, so that a store may come and go
+    get ContextStore() {
+      return app.config.session.store || app.config.session.ContextStore ? RequestStore : undefined;
+    },
+    set ContextStore(_) { /* koa-session writes back what it has read */ },
     beforeSave(ctx: Context, session: object) {
       requireHttps(ctx);
       assertRecord({ ...session });
@@ -35,16 +40,8 @@ export function mountSession(app: Application, config: SessionConfig): void {
       config.beforeSave?.(ctx, session);
     },
   };
-  const koaSession = createSession(options as object, app) as Middleware;
-  // koa-session reads the options anew for each request: what it would refuse when it is created, or what may change
-  // while the application runs, is set now
-  Object.defineProperties(options, {
-    ...('sameSite' in config ? { sameSite: { value: config.sameSite, enumerable: true } } : {}),
-    ContextStore: {
-      enumerable: true,
-      get: () => (app.config.session.store || app.config.session.ContextStore ? RequestStore : undefined),
-    },
-  });
+  const koaSession = createSession(options, app) as Middleware;
+  if ('sameSite' in config) options.sameSite = config.sameSite;
 
   const aroundHandler = async (ctx: Context, next: () => Promise<unknown>) => {
     const store = RequestStore.of(ctx);
