@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
 import { applyChanges, assertRecord, changesSince, isAlive, isEmpty, isMeta, isRecord, pick, snapshot, type Snapshot } from './changes';
+import { inTurn } from './inTurn';
 import type { SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
 
 /** How often other processes may get in between before `update()` gives up. */
@@ -235,20 +235,4 @@ export class RequestStore {
 export function requireSave(session: Context['session']): void {
   const { maxAge } = session;
   session.maxAge = maxAge; // setting it is what asks for that
-}
-
-const turns = new Map<string, Promise<unknown>>();
-const turnOf = new AsyncLocalStorage<string>();
-
-/** Runs tasks for the same id one after the other, as far as they are this process's. */
-async function inTurn(id: string, task: () => Promise<void>): Promise<void> {
-  if (turnOf.getStore() === id) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
-  const turn = (turns.get(id) ?? Promise.resolve()).then(() => turnOf.run(id, task));
-  const settled = turn.catch(() => undefined);
-  turns.set(id, settled);
-  try {
-    await turn;
-  } finally {
-    if (turns.get(id) === settled) turns.delete(id);
-  }
 }
