@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionStore, SessionStoreLike } from '..';
-import { type AppOptions, Client, createApp, fixture, fixtureDir } from './support/app';
+import { type AppOptions, Client, createApp, fixture, fixtureDir, later } from './support/app';
 
 /*
  * Whoever comes from egg-session finds what they left. Every test in the first suite runs against egg-session 3.3
@@ -57,12 +57,6 @@ async function stop() {
   mm.restore();
   for (const each of open.splice(0)) await each.close();
 }
-
-/** Moves the clock on. */
-const later = (ms: number) => {
-  const then = Date.now() + ms;
-  mm(Date, 'now', () => then);
-};
 
 /** The cookies that a response sets, with their attributes; times that depend on the clock are left out. */
 const cookies = ({ setCookies }: { setCookies: string[] }) => setCookies.map(line => line

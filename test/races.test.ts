@@ -1,14 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
-import fs from 'node:fs';
 import http from 'node:http';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Redis from 'ioredis';
-import { fixtureDir } from './support/app';
-import { type Server, startServer } from './support/egg-server';
+import type { Server } from './support/egg-server';
 import { startRedis, type TestServer } from './support/servers';
+import { startWorker } from './support/worker';
 import type { Settings } from './fixtures/apps/scale-out/settings';
 
 const host = '127.0.0.1';
@@ -19,44 +16,24 @@ const SPREAD = 10;
 
 describe('requests of one session that race, on two worker processes with one Redis', function() {
   this.timeout(120_000);
-  const root = path.join(__dirname, '..');
-  let dir: string;
   let server: TestServer;
   let redis: Redis;
   let workers: Server[] = [];
 
   before(async () => {
-    dir = fs.mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-'));
     server = await startRedis();
     redis = new Redis(server.port);
-    workers = await Promise.all([ startWorker('a'), startWorker('b') ]);
+    const settings: Settings = {
+      plugin: 'egg-redis', redis: { client: { host, port: server.port, password: '', db: 0 } }, store: 'store',
+    };
+    workers = await Promise.all([ startWorker(settings), startWorker(settings) ]);
   });
   beforeEach(() => redis.flushall());
   after(async () => {
     await Promise.all(workers.map(worker => worker.stop()));
     redis.disconnect();
     await server.stop();
-    fs.rmSync(dir, { recursive: true });
   });
-
-  async function startWorker(name: string) {
-    const cwd = path.join(dir, name);
-    fs.cpSync(fixtureDir('scale-out'), cwd, { recursive: true });
-    fs.symlinkSync(path.join(root, 'node_modules'), path.join(cwd, 'node_modules'));
-    const settings: Settings = {
-      plugin: 'egg-redis', redis: { client: { host, port: server.port, password: '', db: 0 } }, store: 'store',
-    };
-    return await startServer(port => [ 'start.ts', String(port) ], {
-      cwd,
-      env: {
-        EGG_SERVER_ENV: 'prod',
-        EGG_TYPESCRIPT: 'true',
-        NODE_OPTIONS: `--require ${require.resolve('ts-node/register/transpile-only')}`,
-        TS_NODE_PROJECT: path.join(root, 'tsconfig.json'),
-        SCALE_OUT: JSON.stringify(settings),
-      },
-    });
-  }
 
   /** Sends a request, all but its end, to one of the workers. */
   function open(worker: number, method: string, url: string, cookie: string) {

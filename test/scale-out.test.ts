@@ -1,14 +1,10 @@
 import { strict as assert } from 'node:assert';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { fixtureDir } from './support/app';
-import { type Server, startServer } from './support/egg-server';
+import type { Server } from './support/egg-server';
 import { redisCli, startRedis, startRedisCluster, startRedisSentinel, until } from './support/servers';
+import { startWorker } from './support/worker';
 import type { Settings } from './fixtures/apps/scale-out/settings';
 
 const host = '127.0.0.1';
-const root = path.join(__dirname, '..');
 
 describe('several processes with one Redis', function() {
   this.timeout(120_000);
@@ -24,24 +20,8 @@ describe('several processes with one Redis', function() {
     return started;
   };
 
-  /** Starts a worker, which is a whole application in a process of its own, in a folder of its own. */
-  const startWorker = async (settings: Settings): Promise<Worker> => {
-    const baseDir = fs.mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-'));
-    stops.push(() => fs.rmSync(baseDir, { recursive: true }));
-    fs.cpSync(fixtureDir('scale-out'), baseDir, { recursive: true });
-    fs.symlinkSync(path.join(root, 'node_modules'), path.join(baseDir, 'node_modules'));
-    return await use(startServer(port => [ 'start.ts', String(port) ], {
-      cwd: baseDir,
-      env: {
-        EGG_SERVER_ENV: 'prod',
-        EGG_TYPESCRIPT: 'true',
-        NODE_OPTIONS: `--require ${require.resolve('ts-node/register/transpile-only')}`,
-        TS_NODE_PROJECT: path.join(root, 'tsconfig.json'),
-        SCALE_OUT: JSON.stringify(settings),
-      },
-    }));
-  };
-  const startTwoWorkers = (settings: Settings) => Promise.all([ startWorker(settings), startWorker(settings) ]);
+  const start = (settings: Settings): Promise<Worker> => use(startWorker(settings));
+  const startTwoWorkers = (settings: Settings) => Promise.all([ start(settings), start(settings) ]);
 
   for (const ioredis of [ 4, 5 ]) {
     describe(`through egg-redis with ioredis ${ioredis}`, () => {
@@ -93,7 +73,7 @@ describe('several processes with one Redis', function() {
   it('uses the client of @eggjs/redis', async () => {
     const { port } = await use(startRedis());
     const client = { host, port, password: '', db: 0 };
-    const worker = await startWorker({ plugin: '@eggjs/redis', redis: { client }, store: 'store' });
+    const worker = await start({ plugin: '@eggjs/redis', redis: { client }, store: 'store' });
     await servesOneUser([ worker, worker ]);
   });
 
@@ -101,7 +81,7 @@ describe('several processes with one Redis', function() {
     it(`uses a named client of ${plugin}`, async () => {
       const { port } = await use(startRedis());
       const clients = { sessions: { host, port, password: '', db: 0 } };
-      const worker = await startWorker({ plugin, redis: { clients }, store: 'named-store' });
+      const worker = await start({ plugin, redis: { clients }, store: 'named-store' });
       await servesOneUser([ worker, worker ]);
     });
   }

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import type { SessionOptions, SessionRecord } from '..';
 import { Sealer } from '../module/Sealer';
 import { resolveConfig } from '../module/SessionConfig';
-import { type AppOptions, Client, createApp, fixture, fixtureDir } from './support/app';
+import { type AppOptions, Client, createApp, fixture, fixtureDir, later } from './support/app';
 import { bootError } from './support/boot';
 import { MapStore } from './support/MapStore';
 
@@ -62,12 +62,6 @@ async function stop() {
   mm.restore();
   for (const each of open.splice(0)) await each.close();
 }
-
-/** Moves the clock on. */
-const later = (ms: number) => {
-  const then = Date.now() + ms;
-  mm(Date, 'now', () => then);
-};
 
 /** The lines about sessions in the log, and the events; both from now on. */
 function listen(app: MockApplication) {

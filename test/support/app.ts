@@ -37,6 +37,12 @@ export async function createApp(name: string, { session, config, boot }: AppOpti
   return app;
 }
 
+/** Moves the clock on, until `mm.restore()`. */
+export function later(ms: number): void {
+  const then = Date.now() + ms;
+  mm(Date, 'now', () => then);
+}
+
 /** A browser's side: keeps cookies, follows nothing. */
 export class Client {
   readonly cookies = new Map<string, string>();

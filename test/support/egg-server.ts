@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './ports';
 
 const START_TIMEOUT = 100_000;
 const REQUEST_TIMEOUT = 10_000;
@@ -104,21 +103,5 @@ async function answers(port: number) {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** A port that the system does not hand out by itself: Egg's processes have it hand out theirs. */
-async function freePort() {
-  for (;;) {
-    const port = randomInt(10_000, 30_000);
-    const server = net.createServer().listen(port);
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, 'close');
-    return port;
   }
 }

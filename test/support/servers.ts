@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort } from './ports';
 
 const START_TIMEOUT = 40_000;
 const STOP_TIMEOUT = 10_000;
@@ -210,22 +211,5 @@ async function together<T>(create: (servers: {
   } catch (err) {
     await stop();
     throw err;
-  }
-}
-
-// below the ports that outgoing connections get, one of which could take it before the server does
-let lastPort = 10_000 + Math.floor(Math.random() * 20_000);
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = net.createServer().listen(++lastPort, '127.0.0.1');
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, 'close');
-    return lastPort;
   }
 }

@@ -1,0 +1,34 @@
+import { strict as assert } from 'node:assert';
+import type { SessionMaxAge, SessionRecord, SessionStore, SessionStoreOptions } from '../SessionStore';
+
+export const MINUTE = 60_000;
+
+/** The store that the contract's suite tests, and what its tests do with it. */
+export class StoreUnderTest {
+  store!: SessionStore;
+  readonly options = {} as SessionStoreOptions;
+  private readonly run = Math.random().toString(36).slice(2);
+  private readonly written = new Set<string>();
+  private last = 0;
+
+  readonly newKey = () => `contract-${this.run}-${++this.last}`;
+
+  readonly set = (key: string, record: SessionRecord, maxAge: SessionMaxAge = MINUTE) => {
+    this.written.add(key);
+    return this.store.set(key, record, maxAge, this.options);
+  };
+
+  /** The data that are stored, without the fields that are about the record itself. */
+  readonly read = async (key: string) => {
+    const record = await this.store.get(key, MINUTE, this.options);
+    return record && Object.fromEntries(Object.entries(record).filter(([ field ]) => field[0] !== '_'));
+  };
+
+  readonly isGone = async (key: string) => assert.equal(await this.read(key) ?? undefined, undefined);
+
+  /** Removes what the tests have left. */
+  async close() {
+    await Promise.all([ ...this.written ].map(key => this.store.destroy(key, this.options)));
+    await this.store.close();
+  }
+}
