@@ -27,6 +27,7 @@ describe('requests of one session that race, on two worker processes with one Re
       plugin: 'egg-redis', redis: { client: { host, port: server.port, password: '', db: 0 } }, store: 'store',
     };
     workers = await Promise.all([ startWorker(settings), startWorker(settings) ]);
+    assert.notEqual(workers[0].port, workers[1].port);
   });
   beforeEach(() => redis.flushall());
   after(async () => {

@@ -21,7 +21,11 @@ describe('several processes with one Redis', function() {
   };
 
   const start = (settings: Settings): Promise<Worker> => use(startWorker(settings));
-  const startTwoWorkers = (settings: Settings) => Promise.all([ start(settings), start(settings) ]);
+  const startTwoWorkers = async (settings: Settings) => {
+    const workers = await Promise.all([ start(settings), start(settings) ]);
+    assert.notEqual(workers[0].port, workers[1].port);
+    return workers;
+  };
 
   for (const ioredis of [ 4, 5 ]) {
     describe(`through egg-redis with ioredis ${ioredis}`, () => {
