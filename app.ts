@@ -6,7 +6,7 @@ import './index';
 import { mountSession } from './app/middleware/session';
 import type { SessionConfig } from './module/SessionConfig';
 import type { SessionLogger } from './module/SessionLogger';
-import type { SessionStore } from './module/SessionStore';
+import type { SessionStore } from './module/store/SessionStore';
 import { MemorySessionStore } from './module/store/MemorySessionStore';
 import { discoverStore, provideActiveStore, provideSession } from './module/tegg';
 

@@ -1,16 +1,16 @@
 import type { SessionOptions } from './module/SessionConfig';
-import type { SessionStoreLike } from './module/SessionStore';
+import type { SessionStoreLike } from './module/store/SessionStore';
 
 export { Session, SessionData } from './module/Session';
 export { SessionConfig, SessionOptions } from './module/SessionConfig';
 export { SessionLogger } from './module/SessionLogger';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
-} from './module/SessionStore';
+} from './module/store/SessionStore';
 export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
 export { MemorySessionStore } from './module/store/MemorySessionStore';
 export { RedisClient, RedisSessionStore } from './module/store/RedisSessionStore';
-export { testSessionStore } from './module/store/testSessionStore';
+export { testSessionStore } from './testing/testSessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {

@@ -1,7 +1,11 @@
+import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
-import { RequestStore } from './RequestStore';
+import { completeMock } from './ContextSession';
+import { assertNames, changesBetween, isInjectedField } from './record';
+import { RequestSession } from './RequestSession';
+import type { SessionRecord } from './store/SessionStore';
 
 /**
  * The data of a session. An application declares its own:
@@ -16,7 +20,7 @@ import { RequestStore } from './RequestStore';
 export interface SessionData {}
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
-type RequestSession = Record<string, unknown> & { manuallyCommit?(): Promise<void> };
+type ContextSession = Record<string, unknown>;
 
 /** Selects {@link injectSession} as the maker of what is injected as `session`. */
 export const SESSION_PROTO = 'EGG_TEGG_SESSION';
@@ -65,16 +69,17 @@ export class Session {
   }
 
   /**
-   * Changes the session atomically, as other requests may be changing it too: `fn` is given the latest data and changes
-   * them, and runs again on newer data when another request was faster. It may be async, and should do nothing else that
-   * must not happen twice. Afterwards the session shows what was stored, together with the changes of this request that
-   * are still to be saved. A session that is not in a store, or not yet, is simply given to `fn`.
+   * Changes the session atomically, as other requests may be changing it too: `fn` is given a copy of the latest data,
+   * with what this request has changed, and changes it; what it leaves is stored. It runs again on newer data when another
+   * request was faster. It may be async, and should do nothing else that must not happen twice. When it throws, nothing
+   * has changed. A session that is not in a store, or not yet, is saved with the response.
    *
    * ```ts
    * await session.update(data => { data.visits = (data.visits ?? 0) + 1; });
    * ```
    *
-   * @throws when the session has ended meanwhile, and after 100 attempts
+   * @throws Error when the session has ended, and after 10 s
+   * @throws TypeError when `fn` returns an object instead of changing the one that it is given
    */
   declare update: (fn: (data: SessionData) => unknown) => Promise<void>;
 
@@ -83,69 +88,79 @@ export class Session {
 }
 /* eslint-enable */
 
-const RESERVED = new Set([
-  'isNew', 'length', 'populated', 'externalKey', 'save', 'regenerate', 'manuallyCommit', 'commit', 'toJSON',
-  'createdAt', 'destroy', 'update', 'pop', 'constructor', '__proto__',
-]);
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 
 /** Whether `key` is a field of the data: what koa-session's own `toJSON` keeps. */
-function isField(session: RequestSession | null, key: PropertyKey): key is string {
+function isField(session: ContextSession | null, key: PropertyKey): key is string {
   return session !== null && typeof key === 'string' && key !== 'isNew' && key[0] !== '_' &&
     Object.prototype.propertyIsEnumerable.call(session, key) && typeof session[key] !== 'function';
 }
 
 /** The one object that is injected as `session`: it has no state, and passes everything on to the current request's. */
 export function injectSession(app: Application): Session {
-  const request = () => {
+  const currentContext = () => {
     const ctx = app.currentContext;
-    if (ctx) return ctx as unknown as { session: RequestSession | null };
+    if (ctx) return ctx;
     throw new Error('[egg-tegg-session] the session was used outside a request: there is none to belong to. ' +
       'Use it in code that a request calls, or pass on the values that are needed');
   };
-  const current = () => request().session;
+  const current = (): ContextSession | null => usable(currentContext()).session;
   const alive = () => {
     const session = current();
     if (session) return session;
     throw new TypeError('[egg-tegg-session] the session was destroyed earlier in this request');
   };
+  const writable = () => {
+    const session = alive();
+    usable(currentContext()).request?.assertOpen();
+    return session;
+  };
 
   async function destroy() {
-    const ctx = request();
-    const session = ctx.session;
-    ctx.session = null;
-    await session?.manuallyCommit?.();
+    const ctx = currentContext();
+    const { request, session } = usable(ctx);
+    if (request) await request.destroy();
+    else if (session) ctx.session = null;
   }
 
   async function update(fn: (data: SessionData) => unknown) {
     alive();
-    const store = RequestStore.of(request() as unknown as Context);
-    await (store ? store.update(fn, injected) : fn(injected));
+    const { request, session } = usable(currentContext());
+    const run = (data: SessionRecord) => callUpdate(fn, data);
+    if (request) return await request.update(run);
+    const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
+    const { set, unset } = changesBetween(before, await run(structuredClone(before)));
+    Object.assign(session!, set);
+    for (const name of unset) delete session![name];
   }
 
   const target = {
-    [inspect.custom]: () => (app.currentContext ? { ...injected } : '[session: outside a request]'),
+    [inspect.custom]() {
+      try {
+        return { ...injected };
+      } catch (err) {
+        return `[session: ${(err as Error).message}]`;
+      }
+    },
   };
   const injected: Session = new Proxy(target as unknown as Session, {
     get(_, key) {
+      if (typeof key === 'symbol') return Reflect.get(target, key);
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
       if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
-      if (key === 'then' && !app.currentContext) return undefined; // awaiting the object is not a use of it
-      const session = KOA_METHODS.includes(key as string) ? alive() : current();
+      if (key === 'then') return undefined; // awaiting the object is not a use of it
+      const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
-      const value = session?.[key as string];
+      const value = session?.[key];
       return typeof value === 'function' ? value.bind(session) : value;
     },
     set(_, key, value) {
-      if (RESERVED.has(key as string) || String(key)[0] === '_') {
-        throw new TypeError(`[egg-tegg-session] session.${String(key)} is reserved and can't hold data; ` +
-          'use another name');
-      }
-      return Reflect.set(alive(), key, value);
+      if (key !== 'maxAge') assertNames([ String(key) ], isInjectedField);
+      return Reflect.set(writable(), key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,
-    deleteProperty: (_, key) => !isField(current(), key) || Reflect.deleteProperty(alive(), key),
+    deleteProperty: (_, key) => !isField(current(), key) || Reflect.deleteProperty(writable(), key),
     ownKeys: () => Object.keys(current() ?? {}).filter(key => isField(current(), key)),
     getOwnPropertyDescriptor(_, key) {
       const session = current();
@@ -157,4 +172,38 @@ export function injectSession(app: Application): Session {
     getPrototypeOf: () => Object.prototype,
   });
   return injected;
+}
+
+/** Runs the `fn` of an `update()` on `data`. */
+async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
+  const before = structuredClone(data);
+  const result = await fn(data);
+  if (typeof result === 'object' && result !== null && !Array.isArray(result) && result !== data &&
+    !Object.values(data).includes(result)) {
+    throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
+      'update(data => { data.n = 1; })');
+  }
+  assertNames(Object.keys(changesBetween(before, data).set), isInjectedField);
+  return data;
+}
+
+/**
+ * The session of a context, and the request's session that it belongs to, which is undefined for one of `mockSession`.
+ *
+ * @throws Error when the injected session can't be used in this context
+ */
+function usable(ctx: Context): { session: ContextSession | null; request?: RequestSession } {
+  const session = ctx.session as ContextSession | null;
+  const request = RequestSession.of(ctx);
+  if (request?.read() !== session) return { session: completeMock(session) };
+  if (!request.isServed) throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
+  request.assertNotOver();
+  return { session, request };
+}
+
+/** Why the middleware has not run for a context. */
+function whyNot(ctx: Context): string {
+  if (ctx.method === 'SCHEDULE') return 'this is a schedule, which belongs to no user. Use sessionStore, or pass on the values that are needed';
+  if (!(ctx.req instanceof IncomingMessage)) return 'this context was made by the application, not by a request. In a test, call app.mockSession()';
+  return `${ctx.method} ${ctx.path} is left out by config.session.enable, match or ignore, or it has not reached the session's middleware yet`;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { Context, EggAppConfig } from 'egg';
 import { AccessLevel, Inject, SingletonProto } from '@eggjs/tegg';
-import type { SessionRecord, SessionStoreLike } from './SessionStore';
+import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
 
 /**
  * `config.session`: the options of egg-session and koa-session, and the cookie's attributes.
@@ -165,6 +165,13 @@ function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies'
     if ((cookie.path ?? '/') !== '/') throw wrong('path', cookie.path, `it must be '/' ${rule}`);
   }
   return { ...config, secure: true };
+}
+
+/** @throws TypeError when `value` is no lifetime */
+export function checkMaxAge(value: unknown, what: string): number | 'session' {
+  if (value === 'session') return value;
+  if (typeof value === 'number' && value > 0 && value <= 100 * 365 * 24 * 3600 * 1000) return Math.ceil(value);
+  throw new TypeError(`[egg-tegg-session] ${what} is ${inspect(value, { depth: 0 })}; it must be a positive number of ms, up to 100 years, or 'session'`);
 }
 
 const wrong = (name: string, value: unknown, instead: string) =>

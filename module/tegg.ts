@@ -4,7 +4,7 @@ import { EggQualifierAttribute, EggType, ObjectInitType, PrototypeUtil } from '@
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import type { EggObject, EggPrototype, EggPrototypeLifecycleContext } from '@eggjs/tegg/helper';
 import { injectSession, SESSION_PROTO } from './Session';
-import { SessionStore, type SessionStoreLike } from './SessionStore';
+import { SessionStore, type SessionStoreLike } from './store/SessionStore';
 
 const STORE_PROTO = 'EGG_TEGG_SESSION_STORE';
 

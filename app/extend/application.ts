@@ -1,7 +1,7 @@
 import assert from 'node:assert';
 import { types } from 'node:util';
 import type { Application } from 'egg';
-import type { SessionStoreLike } from '../../module/SessionStore';
+import type { SessionStoreLike } from '../../module/store/SessionStore';
 
 type StoreClass = new (app: Application) => SessionStoreLike;
 

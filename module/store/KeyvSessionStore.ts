@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from '../SessionStore';
+import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
 /** What is used of Keyv. */
 export interface KeyvClient {

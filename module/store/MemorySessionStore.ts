@@ -1,12 +1,13 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, changesSince, isEmpty, snapshot } from '../changes';
-import { SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord } from '../SessionStore';
+import { applyChanges, isTombstone, type Tombstone } from '../record';
+import { SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord } from './SessionStore';
 
 /** How often, in ms, expired sessions are removed that nobody asks for. */
 const PURGE_INTERVAL = 5000;
 
 /**
  * Keeps sessions in this process, for development and tests: they are gone when it ends, and no other worker sees them.
+ * It keeps JSON, as other stores do: a Date comes back as a string.
  *
  * ```ts
  * @SingletonProto()
@@ -17,55 +18,78 @@ export abstract class MemorySessionStore extends SessionStore {
   /** How many sessions are kept; beyond that, the one that was not used for longest goes. Override it to change it. */
   protected readonly maxEntries: number = 10_000;
 
-  private cache?: LRUCache<string, SessionRecord>;
+  private cache?: LRUCache<string, string>;
   private purging?: NodeJS.Timeout;
+  private lastRevision = 0;
 
   async get(key: string): Promise<SessionRecord | undefined> {
-    return structuredClone(this.records.get(key));
+    return this.read(key);
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
-    this.write(key, structuredClone(record), maxAge);
+    this.write(key, record, maxAge);
   }
 
   async destroy(key: string): Promise<void> {
     this.records.delete(key);
   }
 
-  override async touch(key: string, maxAge: SessionMaxAge): Promise<boolean> {
-    const record = this.records.get(key);
-    if (record) this.write(key, record, maxAge);
-    return record !== undefined;
+  override async touch(key: string): Promise<SessionMaxAge | false> {
+    const record = this.readAlive(key);
+    return record ? this.keep(key, record, this.lifetime(record)) : false;
   }
 
-  override async merge(key: string, changes: SessionChanges, maxAge: SessionMaxAge): Promise<boolean> {
-    const record = this.records.get(key);
-    if (record) this.write(key, applyChanges(record, structuredClone(changes)), maxAge);
-    return record !== undefined;
+  override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
+    const record = this.readAlive(key);
+    return record ? this.write(key, applyChanges(record, changes)) : false;
   }
 
-  override async compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
+  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
   Promise<boolean> {
-    const stored = this.records.get(key);
-    if (!stored || !isEmpty(changesSince(snapshot(expected), stored))) return false;
-    this.write(key, structuredClone(record), maxAge);
+    if (this.readAlive(key)?._rev !== _rev) return false;
+    this.write(key, record, maxAge);
     return true;
   }
 
-  private write(key: string, record: SessionRecord, maxAge: SessionMaxAge) {
-    if (maxAge === 'session') delete record._expire;
-    else record._expire = Date.now() + maxAge;
-    this.records.set(key, record, { ttl: this.ttl(maxAge) });
+  override async retire(key: string, successor: string | null, graceMs: number):
+  Promise<SessionRecord | Tombstone | undefined> {
+    const record = this.read(key);
+    if (record && !isTombstone(record)) {
+      this.records.set(key, JSON.stringify({ _successor: successor } satisfies Tombstone), { ttl: graceMs });
+    }
+    return record;
   }
 
   override async close(): Promise<void> {
     clearInterval(this.purging);
   }
 
+  private read(key: string): SessionRecord | undefined {
+    const json = this.records.get(key);
+    return json === undefined ? undefined : JSON.parse(json);
+  }
+
+  private readAlive(key: string): SessionRecord | undefined {
+    const record = this.read(key);
+    return isTombstone(record) ? undefined : record;
+  }
+
+  /** `_rev` tells `compareAndSet` whether anything was written since. */
+  private write(key: string, record: SessionRecord, maxAge = this.lifetime(record)): SessionMaxAge {
+    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge);
+  }
+
+  private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
+    const ttl = this.ttl(maxAge);
+    const _expire = maxAge === 'session' ? null : Date.now() + ttl;
+    this.records.set(key, JSON.stringify({ ...record, _expire }), { ttl });
+    return maxAge;
+  }
+
   /** Made at first use, when the subclass has set `maxEntries`. */
   protected get records() {
     if (!this.cache) {
-      const cache = new LRUCache<string, SessionRecord>({ max: this.maxEntries, ttl: this.ttl('session'), ttlResolution: 0 });
+      const cache = new LRUCache<string, string>({ max: this.maxEntries, ttl: this.ttl('session'), ttlResolution: 0 });
       // not ttlAutopurge: its timers can't wait for more than 24 days
       this.purging = setInterval(() => cache.purgeStale(), PURGE_INTERVAL).unref();
       this.cache = cache;

@@ -1,7 +1,8 @@
 import { createHash, randomInt } from 'node:crypto';
+import { ONE_DAY, type Tombstone } from '../record';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
-} from '../SessionStore';
+} from './SessionStore';
 
 /** What is used of an ioredis client: a single one, one behind Sentinel, or a Cluster. */
 export interface RedisClient {
@@ -29,15 +30,13 @@ export abstract class RedisSessionStore extends SessionStore {
   /** Goes before each key. Override it to change it. */
   protected readonly prefix: string = 'session:';
 
-  async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | null> {
+  async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
     try {
-      const fields = Object.entries(await this.redis.hgetall(this.prefix + key));
-      if (fields.length === 0) return null;
-      return Object.fromEntries(fields.map(([ name, json ]) => [ name, JSON.parse(json) ]));
+      return parse(Object.entries(await this.redis.hgetall(this.prefix + key)));
     } catch (err) {
       if (!(err instanceof SyntaxError) && !/^WRONGTYPE/.test((err as Error).message)) throw err;
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
-      return null;
+      return undefined;
     }
   }
 
@@ -49,41 +48,65 @@ export abstract class RedisSessionStore extends SessionStore {
     await this.redis.del(this.prefix + key);
   }
 
-  override async touch(key: string, maxAge: SessionMaxAge): Promise<boolean> {
-    return await this.run(TOUCH, key, String(this.ttl(maxAge)), JSON.stringify(expireOf(maxAge)));
+  override async touch(key: string): Promise<SessionMaxAge | false> {
+    return lifetimeIn(await this.run(WRITE, key, 'any', '', String(Date.now()), '0', '0'));
   }
 
-  override async merge(key: string, changes: SessionChanges, maxAge: SessionMaxAge): Promise<boolean> {
-    return await this.write(key, 'any', changes, maxAge);
+  override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
+    return await this.write(key, 'any', changes);
   }
 
-  override async compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
+  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
   Promise<boolean> {
-    return await this.write(key, String(expected._rev), { set: record, unset: [], replace: true }, maxAge);
+    return await this.write(key, String(_rev), { set: record, unset: [], replace: true }, maxAge) !== false;
   }
 
-  private async write(key: string, condition: string, { set, unset, replace }: SessionChanges, maxAge: SessionMaxAge) {
-    // _rev tells compareAndSet whether anything was written since
-    const fields = { ...set, _expire: expireOf(maxAge), _rev: randomInt(2 ** 47) };
-    const pairs = Object.entries(fields).filter(([ , value ]) => value !== undefined)
+  override async retire(key: string, successor: string | null, graceMs: number):
+  Promise<SessionRecord | Tombstone | undefined> {
+    const fields = await this.run(RETIRE, key, JSON.stringify(successor), String(this.ttl(graceMs))) as string[];
+    try {
+      return parse(Array.from({ length: fields.length / 2 }, (_, i) => [ fields[2 * i], fields[2 * i + 1] ]));
+    } catch {
+      return undefined; // it was not readable, and is gone
+    }
+  }
+
+  /**
+   * Writes under a condition: the `_rev` that the record must have, 'any' when there must be one, or '' for none. Without
+   * `maxAge`, the record's own lifetime counts. Resolves to the lifetime, or to false when the condition does not hold.
+   */
+  private async write(key: string, condition: string, { set, unset, replace }: SessionChanges, maxAge?: SessionMaxAge):
+  Promise<SessionMaxAge | false> {
+    const pairs = Object.entries({ ...set, _rev: randomInt(2 ** 47) }).filter(([ , value ]) => value !== undefined)
       .flatMap(([ name, value ]) => [ name, JSON.stringify(value) ]);
-    return await this.run(WRITE, key, String(this.ttl(maxAge)), condition, replace ? '1' : '0', String(unset.length),
-      ...unset, ...pairs);
+    const lifetime = maxAge === undefined ? '' : maxAge === 'session' ? maxAge : String(this.ttl(maxAge));
+    return lifetimeIn(await this.run(WRITE, key, condition, lifetime, String(Date.now()), replace ? '1' : '0',
+      String(unset.length), ...unset, ...pairs));
   }
 
   /** Runs a script by its hash, and sends it only to a server that has not seen it. */
-  private async run({ lua, sha }: Script, key: string, ...args: string[]): Promise<boolean> {
+  private async run({ lua, sha }: Script, key: string, ...args: string[]): Promise<unknown> {
     const { redis, prefix } = this;
-    const result = await redis.evalsha(sha, 1, prefix + key, ...args).catch((err: Error) => {
+    return await redis.evalsha(sha, 1, prefix + key, ...args).catch((err: Error) => {
       if (!err.message.startsWith('NOSCRIPT')) throw err;
       return redis.eval(lua, 1, prefix + key, ...args);
     });
-    return result === 1;
   }
 }
 
-/** Kept with the record, so that `renew` can tell how much of the lifetime is left; `null` for a browser's session. */
-const expireOf = (maxAge: SessionMaxAge) => (maxAge === 'session' ? null : Date.now() + maxAge);
+/** The record in a hash; undefined when there is none. */
+function parse(fields: string[][]): SessionRecord | undefined {
+  if (fields.length === 0) return undefined;
+  const record: SessionRecord = {};
+  for (const [ name, json ] of fields) record[name] = JSON.parse(json);
+  return record;
+}
+
+/** What WRITE returns. */
+function lifetimeIn(result: unknown): SessionMaxAge | false {
+  if (result === null) return false;
+  return result === 'session' ? result : Number(result);
+}
 
 interface Script {
   lua: string;
@@ -92,26 +115,59 @@ interface Script {
 
 const script = (lua: string): Script => ({ lua, sha: createHash('sha1').update(lua).digest('hex') });
 
-/** ARGV: lifetime in ms, `_expire` as JSON */
-const TOUCH = script(`
-  if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
-  redis.call('HSET', KEYS[1], '_expire', ARGV[2])
-  return 1
-`);
-
 /**
- * ARGV: lifetime in ms, the `_rev` that the record must have, or 'any', or '' to write even where there is none, 1 to
- * remove all other fields, the number of fields to remove, their names, and the names and values of fields to write.
+ * ARGV: the condition, the lifetime in ms, or 'session', or '' for the record's own, the time in ms, 1 to remove all
+ * other fields, the number of fields to remove, their names, and the names and values of fields to write.
+ *
+ * A tombstone has no `_rev`, so that it is no record to any condition. `_expire` is for `renew`, which has to tell how
+ * much of the lifetime is left. Nothing is written before it is sure that the key can be given its time to live.
  */
 const WRITE = script(`
-  if ARGV[2] ~= '' then
-    local rev = redis.call('HGET', KEYS[1], '_rev')
-    if not rev or (ARGV[2] ~= 'any' and ARGV[2] ~= rev) then return 0 end
+  local key, condition, lifetime = KEYS[1], ARGV[1], ARGV[2]
+  if condition ~= '' then
+    local rev = redis.call('HGET', key, '_rev')
+    if not rev or (condition ~= 'any' and condition ~= rev) then return false end
   end
-  if ARGV[3] == '1' then redis.call('DEL', KEYS[1]) end
-  local pairs = 5 + ARGV[4]
-  for i = 5, pairs - 1 do redis.call('HDEL', KEYS[1], ARGV[i]) end
-  for i = pairs, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  return 1
+  local fields = 6 + ARGV[5]
+  if lifetime == '' then
+    local own = redis.call('HMGET', key, '_session', '_maxAge')
+    local session, maxAge = own[1], own[2]
+    for i = 6, fields - 1 do
+      if ARGV[i] == '_session' then session = false elseif ARGV[i] == '_maxAge' then maxAge = false end
+    end
+    for i = fields, #ARGV, 2 do
+      if ARGV[i] == '_session' then session, maxAge = ARGV[i + 1], false
+      elseif ARGV[i] == '_maxAge' then session, maxAge = false, ARGV[i + 1] end
+    end
+    lifetime = session and 'session' or maxAge or '${ONE_DAY}'
+  end
+  local ttl = lifetime == 'session' and ${ONE_DAY} or math.ceil(tonumber(lifetime) or 0)
+  if ttl <= 0 or ttl > 1e14 then return redis.error_reply('ERR no lifetime for a session: ' .. lifetime) end
+
+  if ARGV[4] == '1' then redis.call('DEL', key) end
+  for i = 6, fields - 1, 1000 do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + 999, fields - 1))) end
+  for i = fields, #ARGV, 1000 do redis.call('HSET', key, unpack(ARGV, i, math.min(i + 999, #ARGV))) end
+  if lifetime == 'session' then
+    redis.call('HSET', key, '_session', 'true', '_expire', 'null')
+    redis.call('HDEL', key, '_maxAge')
+  else
+    redis.call('HSET', key, '_maxAge', lifetime, '_expire', string.format('%.0f', ARGV[3] + ttl))
+    redis.call('HDEL', key, '_session')
+  end
+  redis.call('PEXPIRE', key, string.format('%.0f', ttl))
+  return lifetime
+`);
+
+/** ARGV: the successor as JSON, how long the tombstone stays in ms */
+const RETIRE = script(`
+  local record = redis.pcall('HGETALL', KEYS[1])
+  if record.err then -- it is no hash, and no session
+    redis.call('DEL', KEYS[1])
+    return {}
+  end
+  if #record == 0 or redis.call('HEXISTS', KEYS[1], '_successor') == 1 then return record end
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], '_successor', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return record
 `);

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SessionStore } from '../SessionStore';
+import type { SessionStore } from '../module/store/SessionStore';
 import { MINUTE, StoreUnderTest } from './StoreUnderTest';
 import { testOptionalMethods } from './testOptionalMethods';
 

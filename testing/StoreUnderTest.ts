@@ -1,7 +1,11 @@
 import { strict as assert } from 'node:assert';
-import type { SessionMaxAge, SessionRecord, SessionStore, SessionStoreOptions } from '../SessionStore';
+import type { SessionMaxAge, SessionRecord, SessionStore, SessionStoreOptions } from '../module/store/SessionStore';
 
 export const MINUTE = 60_000;
+/** A lifetime, in ms, that a test waits for the end of. */
+export const SHORT = 500;
+/** How much later, in ms, a server has noticed that: memcached counts whole seconds. */
+export const LATER = 400;
 
 /** The store that the contract's suite tests, and what its tests do with it. */
 export class StoreUnderTest {

@@ -1,0 +1,126 @@
+import type { Context } from 'egg';
+import { createSession } from 'koa-session';
+import { isField } from './record';
+import { RequestSession, type SessionEnvironment } from './RequestSession';
+import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+
+type Callback = (err?: Error) => void;
+
+/** koa-session's session object. */
+export interface KoaSession extends Record<string, unknown> {
+  isNew: boolean;
+  maxAge: SessionMaxAge | undefined;
+  readonly externalKey: string | undefined;
+  toJSON(): SessionRecord;
+  save(callback?: Callback): Promise<void> | undefined;
+}
+
+/**
+ * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
+ * session. To be called once tegg has loaded: tegg would turn a `session` that it finds on the context into a singleton,
+ * and every user would see the session of the first.
+ *
+ * @return makes koa-session's object of data
+ */
+export function defineContextSession(env: SessionEnvironment): SessionEnvironment['createSession'] {
+  const { app, config, cookie } = env;
+  const options: Record<string, unknown> = {
+    ...config,
+    ...(cookie.sealed ? { encrypt: false, signed: false } : {}),
+    store: undefined,
+    ContextStore: undefined,
+    externalKey: undefined,
+    sameSite: undefined,
+  };
+  createSession(options, app);
+  // koa-session refuses true and false, so this goes in afterwards
+  if ('sameSite' in config) options.sameSite = config.sameSite;
+
+  const koa = Object.getOwnPropertyDescriptor(app.context, 'session')!;
+  Object.defineProperty(app.context, 'session', {
+    configurable: true,
+    get(this: Context) {
+      return RequestSession.for(this, env).read();
+    },
+    set(this: Context, value: SessionRecord | null) {
+      if (value !== null && typeof value !== 'object') koa.set!.call(this, value); // throws
+      RequestSession.for(this, env).assign(value);
+    },
+  });
+
+  let prototype: object | undefined;
+  return (ctx, data) => {
+    koa.set!.call(ctx, data);
+    const session = koa.get!.call(ctx) as KoaSession;
+    prototype ??= Object.create(Object.getPrototypeOf(session), MEMBERS) as object;
+    owners.set(session, RequestSession.for(ctx, env));
+    return Object.setPrototypeOf(session, prototype);
+  };
+}
+
+const owners = new WeakMap<object, RequestSession>();
+
+const withCallback = (promise: Promise<void>, callback?: Callback) => {
+  if (!callback) return promise;
+  promise.then(() => callback(), callback);
+  return undefined;
+};
+
+/** koa-session's members that store something, or say what is stored: these are the request's. */
+const MEMBERS: PropertyDescriptorMap = {
+  save: method((request, callback) => withCallback(request.save(), callback)),
+  regenerate: method((request, callback) => withCallback(request.regenerate(), callback)),
+  manuallyCommit: method(request => request.commit()),
+  commit: method((request, options, callback) => {
+    const { save, regenerate } = (typeof options === 'object' ? options : {}) as { save?: boolean; regenerate?: boolean };
+    const promise = regenerate ? request.regenerate() : save ? request.save() : request.commit();
+    return withCallback(promise, typeof options === 'function' ? options as Callback : callback);
+  }),
+  externalKey: {
+    get: of(request => request.externalKey),
+    configurable: true,
+  },
+  maxAge: {
+    get: of(request => request.maxAge),
+    set(this: object, value: unknown) {
+      owners.get(this)!.maxAge = value;
+    },
+    configurable: true,
+  },
+};
+
+function of<T>(get: (request: RequestSession) => T) {
+  return function(this: object) {
+    return get(owners.get(this)!);
+  };
+}
+
+function method(run: (request: RequestSession, ...args: any[]) => unknown): PropertyDescriptor {
+  return {
+    value(this: object, ...args: unknown[]) {
+      return run(owners.get(this)!, ...args);
+    },
+    writable: true,
+    configurable: true,
+  };
+}
+
+/** Gives plain data, which egg-mock's `mockSession` puts in place of `ctx.session`, the methods that resolve to nothing. */
+export function completeMock<T>(session: T): T {
+  if (typeof session !== 'object' || session === null) return session;
+  const done = (callback?: Callback) => withCallback(Promise.resolve(), callback);
+  for (const name of [ 'save', 'regenerate', 'manuallyCommit' ]) {
+    if (!(name in session)) Object.defineProperty(session, name, { value: done, configurable: true });
+  }
+  return session;
+}
+
+/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
+export function fieldsOf(assigned: object): SessionRecord {
+  const data: SessionRecord = {};
+  for (const name in assigned) {
+    const value = (assigned as SessionRecord)[name];
+    if (isField(name) && typeof value !== 'function') data[name] = value;
+  }
+  return data;
+}

@@ -1,0 +1,32 @@
+import type { Context } from 'egg';
+import { dataOf, ONE_DAY } from './record';
+import type { SessionConfig } from './SessionConfig';
+import type { SessionRecord } from './store/SessionStore';
+
+/** The part of Egg's cookies that signs and encrypts. */
+interface EggKeys {
+  keys: string[];
+  verify(data: string, signature: string): number;
+  decrypt(data: Buffer, key: string): Buffer | false;
+}
+
+/**
+ * What egg-session may have put into this request's cookie, which it signed or encrypted: each text that one of the keys
+ * gives, as its encryption can't tell the right key from a wrong one. For `acceptLegacyCookie`, and gone with it one day.
+ */
+export function legacyTexts(ctx: Context, name: string): string[] {
+  const { keys } = ctx.cookies as unknown as { keys: EggKeys };
+  const value = ctx.cookies.get(name, { signed: false });
+  if (!value) return [];
+  const signature = ctx.cookies.get(`${name}.sig`, { signed: false });
+  if (signature && keys.verify(`${name}=${value}`, signature) >= 0) return [ value ];
+  const encrypted = Buffer.from(value, 'base64');
+  return keys.keys.map(key => keys.decrypt(encrypted, key)).filter(text => text !== false).map(String);
+}
+
+/** The record with no longer to live than a new session has: who forges a cookie chooses its lifetime too. */
+export function withCappedLifetime(record: SessionRecord, maxAge: SessionConfig['maxAge'] = ONE_DAY): SessionRecord {
+  if (maxAge === 'session') return record;
+  const cap = (value: unknown, limit: number) => (typeof value === 'number' ? Math.min(value, limit) : limit);
+  return { ...dataOf(record), _maxAge: cap(record._maxAge, maxAge), _expire: cap(record._expire, Date.now() + maxAge) };
+}

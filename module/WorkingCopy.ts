@@ -1,0 +1,85 @@
+import type { KoaSession } from './ContextSession';
+import {
+  applyChanges, assertNames, changesBetween, dataOf, isField, namesOf, toJson,
+} from './record';
+import type { SessionChanges, SessionRecord } from './store/SessionStore';
+
+/** A session's data as a request works on them, beside what is kept of them. */
+export class WorkingCopy {
+  /** Whether the data were assigned as a whole, and take the place of all that is kept. */
+  replacesKept = false;
+
+  /**
+   * @param session koa-session's object
+   * @param kept the data that are kept, as JSON
+   */
+  constructor(readonly session: KoaSession, private kept: string) {}
+
+  /**
+   * The data as JSON.
+   *
+   * @throws TypeError when a field can't be kept, for its name or its value
+   */
+  toJson(): string {
+    const { session } = this;
+    assertNames(Object.keys(session).filter(name =>
+      name !== 'isNew' && name[0] !== '_' && typeof session[name] !== 'function'), isField);
+    return toJson(session.toJSON());
+  }
+
+  isChanged(json: string): boolean {
+    return this.replacesKept || json !== this.kept;
+  }
+
+  /** What this request has changed, and not saved. */
+  pending(json: string): SessionChanges {
+    const data = JSON.parse(json) as SessionRecord;
+    return this.replacesKept ? { set: data, unset: [], replace: true } : changesBetween(JSON.parse(this.kept), data);
+  }
+
+  /** The data of a record with what is pending. */
+  onto(record: SessionRecord, json: string): SessionRecord {
+    return dataOf(applyChanges(record, this.pending(json)));
+  }
+
+  /**
+   * Shows what is kept in a record now, except in fields that this request has changed.
+   *
+   * @return what others have changed there; nothing when these data take the place of it
+   */
+  adopt(record: SessionRecord): SessionChanges {
+    if (this.replacesKept) return { set: {}, unset: [], replace: false };
+    const own = new Set(namesOf(this.pending(this.toJson())));
+    const { set, unset } = changesBetween(JSON.parse(this.kept), dataOf(record));
+    const theirs = {
+      set: Object.fromEntries(Object.entries(set).filter(([ name ]) => !own.has(name))),
+      unset: unset.filter(name => !own.has(name)),
+      replace: false,
+    };
+    this.apply(theirs);
+    return theirs;
+  }
+
+  /** Makes the changes in the session, except in fields that differ from `seen`: those changed meanwhile. */
+  apply({ set, unset }: SessionChanges, seen?: string): void {
+    const { session } = this;
+    const changed = new Set(seen === undefined ? [] : namesOf(changesBetween(JSON.parse(seen), JSON.parse(this.toJson()))));
+    for (const [ name, value ] of Object.entries(set)) if (!changed.has(name)) session[name] = value;
+    for (const name of unset) if (!changed.has(name)) delete session[name];
+  }
+
+  /** Leaves only what this request has changed; what was kept belongs to another session now. */
+  forgetKept(): void {
+    if (this.replacesKept) return;
+    const { set } = this.pending(this.toJson());
+    for (const name of Object.keys(this.session.toJSON())) if (!Object.hasOwn(set, name)) delete this.session[name];
+    this.kept = '{}';
+  }
+
+  /** To be called when these data are kept. */
+  isKept(json: string): void {
+    this.kept = json;
+    this.replacesKept = false;
+  }
+}
+

@@ -1,0 +1,61 @@
+import type { Context } from 'egg';
+import { isExpired, isRecord, isTombstone } from './record';
+import type { SessionEnvironment } from './RequestSession';
+import { shortHash } from './shortHash';
+import type { Store } from './store/guard';
+import type { SessionRecord } from './store/SessionStore';
+
+/** What a request begins with. */
+export interface Loaded {
+  /** `ended`: the id has a tombstone, as another request ended or moved the session a moment ago. */
+  state: 'new' | 'kept' | 'ended';
+  id?: string;
+  record: SessionRecord;
+  /** `stale`: good, but to be written anew; `bad`: it does not open. */
+  cookie: 'good' | 'stale' | 'bad';
+}
+
+const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
+
+/** Reads the id of the request's session, and the session from the store. */
+export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
+  const { externalKey } = env.config;
+  const given = externalKey?.get(ctx);
+  const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
+  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  const { maxAge, rolling } = ctx.sessionOptions;
+  const record = await store.get(opened.value, maxAge, { ctx, rolling });
+  if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
+  return accept(ctx, record, opened.stale, env, opened.value);
+}
+
+/** Reads the session from the request's cookie. */
+export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
+  const opened = env.cookie.readData(ctx);
+  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  return accept(ctx, opened.value, opened.stale, env);
+}
+
+function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
+  const refuse = (event: RefusedEvent) => {
+    tell(event, ctx, env, id, record);
+    return NEW;
+  };
+  if (!record) return refuse('missed');
+  if (!isRecord(record)) return refuse('invalid');
+  if (isExpired(record)) return refuse('expired');
+  if (env.config.valid && !env.config.valid(ctx, record)) return refuse('invalid');
+  return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
+}
+
+function refuseCookie(ctx: Context, env: SessionEnvironment): Loaded {
+  tell('invalid', ctx, env);
+  return { ...NEW, cookie: 'bad' };
+}
+
+type RefusedEvent = 'missed' | 'expired' | 'invalid';
+
+function tell(event: RefusedEvent, ctx: Context, { app, config }: SessionEnvironment, id?: string, record?: unknown) {
+  const told = { ctx, key: id === undefined ? id : shortHash(id), value: config.logValue ? record : undefined };
+  setImmediate(() => app.emit(`session:${event}`, told));
+}

@@ -1,0 +1,111 @@
+import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+
+/** What koa-session takes for no `maxAge`, in ms. */
+export const ONE_DAY = 24 * 3600 * 1000;
+
+/** The names of koa-session's own members, and those that would change what an object is. No field can have them. */
+const RESERVED = new Set([
+  'isNew', 'length', 'populated', 'externalKey', 'maxAge', 'save', 'regenerate', 'manuallyCommit', 'commit', 'toJSON',
+  'constructor', '__proto__',
+]);
+
+/** What the injected session has besides. `ctx.session` has not, so that an application's data may have these names. */
+const RESERVED_WHEN_INJECTED = new Set([ 'createdAt', 'available', 'destroy', 'update', 'pop' ]);
+
+/** Whether a session's data can have a field of this name; a `_` in front is for what is about the record itself. */
+export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);
+
+/** Whether a field of this name can be written through the injected session. */
+export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN_INJECTED.has(name);
+
+/** @throws TypeError when one of the names is not allowed */
+export function assertNames(names: string[], allowed: (name: string) => boolean): void {
+  const name = names.find(each => !allowed(each));
+  if (name === undefined) return;
+  throw new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`);
+}
+
+/** Whether a value is a plain object, as a record is. */
+export function isRecord(value: unknown): value is SessionRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype || prototype.constructor?.name === 'Object';
+}
+
+/** What is left, for a short time, where a record was: the id that took its place, or null when the session ended. */
+export interface Tombstone {
+  _successor: string | null;
+}
+
+export const isTombstone = (value: unknown): value is Tombstone => isRecord(value) && '_successor' in value;
+
+/** Whether a value that was read is a record of a session that goes on. */
+export const isAlive = (value: unknown): value is SessionRecord =>
+  isRecord(value) && !isTombstone(value) && !isExpired(value);
+
+export const isExpired = ({ _expire }: SessionRecord) => typeof _expire === 'number' && _expire < Date.now();
+
+/** The data in a record, without names that data can't have. */
+export function dataOf(record: SessionRecord): SessionRecord {
+  const data: SessionRecord = {};
+  for (const name of Object.keys(record)) if (isField(name)) data[name] = record[name];
+  return data;
+}
+
+/** What is in a record besides the data. */
+export function metaOf(record: SessionRecord): SessionRecord {
+  return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
+}
+
+/** How long a record lives after each write. */
+export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
+  if (_session === true) return 'session';
+  return typeof _maxAge === 'number' && _maxAge > 0 ? _maxAge : ONE_DAY;
+}
+
+/** koa-session's fields for a lifetime. */
+export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
+  (maxAge === 'session' ? { _session: true } : { _maxAge: maxAge });
+
+/**
+ * A session's data as JSON, which is how it is compared and stored.
+ *
+ * @throws TypeError that names the field that JSON can't hold
+ */
+export function toJson(data: object): string {
+  try {
+    return JSON.stringify(data);
+  } catch (err) {
+    for (const [ name, value ] of Object.entries(data)) {
+      try {
+        JSON.stringify(value);
+      } catch {
+        const [ reason ] = (err as Error).message.split('\n');
+        throw new TypeError(`[egg-tegg-session] session.${name} can't be stored: ${reason}. A session holds what JSON can`);
+      }
+    }
+    throw err;
+  }
+}
+
+/** What turns the data of `before` into those of `after`, both as JSON has them. A change inside a field counts as a change of the field. */
+export function changesBetween(before: SessionRecord, after: SessionRecord): SessionChanges {
+  const set: SessionRecord = {};
+  for (const [ name, value ] of Object.entries(after)) {
+    if (!Object.hasOwn(before, name) || JSON.stringify(before[name]) !== JSON.stringify(value)) set[name] = value;
+  }
+  return { set, unset: Object.keys(before).filter(name => !Object.hasOwn(after, name)), replace: false };
+}
+
+export const isEmpty = ({ set, unset, replace }: SessionChanges) =>
+  !replace && unset.length === 0 && Object.keys(set).length === 0;
+
+/** The names of the fields that are changed. */
+export const namesOf = ({ set, unset }: SessionChanges): string[] => [ ...Object.keys(set), ...unset ];
+
+/** The record with the changes applied. A replaced record keeps its lifetime, unless the changes have one. */
+export function applyChanges(record: SessionRecord, { set, unset, replace }: SessionChanges): SessionRecord {
+  const result = { ...replace ? lifetimeFields(lifetimeOf(record)) : record, ...set };
+  for (const name of unset) delete result[name];
+  return result;
+}

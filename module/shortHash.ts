@@ -1,0 +1,5 @@
+import { createHash } from 'node:crypto';
+
+/** What stands for a session's id in log lines, events and errors, where the id itself would be a credential. */
+export const shortHash = (id: string): string => createHash('sha256').update(id).digest('base64url')
+  .slice(0, 8);

@@ -1,0 +1,82 @@
+import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, type Tombstone } from '../record';
+import { inTurn } from './inTurn';
+import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
+
+/** For how many ms koa-session has stores keep a session after it has expired. */
+const GRACE = 10_000;
+
+const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
+
+type Existing = SessionRecord | Tombstone | null | undefined;
+
+function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionRecord {
+  const result = { ...record };
+  delete result._expire;
+  delete result._maxAge;
+  delete result._session;
+  return Object.assign(result, lifetimeFields(maxAge));
+}
+
+/** A store with all the optional methods: its own where it has them, else in a weaker form. */
+export class CompleteStore {
+  /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
+  readonly keepsExpiry: boolean;
+
+  constructor(private readonly store: SessionStoreLike) {
+    this.keepsExpiry = Boolean(store.touch ?? store.merge ?? store.compareAndSet ?? store.retire);
+  }
+
+  get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions): Promise<Existing> {
+    return this.store.get(key, maxAge, options);
+  }
+
+  /** Writes a record, with `maxAge` as its lifetime. */
+  set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
+    const value = withLifetime(record, maxAge);
+    if (this.keepsExpiry || maxAge === 'session') return this.store.set(key, value, maxAge, options);
+    return this.store.set(key, { ...value, _expire: Date.now() + maxAge }, maxAge + GRACE, options);
+  }
+
+  async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return this.store.touch ? await this.store.touch(key, options)
+      : await this.merge(key, NO_CHANGES, { ...options, changed: false });
+  }
+
+  /** Without a `merge` of the store's own, atomic among this process's requests. */
+  async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    if (this.store.merge) return await this.store.merge(key, changes, options);
+    return await inTurn(key, async () => {
+      const latest = await this.get(key, undefined, options);
+      if (!isAlive(latest)) return false;
+      const record = applyChanges(latest, changes);
+      const maxAge = lifetimeOf(record);
+      await this.set(key, record, maxAge, options);
+      return maxAge;
+    });
+  }
+
+  /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
+  async compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options: SessionStoreOptions): Promise<boolean> {
+    if (this.store.compareAndSet) {
+      return await this.store.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
+    }
+    const before = JSON.stringify(expected);
+    return await inTurn(key, async () => {
+      const latest = await this.get(key, undefined, options);
+      if (!isAlive(latest) || JSON.stringify(latest) !== before) return false;
+      await this.set(key, record, maxAge, options);
+      return true;
+    });
+  }
+
+  /** Without a `retire` of the store's own, no tombstone stays. What was there is told only when there is a successor. */
+  async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
+    if (this.store.retire) return await this.store.retire(key, successor, graceMs, options);
+    return await inTurn(key, async () => {
+      const latest = successor === null ? undefined : await this.get(key, undefined, options);
+      await this.store.destroy(key, options);
+      return isTombstone(latest) ? undefined : latest;
+    });
+  }
+}

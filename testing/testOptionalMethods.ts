@@ -1,0 +1,204 @@
+import { strict as assert } from 'node:assert';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
+
+/** What the suite uses of mocha. */
+declare function describe(title: string, run: () => void): void;
+declare function it(title: string, run: () => Promise<void>): void;
+declare function before(run: (this: { skip(): void }) => void): void;
+
+/** The part of the contract's suite that is about the optional methods; what the store lacks is shown as pending. */
+export function testOptionalMethods(subject: StoreUnderTest): void {
+  const { options, newKey, set, read, isGone } = subject;
+
+  const skipWithout = (method: 'touch' | 'merge' | 'compareAndSet' | 'retire') => before(function() {
+    if (!subject.store[method]) this.skip(); // it is optional, and this store does without
+  });
+
+  describe('touch, if there is one', () => {
+    skipWithout('touch');
+    const touch = (key: string) => subject.store.touch!(key, options);
+
+    it('lets a record live for its own lifetime again, and leaves its value', async () => {
+      const key = newKey();
+      await set(key, { n: 1, _maxAge: MINUTE }, SHORT);
+      assert.equal(await touch(key), MINUTE);
+      await sleep(SHORT + LATER);
+      assert.deepEqual(await read(key), { n: 1 });
+      const { _expire } = (await subject.store.get(key, MINUTE, options))!;
+      assert.ok(_expire === undefined || (_expire as number) > Date.now(), 'an _expire that is out of date');
+    });
+
+    it('lets the session of a browser live on', async () => {
+      const key = newKey();
+      await set(key, { n: 1, _session: true }, 'session');
+      assert.equal(await touch(key), 'session');
+      assert.deepEqual(await read(key), { n: 1 });
+    });
+
+    it('makes no record', async () => {
+      const key = newKey();
+      assert.equal(await touch(key), false);
+      await isGone(key);
+    });
+  });
+
+  describe('merge, if there is one', () => {
+    skipWithout('merge');
+    const merge = (key: string, changes: object) =>
+      subject.store.merge!(key, { set: {}, unset: [], replace: false, ...changes }, options);
+
+    it('writes and removes single fields', async () => {
+      const key = newKey();
+      await set(key, { a: 1, b: { c: [] }, d: 4, _maxAge: MINUTE });
+      assert.equal(await merge(key, { set: { a: [], e: null }, unset: [ 'd', 'absent' ] }), MINUTE);
+      assert.deepEqual(await read(key), { a: [], b: { c: [] }, e: null });
+    });
+
+    it('replaces all fields', async () => {
+      const key = newKey();
+      await set(key, { a: 1, b: 2, _maxAge: MINUTE });
+      assert.equal(await merge(key, { set: { c: 3 }, replace: true }), MINUTE);
+      assert.deepEqual(await read(key), { c: 3 });
+    });
+
+    it('loses nothing of 100 merges at the same time', async () => {
+      const key = newKey();
+      await set(key, {});
+      const fields = Array.from({ length: 100 }, (_, index) => [ `field${index}`, index ] as const);
+      await Promise.all(fields.map(([ field, value ]) => merge(key, { set: { [field]: value } })));
+      assert.deepEqual(await read(key), Object.fromEntries(fields));
+    });
+
+    it('leaves the lifetime, or writes the one that is among the changes', async () => {
+      const key = newKey();
+      await set(key, { n: 1, _maxAge: MINUTE }, MINUTE);
+      assert.equal(await merge(key, { set: { n: 2 } }), MINUTE);
+      assert.equal(await merge(key, { set: { _session: true }, unset: [ '_maxAge' ] }), 'session');
+      assert.equal(await merge(key, { set: { n: 3 }, replace: true }), 'session');
+      assert.equal(await merge(key, { set: { _maxAge: 2 * MINUTE }, unset: [ '_session' ], replace: true }), 2 * MINUTE);
+      assert.equal(await merge(key, { set: { n: 4 } }), 2 * MINUTE);
+      assert.deepEqual(await read(key), { n: 4 });
+    });
+
+    it('ends a record after the lifetime among the changes', async () => {
+      const key = newKey();
+      await set(key, { n: 1, _maxAge: MINUTE }, MINUTE);
+      await merge(key, { set: { _maxAge: SHORT } });
+      await sleep(SHORT + LATER);
+      await isGone(key);
+    });
+
+    it('makes no record', async () => {
+      const key = newKey();
+      assert.equal(await merge(key, { set: { n: 1 } }), false);
+      await isGone(key);
+      await set(key, { n: 1 });
+      await subject.store.destroy(key, options);
+      assert.equal(await merge(key, { set: { n: 1 } }), false);
+      await isGone(key);
+    });
+  });
+
+  describe('compareAndSet, if there is one', () => {
+    skipWithout('compareAndSet');
+    const get = async (key: string) => (await subject.store.get(key, MINUTE, options))!;
+
+    it('writes what is still as it was read', async () => {
+      const key = newKey();
+      await set(key, { a: 1, b: [ 1 ] });
+      assert.equal(await subject.store.compareAndSet!(key, await get(key), { a: 2 }, MINUTE, options), true);
+      assert.deepEqual(await read(key), { a: 2 });
+      assert.equal(await subject.store.compareAndSet!(key, await get(key), { a: 3 }, MINUTE, options), true);
+      assert.deepEqual(await read(key), { a: 3 });
+    });
+
+    it('does not write what has changed', async () => {
+      const key = newKey();
+      await set(key, { a: 1, b: [ 1 ] });
+      const expected = await get(key);
+      await set(key, { a: 1, b: [ 2 ] });
+      assert.equal(await subject.store.compareAndSet!(key, expected, { a: 2 }, MINUTE, options), false);
+      assert.deepEqual(await read(key), { a: 1, b: [ 2 ] });
+    });
+
+    it('does not write what is gone', async () => {
+      const key = newKey();
+      await set(key, { a: 1 });
+      const expected = await get(key);
+      await subject.store.destroy(key, options);
+      assert.equal(await subject.store.compareAndSet!(key, expected, { a: 2 }, MINUTE, options), false);
+      await isGone(key);
+    });
+
+    it('lets one of 20 writers at the same time write', async () => {
+      const key = newKey();
+      await set(key, { n: 0 });
+      const expected = await get(key);
+      const written = await Promise.all(Array.from({ length: 20 }, (_, index) =>
+        subject.store.compareAndSet!(key, expected, { n: index + 1 }, MINUTE, options)));
+      assert.equal(written.filter(Boolean).length, 1);
+      assert.deepEqual(await read(key), { n: written.indexOf(true) + 1 });
+    });
+  });
+
+  describe('retire, if there is one', () => {
+    skipWithout('retire');
+    const retire = (key: string, successor: string | null, graceMs = MINUTE) =>
+      subject.store.retire!(key, successor, graceMs, options);
+    const get = (key: string) => subject.store.get(key, MINUTE, options);
+
+    it('takes the record, and leaves a tombstone that names the successor', async () => {
+      for (const successor of [ newKey(), null ]) {
+        const key = newKey();
+        await set(key, { n: 1, _maxAge: MINUTE });
+        const record = (await retire(key, successor))!;
+        assert.equal((record as { n?: number }).n, 1);
+        assert.deepEqual(await get(key), { _successor: successor });
+      }
+    });
+
+    it('leaves a tombstone that is there, and returns it', async () => {
+      const key = newKey();
+      await set(key, { n: 1 });
+      await retire(key, 'first');
+      for (const later of [ 'second', null ]) assert.deepEqual(await retire(key, later), { _successor: 'first' });
+      assert.deepEqual(await get(key), { _successor: 'first' });
+    });
+
+    it('leaves nothing where there is nothing', async () => {
+      const key = newKey();
+      assert.equal(await retire(key, 'successor') ?? undefined, undefined);
+      assert.equal(await get(key) ?? undefined, undefined);
+    });
+
+    it('leaves a tombstone that is no record', async () => {
+      const key = newKey();
+      await set(key, { n: 1, _maxAge: MINUTE });
+      const expected = (await get(key))!;
+      await retire(key, null);
+      const { store } = subject;
+      if (store.touch) assert.equal(await store.touch(key, options), false);
+      if (store.merge) assert.equal(await store.merge(key, { set: { n: 2 }, unset: [], replace: true }, options), false);
+      if (store.compareAndSet) assert.equal(await store.compareAndSet(key, expected, { n: 2 }, MINUTE, options), false);
+      assert.deepEqual(await get(key), { _successor: null });
+    });
+
+    it('lets the tombstone go after a while', async () => {
+      const key = newKey();
+      await set(key, { n: 1 });
+      await retire(key, null, SHORT);
+      await sleep(SHORT + LATER);
+      assert.equal(await get(key) ?? undefined, undefined);
+    });
+
+    it('gives the record to one of 20 at the same time', async () => {
+      const key = newKey();
+      await set(key, { n: 1 });
+      const taken = await Promise.all(Array.from({ length: 20 }, (_, index) => retire(key, `successor${index}`)));
+      assert.equal(taken.filter(record => record && 'n' in record).length, 1);
+      const { _successor } = (await get(key))!;
+      assert.equal(_successor, `successor${taken.findIndex(record => record && 'n' in record)}`);
+    });
+  });
+}
