@@ -2,7 +2,7 @@
 import { type Cipher, createCipheriv, createDecipheriv } from 'node:crypto';
 
 export const NONCE_BYTES = 24;
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 const GCM = 'aes-256-gcm';
 const OPTIONS = { authTagLength: TAG_BYTES };
 
@@ -18,7 +18,7 @@ export class Xaes256Gcm {
 
   /** @param key 32 bytes; RangeError for another length */
   constructor(key: Buffer) {
-    this.aes = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
+    this.aes = createCipheriv('aes-256-ecb', key, null);
     const l = this.aes.update(Buffer.alloc(16));
     const k1 = l.map((byte, i) => (byte << 1) ^ (i < 15 ? l[i + 1] >> 7 : (l[0] >> 7) * 0x87));
     this.blocks = Buffer.concat([ 1, 2 ].map(counter => k1.map((byte, i) => byte ^ [ 0, counter, 0x58 ][i])));

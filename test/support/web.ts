@@ -7,7 +7,6 @@ import { MapStore } from './MapStore';
 export const KEYS = [ 'a test key', 'another test key' ];
 export const NAME = 'EGG_SESS';
 export const DAY = 24 * 3600 * 1000;
-const QUIET = { logger: { consoleLevel: 'NONE', coreLogger: { consoleLevel: 'NONE' } } };
 export const HTTPS = { 'x-forwarded-proto': 'https' };
 
 export type Handle = (session: any, ctx: Context) => unknown;
@@ -24,7 +23,8 @@ const open: Array<{ close(): Promise<unknown> }> = [];
 /** Boots the application with these options, after the one before it has ended. */
 export async function start(session: SessionOptions = {}, { config, boot, keys = KEYS }: AppOptions & { keys?: string[] } = {}) {
   await stop();
-  const options = { session, boot, config: { keys: keys.join(), ...QUIET, ...config } };
+  mm.consoleLevel('NONE');
+  const options = { session, boot, config: { keys: keys.join(), ...config } };
   const app = await createApp('web', options as AppOptions);
   open.unshift(app);
   return await clientOf(app);
@@ -33,7 +33,8 @@ export async function start(session: SessionOptions = {}, { config, boot, keys =
 /** Boots an application with the real egg-session, which egg-mock would replace by the plugin that is tested. */
 export async function startEggSession(session: SessionOptions = {}) {
   await stop();
-  fixture.config = { session, keys: KEYS.join(), ...QUIET };
+  mm.consoleLevel('NONE');
+  fixture.config = { session, keys: KEYS.join() };
   fixture.boot = undefined;
   const app = mm.app({ baseDir: fixtureDir('egg-session'), cache: false, ...{ plugin: false } });
   await app.ready();
