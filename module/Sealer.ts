@@ -1,14 +1,12 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto';
+import { hkdfSync, randomFillSync } from 'node:crypto';
+import { NONCE_BYTES, Xaes256Gcm } from './Xaes256Gcm';
 
-const VERSION = '1';
+const VERSION = '2';
 const HINT_BYTES = 3;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const CIPHER = 'aes-256-gcm';
 
 interface Key {
   hint: Buffer;
-  key: Buffer;
+  cipher: Xaes256Gcm;
 }
 
 const derive = (secret: string, purpose: string, bytes: number) =>
@@ -30,13 +28,14 @@ function nextNonce(): Buffer {
 }
 
 /**
- * Authenticated encryption of cookie values: AES-256-GCM under a fresh random nonce, with keys that HKDF-SHA-256
+ * Authenticated encryption of cookie values: XAES-256-GCM under a fresh random nonce, with keys that HKDF-SHA-256
  * (RFC 5869, no salt) derives from the application's. A sealed value is
  *
- *     '1' + base64url( key hint: 3 bytes | nonce: 12 | ciphertext | tag: 16 )
+ *     '2' + base64url( key hint: 3 bytes | nonce: 24 | ciphertext | tag: 16 )
  *
- * without padding: 1 + ⌈(31 + n) * 4 / 3⌉ characters for n bytes. The version and the cookie's name are authenticated
- * with it, so that a value that is moved to another cookie does not open.
+ * without padding: 1 + ⌈(43 + n) * 4 / 3⌉ characters for n bytes. The version and the cookie's name are authenticated
+ * with it, so that a value that is moved to another cookie does not open. The hint, derived from the key too, tells which
+ * key to try.
  */
 export class Sealer {
   private readonly keys: Key[];
@@ -48,18 +47,17 @@ export class Sealer {
   constructor(secrets: readonly string[]) {
     this.keys = secrets.filter(Boolean).map(secret => ({
       hint: derive(secret, 'key hint', HINT_BYTES),
-      key: derive(secret, 'cookie seal', 32),
+      cipher: new Xaes256Gcm(derive(secret, 'cookie seal', 32)),
     }));
     if (this.keys.length === 0) throw new Error('[egg-tegg-session] config.keys is empty: set a secret to seal cookies with');
   }
 
   /** Seals a text for the cookie `name`. */
   seal(name: string, text: string): string {
-    const { hint, key } = this.keys[0];
+    const { hint, cipher } = this.keys[0];
     const nonce = nextNonce();
-    const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(VERSION + name));
-    const parts = [ hint, nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag() ];
-    return VERSION + Buffer.concat(parts).toString('base64url');
+    const sealed = cipher.seal(nonce, Buffer.from(text), Buffer.from(VERSION + name));
+    return VERSION + Buffer.concat([ hint, nonce, sealed ]).toString('base64url');
   }
 
   /**
@@ -70,20 +68,17 @@ export class Sealer {
    */
   open(name: string, value: string): { text: string; stale: boolean } | undefined {
     if (value[0] !== VERSION) return undefined;
-    const sealed = Buffer.from(value.slice(1), 'base64url');
-    const end = sealed.length - TAG_BYTES;
+    const bytes = Buffer.from(value.slice(1), 'base64url');
     // Buffer.from skips what is not base64url: only the one spelling that seal() makes is accepted
-    if (end < HINT_BYTES + NONCE_BYTES || sealed.toString('base64url') !== value.slice(1)) return undefined;
-    for (const [ index, { hint, key }] of this.keys.entries()) {
-      if (!hint.equals(sealed.subarray(0, HINT_BYTES))) continue;
-      const decipher = createDecipheriv(CIPHER, key, sealed.subarray(HINT_BYTES, HINT_BYTES + NONCE_BYTES),
-        { authTagLength: TAG_BYTES }).setAAD(Buffer.from(VERSION + name)).setAuthTag(sealed.subarray(end));
-      try {
-        const text = decipher.update(sealed.subarray(HINT_BYTES + NONCE_BYTES, end), undefined, 'utf8') + decipher.final('utf8');
-        return { text, stale: index > 0 };
-      } catch {
-        // another key may have the same hint
-      }
+    if (bytes.toString('base64url') !== value.slice(1)) return undefined;
+    const hint = bytes.subarray(0, HINT_BYTES);
+    const nonce = bytes.subarray(HINT_BYTES, HINT_BYTES + NONCE_BYTES);
+    const sealed = bytes.subarray(HINT_BYTES + NONCE_BYTES);
+    const aad = Buffer.from(VERSION + name);
+    for (const [ index, key ] of this.keys.entries()) {
+      // two keys may have the same hint
+      const text = key.hint.equals(hint) ? key.cipher.open(nonce, sealed, aad)?.toString() : undefined;
+      if (text !== undefined) return { text, stale: index > 0 };
     }
     return undefined;
   }

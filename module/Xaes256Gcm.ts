@@ -1,0 +1,56 @@
+/* eslint-disable no-bitwise -- as ciphers do */
+import { type Cipher, createCipheriv, createDecipheriv } from 'node:crypto';
+
+export const NONCE_BYTES = 24;
+const TAG_BYTES = 16;
+const GCM = 'aes-256-gcm';
+const OPTIONS = { authTagLength: TAG_BYTES };
+
+/**
+ * Authenticated encryption under nonces that are long enough to be random: XAES-256-GCM, as https://c2sp.org/XAES-256-GCM
+ * specifies it. The first half of a nonce makes a key for one message (NIST SP 800-108r1, counter mode, AES-256-CMAC), and
+ * AES-256-GCM encrypts under that key with the second half. All methods throw a RangeError for a nonce of another length.
+ */
+export class Xaes256Gcm {
+  private readonly aes: Cipher;
+  /** The specification's M1 ⊕ K1 and M2 ⊕ K1, for a nonce of zeros. */
+  private readonly blocks: Buffer;
+
+  /** @param key 32 bytes; RangeError for another length */
+  constructor(key: Buffer) {
+    this.aes = createCipheriv('aes-256-ecb', key, null);
+    const l = this.aes.update(Buffer.alloc(16));
+    const k1 = l.map((byte, i) => (byte << 1) ^ (i < 15 ? l[i + 1] >> 7 : (l[0] >> 7) * 0x87));
+    this.blocks = Buffer.concat([ 1, 2 ].map(counter => k1.map((byte, i) => byte ^ [ 0, counter, 0x58 ][i])));
+  }
+
+  /** The ciphertext and its tag of 16 bytes; `nonce`: 24 bytes that no other message under this key may have. */
+  seal(nonce: Buffer, plaintext: Buffer, aad: Buffer): Buffer {
+    const cipher = createCipheriv(GCM, this.keyFor(nonce), nonce.subarray(12), OPTIONS).setAAD(aad);
+    return Buffer.concat([ cipher.update(plaintext), cipher.final(), cipher.getAuthTag() ]);
+  }
+
+  /** The plaintext; undefined when `seal` has not made `sealed` with this key, this nonce and this `aad`. */
+  open(nonce: Buffer, sealed: Buffer, aad: Buffer): Buffer | undefined {
+    const end = sealed.length - TAG_BYTES;
+    if (end < 0) return undefined;
+    const decipher = createDecipheriv(GCM, this.keyFor(nonce), nonce.subarray(12), OPTIONS).setAAD(aad);
+    const plaintext = decipher.setAuthTag(sealed.subarray(end)).update(sealed.subarray(0, end));
+    try {
+      decipher.final();
+      return plaintext;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private keyFor(nonce: Buffer): Buffer {
+    if (nonce.length !== NONCE_BYTES) throw new RangeError(`a nonce has ${NONCE_BYTES} bytes, not ${nonce.length}`);
+    const blocks = Buffer.from(this.blocks);
+    for (let i = 0; i < 12; i++) {
+      blocks[4 + i] ^= nonce[i];
+      blocks[20 + i] ^= nonce[i];
+    }
+    return this.aes.update(blocks);
+  }
+}

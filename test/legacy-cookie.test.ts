@@ -1,0 +1,121 @@
+import { strict as assert } from 'node:assert';
+import type { SessionOptions } from '..';
+import { Sealer } from '../module/Sealer';
+import { later } from './support/app';
+import { count, DAY, EMPTY, KEYS, listen, MODES, NAME, read, start, startEggSession, stop } from './support/web';
+
+describe('acceptLegacyCookie', () => {
+  afterEach(stop);
+
+  const FORMS: Array<[ form: string, options: SessionOptions ]> = [
+    [ 'encrypted', {}],
+    [ 'signed', { encrypt: false }],
+  ];
+  for (const [ mode, given, sealedFor ] of MODES) {
+    for (const [ form, options ] of FORMS) {
+      describe(`a cookie that egg-session ${form}, with ${mode}`, () => {
+        /** A session of egg-session's, then the application with this plugin in its place. */
+        async function migrate(acceptLegacyCookie: boolean | undefined, more: SessionOptions = {}) {
+          const shared = given();
+          const before = await startEggSession({ ...shared, ...options, ...more });
+          await before.run(count);
+          const { cookies } = before.client;
+          assert.equal(cookies.has(`${NAME}.sig`), form === 'signed');
+          const started = await start({ ...shared, ...more, acceptLegacyCookie });
+          for (const [ name, value ] of cookies) started.client.cookies.set(name, value);
+          return { ...started, value: cookies.get(NAME)! };
+        }
+
+        for (const [ what, handle, answer ] of [
+          [ 'read', read, { n: 1, isNew: false }],
+          [ 'changed', count, { n: 2 }],
+        ] as const) {
+          it(`true: is ${what}, and sealed in that response`, async () => {
+            const { app, client, run } = await migrate(true);
+            const { events } = listen(app);
+            const response = await run(handle);
+            assert.deepEqual(response.json(), answer);
+            assert.match(response.setCookies.join('\n'), /^EGG_SESS=2[\w-]{60,};[^\n]*$/);
+            const again = await run(read);
+            assert.deepEqual(again.json(), { n: answer.n, isNew: false });
+            assert.deepEqual(again.setCookies, []);
+            assert.deepEqual(events, []);
+            assert.equal(new Sealer(KEYS).open(sealedFor, client.cookies.get(NAME)!)?.stale, false);
+          });
+        }
+
+        for (const acceptLegacyCookie of [ false, undefined ]) {
+          it(`${acceptLegacyCookie}: is a new session`, async () => {
+            const { app, client, run, value } = await migrate(acceptLegacyCookie);
+            const { events } = listen(app);
+            const response = await run(read);
+            assert.deepEqual(response.json(), EMPTY);
+            assert.deepEqual(response.setCookies, []);
+            assert.equal(client.cookies.get(NAME), value);
+            assert.deepEqual(events, [ 'invalid' ]);
+            assert.deepEqual((await run(count)).json(), { n: 1 });
+          });
+        }
+
+        it('true: is refused when it has expired', async () => {
+          const { run } = await migrate(true, { maxAge: 1000 });
+          later(60_000);
+          const response = await run(read);
+          assert.deepEqual(response.json(), EMPTY);
+          assert.deepEqual(response.setCookies, []);
+        });
+
+        it('true: is refused when valid says so, and no cookie is set', async () => {
+          const { run } = await migrate(true, { valid: () => false });
+          const response = await run(read);
+          assert.deepEqual(response.json(), EMPTY);
+          assert.deepEqual(response.setCookies, []);
+        });
+
+        it('true: keeps the lifetime that egg-session gave it', async () => {
+          const shared = given();
+          const before = await startEggSession({ ...shared, ...options });
+          await before.run(session => Object.assign(session, { n: 1, maxAge: 3 * DAY }));
+          const { client, run } = await start({ ...shared, acceptLegacyCookie: true });
+          for (const [ name, value ] of before.client.cookies) client.cookies.set(name, value);
+          assert.match((await run(read)).setCookies[0], new RegExp(`; max-age=${3 * DAY / 1000};`));
+        });
+
+        it('true: opens under an older key too', async () => {
+          const { client: { cookies } } = await migrate(true);
+          const shared = given();
+          const before = await startEggSession({ ...shared, ...options });
+          await before.run(count);
+          for (const [ name, value ] of before.client.cookies) cookies.set(name, value);
+          const { client, run } = await start({ ...shared, acceptLegacyCookie: true }, { keys: [ 'a new key', ...KEYS ] });
+          for (const [ name, value ] of cookies) client.cookies.set(name, value);
+          assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+        });
+
+        it('true: is refused under other keys', async () => {
+          const shared = given();
+          const before = await startEggSession({ ...shared, ...options });
+          await before.run(count);
+          const { app, client, run } = await start({ ...shared, acceptLegacyCookie: true }, { keys: [ 'one', 'two' ] });
+          const { events } = listen(app);
+          for (const [ name, value ] of before.client.cookies) client.cookies.set(name, value);
+          const response = await run(read);
+          assert.deepEqual(response.json(), EMPTY);
+          assert.deepEqual(response.setCookies, []);
+          assert.equal(events.length, 1);
+        });
+      });
+    }
+  }
+
+  it('true: a signed cookie that was changed is refused', async () => {
+    const before = await startEggSession({ encrypt: false });
+    await before.run(count);
+    const { client, run } = await start({ acceptLegacyCookie: true });
+    const value = Buffer.from('{"n":7}').toString('base64');
+    for (const sig of [ before.client.cookies.get(`${NAME}.sig`)!, '', 'x' ]) {
+      client.cookies.set(NAME, value).set(`${NAME}.sig`, sig);
+      assert.deepEqual((await run(read)).json(), EMPTY);
+    }
+  });
+});

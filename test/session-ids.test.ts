@@ -1,0 +1,38 @@
+import { strict as assert } from 'node:assert';
+import type { Context } from 'egg';
+import type { SessionOptions } from '..';
+import { resolveConfig } from '../module/SessionConfig';
+import { MapStore } from './support/MapStore';
+import { count, start, stop } from './support/web';
+
+describe('session ids', () => {
+  afterEach(stop);
+
+  const genid = (options: SessionOptions = {}) => resolveConfig(options).genid({ path: '/a' } as Context);
+
+  it('have 144 random bits, in 24 characters of base64url', async () => {
+    assert.match(genid(), /^[\w-]{24}$/);
+    assert.equal(Buffer.from(genid(), 'base64url').length, 18);
+    const store = new MapStore();
+    const { run } = await start({ store });
+    await run(count);
+    assert.match([ ...store.records.keys() ].join(), /^[\w-]{24}$/);
+  });
+
+  it('differ, 10,000 of them, and every bit of them is on in half of them', () => {
+    const ids = Array.from({ length: 10_000 }, () => genid());
+    assert.equal(new Set(ids).size, 10_000);
+    const on = Array(144).fill(0);
+    for (const id of ids) {
+      const bits = [ ...Buffer.from(id, 'base64url') ].map(byte => byte.toString(2).padStart(8, '0')).join('');
+      for (const [ at, bit ] of [ ...bits ].entries()) on[at] += Number(bit);
+    }
+    // eight standard deviations
+    assert.ok(Math.min(...on) > 4600 && Math.max(...on) < 5400, String(on));
+  });
+
+  it('are what genid makes, or begin with prefix', () => {
+    assert.equal(genid({ genid: ctx => `for ${ctx.path}`, prefix: 'not used:' }), 'for /a');
+    assert.match(genid({ prefix: 'web:' }), /^web:[\w-]{24}$/);
+  });
+});
