@@ -4,15 +4,14 @@ import type { Application, Context } from 'egg';
 import { fieldsOf, type KoaSession } from './ContextSession';
 import { withDeadline } from './deadline';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
-import { changesBetween, dataOf, isAlive, isEmpty, isTombstone, lifetimeFields, lifetimeOf, metaOf, ONE_DAY, toJson } from './record';
+import { dataOf, lifetimeFields, lifetimeOf, ONE_DAY, toJson } from './record';
 import { checkMaxAge, type SessionConfig } from './SessionConfig';
 import type { SessionCookie } from './SessionCookie';
 import type { Store } from './store/guard';
-import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { StoreRecord, type Update } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
 
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
-const TOMBSTONE_MS = 30_000;
 /** For how many ms `update()` may wait, try again and run. */
 const UPDATE_TIMEOUT = 10_000;
 /** The longest pause, in ms, before `update()` tries again. */
@@ -31,34 +30,32 @@ export interface SessionEnvironment {
   createSession(ctx: Context, data: SessionRecord): KoaSession;
 }
 
-export type Update = (data: SessionRecord) => Promise<SessionRecord>;
-
 /**
- * The session of one request, from its cookie to the response. It owns the session's id and state; koa-session's object,
+ * The session of one request, from its cookie to the response. It owns the session's state and id; koa-session's object,
  * which is `ctx.session`, holds the data and calls back here for all that reads or writes what is kept.
  */
 export class RequestSession {
-  readonly store?: Store;
+  /** Whether the middleware serves this context, and whether it has done its last commit. */
+  phase: 'unserved' | 'served' | 'closed' = 'unserved';
   /** As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it. */
   private state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
-  /** The session's key in the store. */
-  private id?: string;
-  private record: SessionRecord = {};
   private cookieState: Loaded['cookie'] = 'good';
+  /** Undefined when sessions live in the cookie. */
+  private readonly stored?: StoreRecord;
+  /** What was loaded. */
+  private record: SessionRecord = {};
   /** The data, once somebody has asked for them; null after `ctx.session = null`. */
   private copy?: WorkingCopy | null;
-  /** The lifetime that is kept: a request that chooses none leaves it as it is. */
+  /** The lifetime that was loaded or written. */
   private keptMaxAge?: SessionMaxAge;
   private choseMaxAge = false;
   private hasWritten = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
 
-  /** Whether the middleware serves this context, and whether it has done its last commit. */
-  private middleware: 'absent' | 'running' | 'done' = 'absent';
-
-  private constructor(private readonly ctx: Context, private readonly env: SessionEnvironment) {
-    this.store = env.storeFor(ctx);
+  private constructor(private readonly ctx: Context, private readonly env: SessionEnvironment,
+    readonly store = env.storeFor(ctx)) {
+    if (store) this.stored = new StoreRecord(ctx, store);
   }
 
   /** The session of a context; undefined when nobody has asked for it. */
@@ -71,10 +68,15 @@ export class RequestSession {
     return ctx[REQUEST_SESSION];
   }
 
+  /** Whether the session is saved when the request ends. */
+  get commitsItself(): boolean {
+    return this.env.config.autoCommit;
+  }
+
   /** Serves a request: loads its session, runs the handler, and saves the session. */
   async serve(next: () => Promise<unknown>): Promise<void> {
-    this.middleware = 'running';
-    await this.load();
+    this.phase = 'served';
+    if (this.store) await this.load(this.store);
     try {
       await next();
     } catch (err) {
@@ -89,26 +91,33 @@ export class RequestSession {
     try {
       if (this.env.config.autoCommit) await this.commit();
     } finally {
-      this.middleware = 'done';
+      this.phase = 'closed';
       if (this.copy !== undefined) this.env.cookie.protect(this.ctx);
     }
   }
 
-  /** Reads the session from the store. One in a cookie is opened when somebody asks for it. */
-  private async load(): Promise<void> {
-    if (!this.store) return;
+  private async load(store: Store): Promise<void> {
     this.copy = undefined;
-    this.begin(await loadFromStore(this.ctx, this.store, this.env));
+    this.begin(await loadFromStore(this.ctx, store, this.env));
+  }
+
+  /** Opens the session in the cookie, when somebody first asks for it. */
+  private open(): void {
+    if (this.state !== 'unread') return;
+    if (this.store) this.state = 'new'; // the middleware does not serve this context, and has read no store
+    else this.begin(loadFromCookie(this.ctx, this.env));
   }
 
   private begin({ state, id, record, cookie }: Loaded): void {
-    const { ctx: { sessionOptions } } = this;
+    const { stored, ctx: { sessionOptions } } = this;
     this.state = state;
-    this.id = id;
     this.record = record;
     this.cookieState = cookie;
     if ('_maxAge' in record || '_session' in record) sessionOptions.maxAge = lifetimeOf(record);
     this.keptMaxAge = sessionOptions.maxAge;
+    if (!stored) return;
+    stored.key = id;
+    stored.maxAge = lifetimeOf({ _maxAge: this.keptMaxAge, ...record });
   }
 
   /** `ctx.session`: koa-session's object, or null. */
@@ -123,13 +132,6 @@ export class RequestSession {
     return this.copy && this.copy.session;
   }
 
-  private open(): void {
-    if (this.state !== 'unread') return;
-    // in a context that the middleware does not serve, no store was read
-    if (this.store) this.state = 'new';
-    else this.begin(loadFromCookie(this.ctx, this.env));
-  }
-
   /** `ctx.session = value`. */
   assign(value: object | null): void {
     if (value === null) {
@@ -137,19 +139,15 @@ export class RequestSession {
       return;
     }
     this.open();
-    if (this.state === 'destroyed') {
-      this.state = 'new';
-      this.id = undefined;
-    }
+    if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
     this.copy.replacesKept = this.state === 'kept';
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
   }
 
-  /** The session's id in the store; a new session gets its own when it is first asked for. */
+  /** The session's id in the store. */
   get externalKey(): string | undefined {
-    if (this.store) this.id ??= this.newId();
-    return this.id;
+    return this.stored?.key;
   }
 
   get maxAge(): SessionMaxAge | undefined {
@@ -164,21 +162,21 @@ export class RequestSession {
 
   /** Saves what the request has changed. A session that nobody asked for costs nothing. */
   async commit(): Promise<void> {
-    const { copy } = this;
+    const { copy, ctx, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
     if (this.mustSave(copy)) {
       await this.oneByOne(() => this.write());
-      if (this.state === 'ended') this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', HAS_ENDED);
+      if (this.state === 'ended') ctx.coreLogger.info('[session][ended] nothing was saved: %s', HAS_ENDED);
     } else if (this.cookieState === 'stale') {
-      this.sendCookie();
+      this.sendId();
     } else if (this.cookieState === 'bad') {
-      this.env.cookie.remove(this.ctx);
+      cookie.remove(ctx);
     }
   }
 
   private mustSave(copy: WorkingCopy): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
+    const { store, ctx: { sessionOptions: { rolling, renew } }, record: { _expire }, maxAge } = this;
     if (this.choseMaxAge || copy.isChanged(copy.toJson())) return true;
     if (this.state !== 'kept' || this.hasWritten) return false;
     if (rolling || maxAge !== this.keptMaxAge || (this.cookieState === 'stale' && !store)) return true;
@@ -200,95 +198,45 @@ export class RequestSession {
   }
 
   private async write(): Promise<void> {
-    const { ctx, store, copy, env: { cookie } } = this;
+    const { ctx, stored, copy, env: { cookie } } = this;
     if (!copy) return;
     if (this.state === 'ended') return this.end();
     const json = this.prepare(copy);
-    const maxAge = this.chosenMaxAge();
-    if (!store) {
-      cookie.writeData(ctx, this.cookieText(json, maxAge));
-      return this.hasKept(copy, json);
-    }
-    if (this.state === 'kept') {
-      const kept = await this.writeChanges(store, copy, json, maxAge);
-      if (kept === false) return this.end();
-      ctx.sessionOptions.maxAge = kept;
-    } else {
-      await store.set(this.externalKey!, JSON.parse(json), maxAge, this.options(true));
-    }
+    if (!stored) cookie.writeData(ctx, this.cookieText(json));
+    else if (this.state !== 'kept') await stored.create(json, this.validMaxAge());
+    else if (!await stored.save(copy, json, this.chosenMaxAge())) return this.end();
     this.hasKept(copy, json);
-    this.sendCookie();
-  }
-
-  /** Resolves to the lifetime that the session has in the store, or to false when it is there no more. */
-  private async writeChanges(store: Store, copy: WorkingCopy, json: string, maxAge: SessionMaxAge) {
-    const chose = this.choseMaxAge || this.maxAge !== this.keptMaxAge;
-    if (!chose && !copy.isChanged(json)) return await store.touch(this.id!, this.options(false));
-    const changes = copy.pending(json);
-    if (chose) setLifetime(changes, maxAge);
-    return await store.merge(this.id!, changes, this.options(true));
   }
 
   /**
-   * Moves the session to a new id. It is stored there before the old id is taken away, so that a failure leaves the old
-   * session as it was.
+   * Moves the session to a new id.
    *
    * @throws Error when the response has begun, as the browser could not be told the new id
    */
   async regenerate(): Promise<void> {
     this.requireCookie('regenerate', true);
-    await this.oneByOne(() => (this.store ? this.move(this.store) : this.write()));
-  }
-
-  private async move(store: Store): Promise<void> {
-    const { copy, id: from, state } = this;
-    if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
-    if (state === 'ended') copy.forgetKept();
-    let json = this.prepare(copy);
-    let maxAge = this.chosenMaxAge();
-    const options = this.options(true);
-    const id = this.newId();
-    await store.set(id, JSON.parse(json), maxAge, options);
-
-    if (state === 'kept') {
-      const left = await store.retire(from!, id, TOMBSTONE_MS, options).catch(async err => {
-        await store.retire(id, null, TOMBSTONE_MS, options).catch(() => undefined);
-        throw err;
-      });
-      if (isAlive(left)) {
-        const theirs = copy.adopt(left);
-        if (!this.choseMaxAge && lifetimeOf(left) !== maxAge) {
-          maxAge = lifetimeOf(left);
-          setLifetime(theirs, maxAge);
-        }
-        if (!isEmpty(theirs) && await store.merge(id, theirs, options) === false) return this.end();
-        json = copy.toJson();
-      } else {
-        // another request was first: what was in the session is gone, or has moved elsewhere
-        copy.forgetKept();
-        json = copy.toJson();
-        await store.set(id, JSON.parse(json), maxAge, options);
+    await this.oneByOne(async () => {
+      const { stored, copy } = this;
+      if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
+      if (this.state === 'ended') copy.forgetKept();
+      if (this.state !== 'kept' || !stored) {
+        this.state = 'new';
+        if (stored) stored.key = undefined;
+        return await this.write();
       }
-    }
-    this.id = id;
-    this.ctx.sessionOptions.maxAge = maxAge;
-    this.hasKept(copy, json);
-    this.sendCookie();
+      const json = this.prepare(copy);
+      if (!await stored.move(copy, json, this.chosenMaxAge())) return this.end();
+      this.hasKept(copy, copy.toJson());
+    });
   }
 
   /** Ends the session: it is out of the store when this resolves, and so is the one that took its place elsewhere. */
   async destroy(): Promise<void> {
     this.requireCookie('destroy', false);
     await this.oneByOne(async () => {
-      const { store, ctx, env: { cookie } } = this;
-      if (this.state === 'destroyed') return;
-      let key = this.state === 'kept' || this.state === 'ended' ? this.id : undefined;
-      let endedElsewhere = false;
-      while (store && key) {
-        const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
-        endedElsewhere ||= isTombstone(left);
-        key = isTombstone(left) ? left._successor ?? undefined : undefined;
-      }
+      const { stored, state, ctx, env: { cookie } } = this;
+      if (state === 'destroyed') return;
+      const endedElsewhere = stored && state !== 'new' && await stored.retire();
       this.state = 'destroyed';
       this.copy = null;
       // by now, the browser may have the cookie of another session
@@ -298,8 +246,8 @@ export class RequestSession {
   }
 
   /**
-   * Changes the data atomically: `fn` gets the latest data with what this request has changed, resolves to them as they
-   * are to be, and runs again when another request was faster.
+   * Changes the data atomically: `fn` gets the latest data with what this request has changed, and runs again when another
+   * request was faster.
    *
    * @throws Error when the session has ended, after 10 s, and inside the `fn` of another `update()`
    */
@@ -308,7 +256,7 @@ export class RequestSession {
     this.requireCookie('update', this.state !== 'kept');
     const signal = { late: false };
     try {
-      await withDeadline(updating.run(this, () => this.tryUpdates(fn, signal)), UPDATE_TIMEOUT,
+      await withDeadline(updating.run(this, () => this.tryUpdates(fn, () => signal.late)), UPDATE_TIMEOUT,
         `[egg-tegg-session] session.update() took longer than ${UPDATE_TIMEOUT / 1000} s: fn is slow, or other requests ` +
         'changed the session each time. Let fn be quick, and make slow calls before or after it');
     } finally {
@@ -316,67 +264,28 @@ export class RequestSession {
     }
   }
 
-  private async tryUpdates(fn: Update, signal: { late: boolean }): Promise<void> {
-    for (let pause = 1; !await this.tryUpdate(fn, signal) && !signal.late; pause = Math.min(2 * pause, MAX_PAUSE)) {
-      await sleep(Math.random() * pause);
+  private async tryUpdates(fn: Update, isLate: () => boolean): Promise<void> {
+    for (let pause = 1; !isLate(); pause = Math.min(2 * pause, MAX_PAUSE)) {
+      await this.busy?.catch(() => undefined);
+      const { stored, copy } = this;
+      if (!copy || this.state === 'ended') throw new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
+      if (!stored || this.state !== 'kept') {
+        const seen = copy.toJson();
+        const data = JSON.parse(toJson(await fn(JSON.parse(seen))));
+        if (!isLate()) copy.show(data, seen);
+        return;
+      }
+      const outcome = await stored.tryUpdate(copy, fn, this.chosenMaxAge(), isLate);
+      if (outcome === 'written' || outcome === 'unchanged') {
+        this.ctx.sessionOptions.maxAge = this.keptMaxAge = stored.maxAge;
+        this.choseMaxAge = false;
+        if (outcome === 'written') this.cookieState = 'stale'; // the browser's cookie has to live as long
+        this.hasWritten ||= outcome === 'written';
+        return;
+      }
+      if (outcome === 'gone' && !this.busy) this.end();
+      else await sleep(Math.random() * pause);
     }
-  }
-
-  /** Resolves to whether it was done; if not, another request was faster, or this one is moving the session. */
-  private async tryUpdate(fn: Update, signal: { late: boolean }): Promise<boolean> {
-    await this.busy?.catch(() => undefined);
-    const { store, ctx, copy, id } = this;
-    if (!copy || this.state === 'ended') throw new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
-    const seen = copy.toJson();
-    if (!store || this.state !== 'kept') {
-      const data = toJson(await fn(JSON.parse(seen)));
-      if (!signal.late) copy.apply(changesBetween(JSON.parse(seen), JSON.parse(data)), seen);
-      return true;
-    }
-    const latest = await store.get(id!, this.keptMaxAge, this.options(true));
-    if (!isAlive(latest)) {
-      if (this.id === id && !this.busy) this.end();
-      return false;
-    }
-    const json = toJson(await fn(structuredClone(copy.onto(latest, seen))));
-    if (signal.late) return false;
-    const data = JSON.parse(json);
-    const maxAge = this.choseMaxAge ? this.chosenMaxAge() : lifetimeOf(latest);
-    const writes = this.choseMaxAge || !isEmpty(changesBetween(dataOf(latest), data));
-    if (writes) {
-      if (!await store.compareAndSet(id!, latest, { ...metaOf(latest), ...data }, maxAge, this.options(true))) return false;
-      this.cookieState = 'stale'; // its lifetime begins anew, too
-      this.hasWritten = true;
-    }
-    copy.apply(changesBetween(JSON.parse(seen), data), seen);
-    copy.isKept(json);
-    ctx.sessionOptions.maxAge = this.keptMaxAge = maxAge;
-    this.choseMaxAge = false;
-    return true;
-  }
-
-  /** Whether the middleware serves this context. */
-  get isServed(): boolean {
-    return this.middleware !== 'absent';
-  }
-
-  /** @throws Error once the last commit is done: what is written now would be lost */
-  assertOpen(): void {
-    if (this.middleware !== 'done' || !this.env.config.autoCommit) return;
-    throw new Error('[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call ' +
-      'save() before that, or session.update() here');
-  }
-
-  /**
-   * @throws Error once the response is sent and the background work that tegg knows of is done: what still runs then, as a
-   *   timer or a batch that the request started, works for others too
-   */
-  assertNotOver(): void {
-    const { ctx } = this;
-    if (this.middleware !== 'done' || !(ctx.res.writableEnded || ctx.res.destroyed)) return;
-    if (Reflect.get(ctx.teggContext, 'destroyed') === false) return;
-    throw new Error('[egg-tegg-session] the session was used after its request had ended, by a timer or a batch that the ' +
-      'request started. Pass on the values that are needed, or run it by ctx.runInBackground() or BackgroundTaskHelper');
   }
 
   /** All that can refuse to save the session, before anything is written or removed. */
@@ -391,22 +300,25 @@ export class RequestSession {
   }
 
   private hasKept(copy: WorkingCopy, json: string): void {
+    const { stored, ctx } = this;
     copy.isKept(json);
     this.state = 'kept';
-    this.keptMaxAge = this.ctx.sessionOptions.maxAge;
+    if (stored) ctx.sessionOptions.maxAge = stored.maxAge;
+    this.keptMaxAge = this.maxAge;
     this.choseMaxAge = false;
-    this.cookieState = 'good';
     this.hasWritten = true;
+    this.sendId();
   }
 
-  private sendCookie(): void {
-    const { ctx, env: { config: { externalKey }, cookie } } = this;
-    if (ctx.headerSent) return;
-    if (externalKey) externalKey.set(ctx, this.id!);
-    else cookie.writeId(ctx, this.id!);
+  private sendId(): void {
+    const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
+    this.cookieState = 'good';
+    if (!stored || ctx.headerSent) return;
+    if (externalKey) externalKey.set(ctx, stored.key);
+    else cookie.writeId(ctx, stored.key);
   }
 
-  /** The session turned out to have ended elsewhere. The browser may have the cookie of another one by now. */
+  /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
   private end(): void {
     this.state = 'ended';
     this.env.cookie.withdraw(this.ctx);
@@ -414,29 +326,27 @@ export class RequestSession {
 
   private async oneByOne(operation: () => Promise<void>): Promise<void> {
     while (this.busy) await this.busy.catch(() => undefined);
-    const busy = this.busy = operation();
+    this.busy = operation();
     try {
-      await busy;
+      await this.busy;
     } finally {
       this.busy = undefined;
     }
   }
 
-  private chosenMaxAge(): SessionMaxAge {
+  /** The lifetime that this request has chosen; undefined when it has chosen none. */
+  private chosenMaxAge(): SessionMaxAge | undefined {
+    return this.choseMaxAge || this.maxAge !== this.keptMaxAge ? this.validMaxAge() : undefined;
+  }
+
+  private validMaxAge(): SessionMaxAge {
     return checkMaxAge(this.maxAge ?? ONE_DAY, 'ctx.sessionOptions.maxAge');
   }
 
-  private cookieText(json: string, maxAge: SessionMaxAge): string {
+  private cookieText(json: string): string {
+    const maxAge = this.validMaxAge();
     const expire = maxAge === 'session' ? {} : { _expire: Date.now() + maxAge };
     return this.env.cookie.encode({ ...JSON.parse(json), ...expire, ...lifetimeFields(maxAge) });
-  }
-
-  private options(changed: boolean) {
-    return { ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed };
-  }
-
-  private newId(): string {
-    return this.ctx.sessionOptions.genid(this.ctx) as string;
   }
 
   /** @throws Error when the response has begun and the browser's cookie would have to change */
@@ -450,8 +360,3 @@ const REQUEST_SESSION = Symbol('egg-tegg-session');
 type WithSession = Context & { [REQUEST_SESSION]?: RequestSession };
 
 const updating = new AsyncLocalStorage<RequestSession>();
-
-function setLifetime(changes: SessionChanges, maxAge: SessionMaxAge): void {
-  Object.assign(changes.set, lifetimeFields(maxAge));
-  changes.unset.push(maxAge === 'session' ? '_maxAge' : '_session');
-}

@@ -88,6 +88,11 @@ export class Session {
 }
 /* eslint-enable */
 
+const LOST = '[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call save() before ' +
+  'that, or session.update() here';
+const OVER = '[egg-tegg-session] the session was used after its request had ended, by a timer or a batch that the request started. ' +
+  'Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
+
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 
 /** Whether `key` is a field of the data: what koa-session's own `toJSON` keeps. */
@@ -112,7 +117,8 @@ export function injectSession(app: Application): Session {
   };
   const writable = () => {
     const session = alive();
-    usable(currentContext()).request?.assertOpen();
+    const { request } = usable(currentContext());
+    if (request?.phase === 'closed' && request.commitsItself) throw new Error(LOST);
     return session;
   };
 
@@ -196,9 +202,14 @@ function usable(ctx: Context): { session: ContextSession | null; request?: Reque
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
   if (request?.read() !== session) return { session: completeMock(session) };
-  if (!request.isServed) throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
-  request.assertNotOver();
+  if (request.phase === 'unserved') throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
+  if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
   return { session, request };
+}
+
+/** Whether the response is sent, and all background work that tegg knows of is done. */
+function isOver({ res, teggContext }: Context): boolean {
+  return (res.writableEnded || res.destroyed) && Reflect.get(teggContext, 'destroyed') !== false;
 }
 
 /** Why the middleware has not run for a context. */

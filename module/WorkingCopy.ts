@@ -51,21 +51,23 @@ export class WorkingCopy {
     if (this.replacesKept) return { set: {}, unset: [], replace: false };
     const own = new Set(namesOf(this.pending(this.toJson())));
     const { set, unset } = changesBetween(JSON.parse(this.kept), dataOf(record));
-    const theirs = {
-      set: Object.fromEntries(Object.entries(set).filter(([ name ]) => !own.has(name))),
-      unset: unset.filter(name => !own.has(name)),
-      replace: false,
-    };
+    for (const name of own) delete set[name];
+    const theirs = { set, unset: unset.filter(name => !own.has(name)), replace: false };
     this.apply(theirs);
     return theirs;
   }
 
-  /** Makes the changes in the session, except in fields that differ from `seen`: those changed meanwhile. */
-  apply({ set, unset }: SessionChanges, seen?: string): void {
-    const { session } = this;
-    const changed = new Set(seen === undefined ? [] : namesOf(changesBetween(JSON.parse(seen), JSON.parse(this.toJson()))));
-    for (const [ name, value ] of Object.entries(set)) if (!changed.has(name)) session[name] = value;
-    for (const name of unset) if (!changed.has(name)) delete session[name];
+  /** Shows `data`, except in fields that have changed since the data were `seen`. */
+  show(data: SessionRecord, seen: string): void {
+    const before = JSON.parse(seen);
+    const changed = new Set(namesOf(changesBetween(before, JSON.parse(this.toJson()))));
+    const { set, unset } = changesBetween(before, data);
+    this.apply({ set, unset }, changed);
+  }
+
+  private apply({ set, unset }: Pick<SessionChanges, 'set' | 'unset'>, except = new Set<string>()): void {
+    for (const [ name, value ] of Object.entries(set)) if (!except.has(name)) this.session[name] = value;
+    for (const name of unset) if (!except.has(name)) delete this.session[name];
   }
 
   /** Leaves only what this request has changed; what was kept belongs to another session now. */
