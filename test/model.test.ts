@@ -6,11 +6,11 @@ import mm, { type MockApplication } from 'egg-mock';
 import fc from 'fast-check';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
-import KeyvSqlite from '@keyv/sqlite';
+import KeyvMemcache from '@keyv/memcache';
 import { KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions } from '..';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
-import { startRedis, type TestServer } from './support/servers';
+import { startMemcached, startRedis, type TestServer } from './support/servers';
 
 type Data = Record<string, unknown>;
 
@@ -366,14 +366,15 @@ const commands = fc.commands([ fc.oneof(
 const BEGIN = [ open(0, null), assign(0, { user: 0, a: 1, list: [ 1 ] }), finish(0) ];
 
 let server: TestServer;
+let memcached: TestServer;
 let redis: Redis;
 const STORES: Record<string, () => SessionStore> = {
   MemorySessionStore: () => new class extends MemorySessionStore {}(),
   RedisSessionStore: () => new class extends RedisSessionStore {
     protected readonly redis = redis;
   }(),
-  'KeyvSessionStore on SQLite': () => new class extends KeyvSessionStore {
-    protected readonly keyv = new Keyv(new KeyvSqlite('sqlite://:memory:'));
+  'KeyvSessionStore on memcached': () => new class extends KeyvSessionStore {
+    protected readonly keyv = new Keyv(new KeyvMemcache(`127.0.0.1:${memcached.port}`));
   }(),
   'a store with three methods': () => new MapStore(),
 };
@@ -385,7 +386,7 @@ describe('up to four open requests of one session do with it what a simple model
   let lastId = 0;
 
   before(async () => {
-    server = await startRedis();
+    [ server, memcached ] = await Promise.all([ startRedis(), startMemcached() ]);
     redis = new Redis(server.port);
     const genid = () => {
       ids.push(`id${++lastId}`);
@@ -400,7 +401,7 @@ describe('up to four open requests of one session do with it what a simple model
     await app.close();
     mm.restore();
     redis.disconnect();
-    await server.stop();
+    await Promise.all([ server.stop(), memcached.stop() ]);
   });
 
   for (const [ name, create ] of Object.entries(STORES)) {
