@@ -29,7 +29,7 @@ const chrome = (version: number) => ({
 });
 
 /** With egg-session, the cookie has no SameSite unless it is configured; with this plugin, none when that is configured. */
-const SAME = { cookies: { sameSite: false }, logger: { consoleLevel: 'NONE' } };
+const SAME = { cookies: { sameSite: false } };
 
 const open: Array<{ close(): Promise<unknown> }> = [];
 
@@ -50,7 +50,8 @@ async function start({ plugin, pick }: Subject, given: AppOptions = {}) {
   open.unshift(client);
   const runOn = (browser: Client) => (handle: Handle, headers?: Headers) =>
     browser.run((session, ctx) => handle(pick(session, ctx), ctx), headers);
-  return { app, client, run: runOn(client), runOn };
+  const tryRun = (handle: Handle) => client.tryRun((session, ctx) => handle(pick(session, ctx), ctx));
+  return { app, client, run: runOn(client), runOn, tryRun };
 }
 
 async function stop() {
@@ -139,8 +140,8 @@ for (const subject of SUBJECTS) {
         [{ maxAge: 0 }, 'EGG_SESS; path=/; httponly' ],
         [{ httpOnly: false }, 'EGG_SESS; path=/; max-age=86400; expires' ],
         [{ path: '/run' }, 'EGG_SESS; path=/run; max-age=86400; expires; httponly' ],
-        [{ domain: 'example.com' }, 'EGG_SESS; path=/; max-age=86400; expires; domain=example.com; httponly' ],
-        [{ domain: () => 'example.org' }, 'EGG_SESS; path=/; max-age=86400; expires; domain=example.org; httponly' ],
+        [{ domain: 'example.com' }, 'EGG_SESS; path=/; max-age=86400; expires; domain=example.com; httponly', { host: 'example.com' }],
+        [{ domain: () => 'example.org' }, 'EGG_SESS; path=/; max-age=86400; expires; domain=example.org; httponly', { host: 'www.example.org' }],
         [{ priority: 'high' }, 'EGG_SESS; path=/; max-age=86400; expires; priority=high; httponly' ],
         [{ sameSite: 'lax' }, 'EGG_SESS; path=/; max-age=86400; expires; samesite=lax; httponly' ],
         [{ sameSite: 'Strict' }, 'EGG_SESS; path=/; max-age=86400; expires; samesite=strict; httponly' ],
@@ -152,7 +153,7 @@ for (const subject of SUBJECTS) {
       ];
       for (const [ session, expected, headers ] of attributes) {
         const given = JSON.stringify(session, (_, value) => (typeof value === 'function' ? String(value) : value));
-        it(`with ${given}${headers ? ' over HTTPS' : ''}: ${expected}`, async () => {
+        it(`with ${given}${headers === HTTPS ? ' over HTTPS' : ''}: ${expected}`, async () => {
           const { run } = await start(subject, { session, config: { proxy: true } });
           assert.deepEqual(cookies(await run(count, headers)), [ expected ]);
           assert.deepEqual((await run(count, headers)).json(), { n: 2 });
@@ -165,8 +166,8 @@ for (const subject of SUBJECTS) {
       });
 
       it('is an error over HTTP when it must be secure', async () => {
-        const { run } = await start(subject, { session: { secure: true } });
-        const response = await run(count);
+        const { tryRun } = await start(subject, { session: { secure: true } });
+        const response = await tryRun(count);
         assert.equal(response.status, 500);
         assert.deepEqual(cookies(response), []);
       });
@@ -391,8 +392,8 @@ for (const subject of SUBJECTS) {
         });
 
         it('can be only null or an object', async () => {
-          const { run } = await start(subject, { boot });
-          const response = await run((_, ctx) => {
+          const { tryRun } = await start(subject, { boot });
+          const response = await tryRun((_, ctx) => {
             ctx.session = 'text' as any;
           });
           assert.equal(response.status, 500);
@@ -725,12 +726,12 @@ for (const subject of SUBJECTS) {
       for (const method of [ 'get', 'set', 'destroy' ] as const) {
         it(`that fails on ${method} fails the request`, async () => {
           const store = new PlainStore();
-          const { run } = await start(subject, { boot: useStore(store) });
+          const { run, tryRun } = await start(subject, { boot: useStore(store) });
           await run(count);
           store[method] = async () => {
             throw new Error(`no ${method} today`);
           };
-          const response = await run(method === 'destroy' ? destroy : count);
+          const response = await tryRun(method === 'destroy' ? destroy : count);
           assert.equal(response.status, 500);
           assert.match(response.text, new RegExp(`no ${method} today`));
         });
@@ -751,9 +752,9 @@ for (const subject of SUBJECTS) {
       });
 
       it('keeps what a handler wrote before it failed', async () => {
-        const { run } = await start(subject, { boot: useStore(new PlainStore()) });
+        const { run, tryRun } = await start(subject, { boot: useStore(new PlainStore()) });
         await run(count);
-        const response = await run(session => {
+        const response = await tryRun(session => {
           session.n = 7;
           throw new Error('too late');
         });
@@ -837,7 +838,7 @@ for (const subject of SUBJECTS) {
       });
 
       it('decode that fails fails the request once, and removes the cookie', async () => {
-        const { run } = await start(subject, {
+        const { run, tryRun } = await start(subject, {
           session: {
             decode: () => {
               throw new TypeError('not mine');
@@ -845,7 +846,7 @@ for (const subject of SUBJECTS) {
           },
         });
         await run(count);
-        const response = await run(count);
+        const response = await tryRun(count);
         assert.equal(response.status, 500);
         assert.match(response.text, /not mine/);
         assert.deepEqual(cookies(response), [ 'EGG_SESS; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly' ]);
@@ -954,8 +955,8 @@ describe('not as egg-session does', () => {
 
   it('a session that no browser would keep is an error', async () => {
     const found = await onBoth(async subject => {
-      const { run } = await start(subject);
-      const { status, setCookies } = await run(session => {
+      const { tryRun } = await start(subject);
+      const { status, setCookies } = await tryRun(session => {
         session.text = 'x'.repeat(4000);
       });
       return { status, cookies: setCookies.length };

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { EventEmitter, on } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Context } from 'egg';
-import mm, { type MockApplication } from 'egg-mock';
+import type { MockApplication } from 'egg-mock';
 import fc from 'fast-check';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
@@ -392,14 +392,12 @@ describe('up to four open requests of one session do with it what a simple model
       ids.push(`id${++lastId}`);
       return ids.at(-1)!;
     };
-    mm.consoleLevel('NONE'); // it is told of each session that is missed
     app = await createApp('web', { session: { store: new MapStore(), genid } });
     client = await Client.of(app);
   });
   after(async () => {
     await client.close();
     await app.close();
-    mm.restore();
     redis.disconnect();
     await Promise.all([ server.stop(), memcached.stop() ]);
   });

@@ -8,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from './ports';
 
-const START_TIMEOUT = 40_000;
-const STOP_TIMEOUT = 10_000;
+/** In ms; a start that fails is noticed by the end of the process, these are for one that hangs. */
+const START_TIMEOUT = 240_000;
+const STOP_TIMEOUT = 60_000;
 
 /** A server that a test has for itself, on a free port of 127.0.0.1, with its files in a temporary directory. */
 export interface TestServer {
