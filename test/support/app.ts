@@ -91,7 +91,7 @@ export class Client extends Browser {
   async run(handle: Handle, headers?: Record<string, string>) {
     const { response, failed } = await this.send(handle, headers);
     if (failed) throw failed.error;
-    if (response.status >= 500) throw new Error(`the request failed: ${response.status} ${stackIn(response.text)}`);
+    if (response.status >= 500) throw requestFailed(response);
     return response;
   }
 
@@ -116,11 +116,10 @@ export class Client extends Browser {
   }
 }
 
-/** The error's stack, which Egg answers in JSON while it is tested. */
-function stackIn(text: string): string {
-  try {
-    return JSON.parse(text).stack ?? text;
-  } catch {
-    return text;
-  }
+/** While it is tested, Egg answers errors in JSON. */
+function requestFailed({ status, text }: { status: number; text: string }): Error {
+  const { message = text, stack = '' } = text.startsWith('{') ? JSON.parse(text) : {};
+  const error = new Error(`the request failed: ${status} ${message}`);
+  error.stack += `\n    in the application:\n${stack}`;
+  return error;
 }
