@@ -5,7 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Browser, startServer } from '../test/support/egg-server';
+import { Browser } from '../test/support/Browser';
+import { startServer, visit } from '../test/support/egg-server';
 
 const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
@@ -114,12 +115,12 @@ async function count(how: string, app: string, stored: boolean, args: (port: num
     const browser = new Browser(server.port);
     const pids = new Set<number>();
     for (let visits = 1; visits < 4 || pids.size < processes; visits++) {
-      const answer = await browser.visit();
+      const answer = await visit(browser);
       pids.add(answer.pid);
       assert.deepEqual(answer, { visits, pid: answer.pid, stored }, how);
       assert.ok(visits < 200, `${how}: ${processes} processes should answer, only ${pids.size} did`);
     }
-    assert.equal((await new Browser(server.port).visit()).visits, 1, `${how}: another browser has a session of its own`);
+    assert.equal((await visit(new Browser(server.port))).visits, 1, `${how}: another browser has a session of its own`);
   } finally {
     await server.stop();
   }

@@ -3,11 +3,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fixtureDir } from './support/app';
-import { Browser, type Server, startServer } from './support/egg-server';
+import { Browser } from './support/Browser';
+import { type Server, startServer, visit } from './support/egg-server';
 
-describe('in processes of its own', function() {
-  this.timeout(120_000);
-
+describe('in processes of its own', () => {
   const root = path.join(__dirname, '..');
   let baseDir: string;
   let server: Server | undefined;
@@ -41,8 +40,8 @@ describe('in processes of its own', function() {
   it('counts visits with egg.start', async () => {
     const port = await start(port => [ 'start.ts', String(port) ]);
     const browser = new Browser(port);
-    for (let visits = 1; visits < 4; visits++) assert.equal((await browser.visit()).visits, visits);
-    assert.equal((await new Browser(port).visit()).visits, 1);
+    for (let visits = 1; visits < 4; visits++) assert.equal((await visit(browser)).visits, visits);
+    assert.equal((await visit(new Browser(port))).visits, 1);
   });
 
   it('counts visits that two workers share', async () => {
@@ -53,11 +52,11 @@ describe('in processes of its own', function() {
     const pids = new Set<number>();
     let visits = 0;
     while (visits < 4 || pids.size < 2) {
-      const answer = await browser.visit();
+      const answer = await visit(browser);
       pids.add(answer.pid);
       assert.equal(answer.visits, ++visits);
       assert.ok(visits < 200, 'all requests went to one worker');
     }
-    assert.equal((await new Browser(port).visit()).visits, 1);
+    assert.equal((await visit(new Browser(port))).visits, 1);
   });
 });

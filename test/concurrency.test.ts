@@ -82,8 +82,7 @@ for (const { name, create, remove } of SUBJECTS) {
     async function slow(work: (session: any, ctx: any) => unknown) {
       const loaded = gate();
       const goOn = gate();
-      const browser = client.another();
-      for (const [ key, value ] of client.cookies) browser.cookies.set(key, value);
+      const browser = client.copy();
       const response = browser.run(async (session, ctx) => {
         loaded.open();
         await goOn.opened;

@@ -2,15 +2,15 @@ import { strict as assert } from 'node:assert';
 import { EventEmitter, on } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Context } from 'egg';
-import mm, { type MockApplication } from 'egg-mock';
+import type { MockApplication } from 'egg-mock';
 import fc from 'fast-check';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
-import KeyvSqlite from '@keyv/sqlite';
+import KeyvMemcache from '@keyv/memcache';
 import { KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions } from '..';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
-import { startRedis, type TestServer } from './support/servers';
+import { startMemcached, startRedis, type TestServer } from './support/servers';
 
 type Data = Record<string, unknown>;
 
@@ -366,14 +366,15 @@ const commands = fc.commands([ fc.oneof(
 const BEGIN = [ open(0, null), assign(0, { user: 0, a: 1, list: [ 1 ] }), finish(0) ];
 
 let server: TestServer;
+let memcached: TestServer;
 let redis: Redis;
 const STORES: Record<string, () => SessionStore> = {
   MemorySessionStore: () => new class extends MemorySessionStore {}(),
   RedisSessionStore: () => new class extends RedisSessionStore {
     protected readonly redis = redis;
   }(),
-  'KeyvSessionStore on SQLite': () => new class extends KeyvSessionStore {
-    protected readonly keyv = new Keyv(new KeyvSqlite('sqlite://:memory:'));
+  'KeyvSessionStore on memcached': () => new class extends KeyvSessionStore {
+    protected readonly keyv = new Keyv(new KeyvMemcache(`127.0.0.1:${memcached.port}`));
   }(),
   'a store with three methods': () => new MapStore(),
 };
@@ -385,22 +386,20 @@ describe('up to four open requests of one session do with it what a simple model
   let lastId = 0;
 
   before(async () => {
-    server = await startRedis();
+    [ server, memcached ] = await Promise.all([ startRedis(), startMemcached() ]);
     redis = new Redis(server.port);
     const genid = () => {
       ids.push(`id${++lastId}`);
       return ids.at(-1)!;
     };
-    mm.consoleLevel('NONE'); // it is told of each session that is missed
     app = await createApp('web', { session: { store: new MapStore(), genid } });
     client = await Client.of(app);
   });
   after(async () => {
     await client.close();
     await app.close();
-    mm.restore();
     redis.disconnect();
-    await server.stop();
+    await Promise.all([ server.stop(), memcached.stop() ]);
   });
 
   for (const [ name, create ] of Object.entries(STORES)) {

@@ -18,7 +18,7 @@ function describePassport(mode: string, boot?: (app: Application) => void) {
     let server: Client;
     let client: Client;
     before(async () => {
-      app = await createApp('passport', { boot, config: { logger: { consoleLevel: 'NONE' } } });
+      app = await createApp('passport', { boot });
       server = await Client.of(app);
     });
     beforeEach(() => {
@@ -31,16 +31,10 @@ function describePassport(mode: string, boot?: (app: Application) => void) {
 
     const post = (path: string, fields: Record<string, string> = {}, by = client) => by.request(path, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams(fields).toString(),
+      body: new URLSearchParams(fields),
     });
     const who = async (by = client) => (await by.request('/who')).json();
-    /** Another browser that has the cookies which `client` has now. */
-    const thief = () => {
-      const browser = server.another();
-      for (const [ name, value ] of client.cookies) browser.cookies.set(name, value);
-      return browser;
-    };
+    const thief = () => client.copy();
 
     it('nobody is signed in at first', async () => {
       assert.deepEqual(await who(), NOBODY);

@@ -14,8 +14,7 @@ const WRITERS = 10;
 /** In ms: when a writer goes on and when the session ends are random moments, each of them may be first. */
 const SPREAD = 10;
 
-describe('requests of one session that race, on two worker processes with one Redis', function() {
-  this.timeout(120_000);
+describe('requests of one session that race, on two worker processes with one Redis', () => {
   let server: TestServer;
   let redis: Redis;
   let workers: Server[] = [];

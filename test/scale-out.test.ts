@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert';
+import { Browser } from './support/Browser';
+import { CookieJar } from './support/CookieJar';
 import type { Server } from './support/egg-server';
 import { redisCli, startRedis, startRedisCluster, startRedisSentinel, until } from './support/servers';
 import { startWorker } from './support/worker';
@@ -6,9 +8,7 @@ import type { Settings } from './fixtures/apps/scale-out/settings';
 
 const host = '127.0.0.1';
 
-describe('several processes with one Redis', function() {
-  this.timeout(120_000);
-
+describe('several processes with one Redis', () => {
   /** What the current test has started. */
   const stops: Array<() => Promise<void> | void> = [];
   afterEach(async () => {
@@ -42,7 +42,7 @@ describe('several processes with one Redis', function() {
           plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
           redis: { client: { cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })) } },
         });
-        const browsers = Array.from({ length: 60 }, () => new Browser());
+        const browsers = Array.from({ length: 60 }, () => new Visitor());
         for (const worker of workers) {
           for (const browser of browsers) await browser.visit(worker);
         }
@@ -59,7 +59,7 @@ describe('several processes with one Redis', function() {
           plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
           redis: { client: { sentinels: [{ host, port }], name, password: '', db: 0 } },
         });
-        const browser = new Browser();
+        const browser = new Visitor();
         for (const worker of workers) await browser.visit(worker);
         await until('the replica has everything', async () =>
           await replicated(master.port) === await replicated(replica.port));
@@ -94,18 +94,16 @@ describe('several processes with one Redis', function() {
 type Worker = Server;
 
 /** Keeps its cookies, whichever worker it speaks to: a browser behind a load balancer. */
-class Browser {
-  private cookie = '';
+class Visitor {
+  constructor(private readonly cookies = new CookieJar()) {}
 
   copy() {
-    return Object.assign(new Browser(), this);
+    return new Visitor(this.cookies.copy());
   }
 
   async get(worker: Worker, url: string) {
-    const response = await fetch(`http://${host}:${worker.port}${url}`, { headers: { cookie: this.cookie } });
-    const text = await response.text();
-    if (response.status !== 200) throw new Error(`GET ${url}: ${response.status} ${text}`);
-    for (const line of response.headers.getSetCookie()) [ this.cookie ] = line.split(';');
+    const { status, text } = await new Browser(worker.port, this.cookies).request(url);
+    if (status !== 200) throw new Error(`GET ${url}: ${status} ${text}`);
     return JSON.parse(text);
   }
 
@@ -116,7 +114,7 @@ class Browser {
 }
 
 async function servesOneUser([ a, b ]: Worker[]) {
-  const browser = new Browser();
+  const browser = new Visitor();
   for (let visits = 1; visits <= 6; visits++) assert.equal(await browser.visit(visits % 2 ? a : b), visits);
 
   const fields = Array.from({ length: 20 }, (_, i) => `field${i}`);

@@ -14,7 +14,7 @@ function describeSecurity(mode: string, boot?: (app: Application) => void) {
     let server: Client;
     let client: Client;
     before(async () => {
-      app = await createApp('security', { boot, config: { logger: { consoleLevel: 'NONE' } } });
+      app = await createApp('security', { boot });
       server = await Client.of(app);
     });
     beforeEach(() => {
@@ -28,8 +28,7 @@ function describeSecurity(mode: string, boot?: (app: Application) => void) {
     const tokenIn = ({ text }: { text: string }) => /name="_csrf" value="([^"]+)"/.exec(text)![1];
     const post = (path: string, fields: Record<string, string>, by = client) => by.request(path, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams(fields).toString(),
+      body: new URLSearchParams(fields),
     });
 
     const describePages = (pages: string, others: string) => {

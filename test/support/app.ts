@@ -1,9 +1,13 @@
+import { AssertionError } from 'node:assert';
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { Session, SessionOptions } from '../..';
+import { Browser } from './Browser';
+import type { CookieJar } from './CookieJar';
 
 /** What the fixture applications take from the test that starts them. */
 export const fixture: {
@@ -43,49 +47,65 @@ export function later(ms: number): void {
   mm(Date, 'now', () => then);
 }
 
-/** A browser's side: keeps cookies, follows nothing. */
-export class Client {
-  readonly cookies = new Map<string, string>();
+type Handle<T = unknown> = (session: Session & Record<string, any>, ctx: Context) => T;
 
-  private constructor(private readonly server: http.Server) {}
+/** What the fixture applications run for `/run`, and what that threw. */
+const runs: Array<{ handle: Handle; failed?: { error: unknown } }> = [];
+fixture.handle = async (session, ctx) => {
+  const run = runs[Number(ctx.query.id)];
+  try {
+    return await run.handle(session, ctx) ?? { ok: true };
+  } catch (error) {
+    run.failed = { error };
+    throw error;
+  }
+};
+
+/** A browser that speaks to an application in this process. */
+export class Client extends Browser {
+  private constructor(private readonly server: http.Server, cookies?: CookieJar) {
+    super((server.address() as AddressInfo).port, cookies);
+  }
 
   static async of(app: MockApplication, maxHeaderSize = 65536): Promise<Client> {
     const server = http.createServer({ maxHeaderSize }, app.callback() as http.RequestListener);
-    await new Promise<void>(resolve => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
     return new Client(server);
   }
 
   /** Another browser against the same server. */
-  another(): Client {
-    return new Client(this.server);
+  another(cookies?: CookieJar): Client {
+    return new Client(this.server, cookies);
   }
 
-  async request(url: string, init: { method?: string; headers?: Record<string, string>; body?: string } = {}) {
-    const { port } = this.server.address() as AddressInfo;
-    const cookie = [ ...this.cookies ].map(([ name, value ]) => `${name}=${value}`).join('; ');
-    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const request = http.request({
-        host: '127.0.0.1', port, path: url, method: init.method ?? 'GET', agent: false,
-        headers: { ...(cookie ? { cookie } : {}), ...init.headers },
-      }, resolve);
-      request.on('error', reject).end(init.body);
-    });
-    let text = '';
-    for await (const chunk of response.setEncoding('utf8')) text += chunk;
-    const setCookies = response.headers['set-cookie'] ?? [];
-    for (const line of setCookies) {
-      const [ , name, value ] = /^([^=]+)=([^;]*)/.exec(line)!;
-      if (/expires=Thu, 01 Jan 1970/i.test(line)) this.cookies.delete(name);
-      else this.cookies.set(name, value);
-    }
-    return { status: response.statusCode!, headers: response.headers, setCookies, text, json: () => JSON.parse(text) };
+  /** Another browser that has the cookies which this one has now. */
+  copy(): Client {
+    return this.another(this.cookies.copy());
   }
 
-  /** Runs `handle` in a controller of the fixture application `web`, with the injected session. */
-  async run<T>(handle: (session: Session & Record<string, any>, ctx: Context) => T, headers?: Record<string, string>) {
-    return await this.request(`/run?id=${handlers.push(handle) - 1}`, { headers });
+  /**
+   * Runs `handle` in a controller of the fixture application `web`, with the injected session.
+   *
+   * @throws what `handle` throws, so that an assertion in it fails the test; or the error of a 5xx that comes from elsewhere
+   */
+  async run(handle: Handle, headers?: Record<string, string>) {
+    const { response, failed } = await this.send(handle, headers);
+    if (failed) throw failed.error;
+    if (response.status >= 500) throw requestFailed(response);
+    return response;
+  }
+
+  /** Like `run`, for a request that may fail: gives the response then too. A failed assertion still is the test's. */
+  async tryRun(handle: Handle, headers?: Record<string, string>) {
+    const { response, failed } = await this.send(handle, headers);
+    if (failed?.error instanceof AssertionError) throw failed.error;
+    return response;
+  }
+
+  private async send(handle: Handle, headers?: Record<string, string>) {
+    const run: typeof runs[number] = { handle };
+    const response = await this.request(`/run?id=${runs.push(run) - 1}`, { headers });
+    return { response, failed: run.failed };
   }
 
   async close() {
@@ -96,8 +116,10 @@ export class Client {
   }
 }
 
-const handlers: Array<(session: any, ctx: Context) => unknown> = [];
-fixture.handle = async (session, ctx) => {
-  const result = await handlers[Number(ctx.query.id)](session, ctx);
-  return result === undefined ? { ok: true } : result;
-};
+/** While it is tested, Egg answers errors in JSON. */
+function requestFailed({ status, text }: { status: number; text: string }): Error {
+  const { message = text, stack = '' } = text.startsWith('{') ? JSON.parse(text) : {};
+  const error = new Error(`the request failed: ${status} ${message}`);
+  error.stack += `\n    in the application:\n${stack}`;
+  return error;
+}

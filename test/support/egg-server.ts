@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Browser } from './Browser';
 import { freePort } from './ports';
 
-const START_TIMEOUT = 100_000;
-const REQUEST_TIMEOUT = 10_000;
+/** In ms; a start that fails is noticed by the end of the process, this is for one that hangs. */
+const START_TIMEOUT = 300_000;
 
 export interface Answer {
   /** How often this browser has been here, by its session. */
@@ -34,7 +34,7 @@ export async function startServer(args: (port: number) => string[], { cwd, env }
   const port = await freePort();
   // an undefined value keeps node from passing the variable on: the coverage of these processes is not wanted
   const child = spawn(process.execPath, args(port), {
-    cwd, env: { ...process.env, NODE_V8_COVERAGE: undefined, ...env }, detached: true, stdio: [ 'ignore', 'pipe', 'pipe' ],
+    cwd, env: { ...process.env, NODE_V8_COVERAGE: undefined, EGG_LOG: 'WARN', ...env }, detached: true, stdio: [ 'ignore', 'pipe', 'pipe' ],
   });
   let output = '';
   const collect = (chunk: Buffer) => {
@@ -52,7 +52,7 @@ export async function startServer(args: (port: number) => string[], { cwd, env }
   const stop = async () => {
     if (running()) {
       child.kill('SIGTERM');
-      await Promise.race([ once(child, 'exit'), sleep(10_000, undefined, { ref: false }) ]);
+      await Promise.race([ once(child, 'exit'), sleep(60_000, undefined, { ref: false }) ]);
     }
     kill();
     process.removeListener('exit', kill);
@@ -62,46 +62,18 @@ export async function startServer(args: (port: number) => string[], { cwd, env }
   while (!await answers(port)) {
     if (!running() || Date.now() > deadline) {
       await stop();
-      throw new Error(`the server did not start:\n${output.replace(/^.* INFO .*\n/gm, '')}`);
+      throw new Error(`the server did not start:\n${output}`);
     }
     await sleep(100);
   }
   return { port, stop };
 }
 
-/** A browser: it keeps its cookies, and makes a connection for each request. */
-export class Browser {
-  private readonly cookies = new Map<string, string>();
-
-  constructor(private readonly port: number) {}
-
-  async visit(): Promise<Answer> {
-    const cookie = [ ...this.cookies ].map(([ name, value ]) => `${name}=${value}`).join('; ');
-    const { status, headers, text } = await get(this.port, '/visits', cookie ? { cookie } : {});
-    if (status !== 200) throw new Error(`GET /visits: ${status} ${text}`);
-    for (const line of headers['set-cookie'] ?? []) {
-      const [ , name, value ] = /^([^=]+)=([^;]*)/.exec(line)!;
-      this.cookies.set(name, value);
-    }
-    return JSON.parse(text);
-  }
+/** Visits a page that answers `Answer`. */
+export async function visit(browser: Browser): Promise<Answer> {
+  const { status, text } = await browser.request('/visits');
+  if (status !== 200) throw new Error(`GET /visits: ${status} ${text}`);
+  return JSON.parse(text);
 }
 
-async function get(port: number, path: string, headers: http.OutgoingHttpHeaders) {
-  const request = http.get({
-    host: '127.0.0.1', port, path, headers, agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT),
-  });
-  const [ response ] = await once(request, 'response') as [ http.IncomingMessage ];
-  let text = '';
-  for await (const chunk of response.setEncoding('utf8')) text += chunk;
-  return { status: response.statusCode, headers: response.headers, text };
-}
-
-async function answers(port: number) {
-  try {
-    await get(port, '/', {});
-    return true;
-  } catch {
-    return false;
-  }
-}
+const answers = (port: number) => new Browser(port).request('/').then(() => true, () => false);

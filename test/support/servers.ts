@@ -8,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from './ports';
 
-const START_TIMEOUT = 40_000;
-const STOP_TIMEOUT = 10_000;
+/** In ms; a start that fails is noticed by the end of the process, these are for one that hangs. */
+const START_TIMEOUT = 240_000;
+const STOP_TIMEOUT = 60_000;
 
 /** A server that a test has for itself, on a free port of 127.0.0.1, with its files in a temporary directory. */
 export interface TestServer {
@@ -102,26 +103,59 @@ export async function startMemcached(args: string[] = []): Promise<TestServer> {
   });
 }
 
-/** A PostgreSQL server with an empty database. */
+/** A PostgreSQL server with an empty database. Before it ends by itself, it waits until its clients have gone. */
 export async function startPostgres(): Promise<TestServer & { url: string }> {
   const port = await freePort();
   const dir = tempDir();
-  const bin = (name: string) => path.join(postgresBin(), name);
-  await promisify(execFile)(bin('initdb'), [ '-D', dir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N' ],
-    { cwd: dir, ...nobody });
-  const server = await start(port, dir, bin('postgres'), [
+  const debian = '/usr/lib/postgresql';
+  const versions = fs.existsSync(debian) ? fs.readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  const bin = path.dirname(installed([ 'initdb' ], versions.map(version => path.join(debian, version, 'bin'))));
+  await promisify(execFile)(path.join(bin, 'initdb'),
+    [ '-D', dir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N' ], { cwd: dir, ...nobody });
+  const server = await start(port, dir, path.join(bin, 'postgres'), [
     '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off',
-  ], async output => output.includes('ready to accept connections'));
+  ], async output => output.includes('ready to accept connections'), 'SIGTERM');
   return { ...server, url: `postgres://postgres@127.0.0.1:${port}/postgres` };
 }
 
-/** Where `initdb` and the others are: Debian has them outside of PATH. */
-function postgresBin(): string {
-  const debian = '/usr/lib/postgresql';
-  const versions = fs.existsSync(debian) ? fs.readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
-  const candidates = [ ...process.env.PATH!.split(path.delimiter), ...versions.map(version => path.join(debian, version, 'bin')) ];
-  const found = candidates.find(dir => fs.existsSync(path.join(dir, 'initdb')));
-  if (!found) throw new Error('PostgreSQL is not installed: there is no initdb');
+/** A MariaDB server with an empty database `shop`, on MariaDB's own defaults; `args` are options of mariadbd. */
+export async function startMysql(args: string[] = []): Promise<TestServer & {
+  url: string;
+  /** What the server's own client prints for these statements. */
+  sql(statements: string): Promise<string>;
+}> {
+  const port = await freePort();
+  const dir = tempDir();
+  const sbin = [ '/usr/sbin', '/usr/libexec', '/usr/local/sbin' ];
+  await promisify(execFile)(installed([ 'mariadb-install-db', 'mysql_install_db' ], sbin), [
+    '--no-defaults', `--datadir=${dir}`, '--auth-root-authentication-method=normal', '--skip-test-db',
+  ], { cwd: dir, ...nobody });
+  const setup = path.join(dir, 'setup.sql');
+  fs.writeFileSync(setup, 'CREATE DATABASE shop;\nGRANT ALL ON shop.* TO shop@localhost IDENTIFIED BY \'secret\';\n');
+  own(setup);
+  const server = await start(port, dir, installed([ 'mariadbd', 'mysqld' ], sbin), [
+    '--no-defaults', `--datadir=${dir}`, `--port=${port}`, '--bind-address=127.0.0.1', '--socket=mysql.sock',
+    `--pid-file=${path.join(dir, 'mysql.pid')}`, `--init-file=${setup}`, '--innodb-flush-log-at-trx-commit=0', ...args,
+  ], async output => output.includes('ready for connections'), 'SIGTERM');
+  const client = installed([ 'mariadb', 'mysql' ], []);
+  return {
+    ...server,
+    url: `mysql://shop:secret@127.0.0.1:${port}/shop`,
+    async sql(statements) {
+      const { stdout } = await promisify(execFile)(client, [
+        '--no-defaults', '-h', '127.0.0.1', '-P', String(port), '-u', 'shop', '-psecret', '-N', '-r', '-e', statements, 'shop',
+      ]);
+      return stdout.trim();
+    },
+  };
+}
+
+/** Where a program is, under the first of its names that there is: Debian has some in `dirs`, outside of PATH. */
+function installed(names: string[], dirs: string[]): string {
+  const files = [ ...process.env.PATH!.split(path.delimiter), ...dirs ]
+    .flatMap(dir => names.map(name => path.join(dir, name)));
+  const found = files.find(file => fs.existsSync(file));
+  if (!found) throw new Error(`not installed: ${names.join(' or ')}`);
   return found;
 }
 
@@ -137,7 +171,7 @@ export async function until(what: string, condition: () => Promise<boolean>): Pr
 const untilReplicating = (port: number) => until(`${port} replicates its master`, async () =>
   /master_link_status:up/.test(await redisCli(port, 'INFO', 'replication')));
 
-// PostgreSQL and memcached refuse to run as root
+// PostgreSQL, MariaDB and memcached refuse to run as root
 const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const own = (file: string) => nobody.uid && fs.chownSync(file, nobody.uid, nobody.gid);
 
@@ -157,7 +191,7 @@ function tempDir(): string {
 }
 
 async function start(port: number, dir: string, command: string, args: string[],
-  answers: (output: string) => Promise<boolean>): Promise<TestServer> {
+  answers: (output: string) => Promise<boolean>, stopSignal: NodeJS.Signals = 'SIGINT'): Promise<TestServer> {
   const child = spawn(command, args, { cwd: dir, stdio: [ 'ignore', 'pipe', 'pipe' ], ...nobody });
   children.add(child);
   let output = '';
@@ -171,7 +205,7 @@ async function start(port: number, dir: string, command: string, args: string[],
   });
 
   const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
-  const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
+  const stop = async (signal = stopSignal) => {
     child.kill(signal);
     const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
     await ended;
