@@ -4,7 +4,7 @@ import type { Application, Context } from 'egg';
 import { fieldsOf, type KoaSession } from './ContextSession';
 import { withDeadline } from './deadline';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
-import { dataOf, lifetimeFields, lifetimeOf, ONE_DAY, toJson } from './record';
+import { applyChanges, dataOf, isEmpty, lifetimeFields, lifetimeOf, ONE_DAY, toJson } from './record';
 import { checkMaxAge, type SessionConfig } from './SessionConfig';
 import type { SessionCookie } from './SessionCookie';
 import type { Store } from './store/guard';
@@ -48,8 +48,13 @@ export class RequestSession {
   private copy?: WorkingCopy | null;
   /** The lifetime that was loaded or written. */
   private keptMaxAge?: SessionMaxAge;
-  private choseMaxAge = false;
+  /** How often this request has set `maxAge`, and how many of these are written. */
+  private choices = 0;
+  private writtenChoices = 0;
   private hasWritten = false;
+  /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
+  private mustMove = false;
+  private hasToldEnd = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
 
@@ -157,29 +162,41 @@ export class RequestSession {
   /** @throws TypeError when it is no lifetime */
   set maxAge(value: unknown) {
     this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.env.config.maxAge ?? ONE_DAY, 'session.maxAge');
-    this.choseMaxAge = true;
+    this.choices++;
   }
 
   /** Saves what the request has changed. A session that nobody asked for costs nothing. */
   async commit(): Promise<void> {
-    const { copy, ctx, env: { cookie } } = this;
+    await this.idle();
+    const { copy, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
-    if (this.mustSave(copy)) {
+    const changed = this.choices !== this.writtenChoices || copy.isChanged(copy.toJson());
+    if (changed && this.mustMove) {
+      this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
+    } else if (changed || this.mustRenew()) {
       await this.oneByOne(() => this.write());
-      if (this.state === 'ended') ctx.coreLogger.info('[session][ended] nothing was saved: %s', HAS_ENDED);
-    } else if (this.cookieState === 'stale') {
+      if (changed && this.state === 'ended') this.tellEnd(HAS_ENDED);
+    } else if (this.state === 'kept' && this.cookieState === 'stale') {
       this.sendId();
     } else if (this.cookieState === 'bad') {
-      cookie.remove(ctx);
+      cookie.remove(this.ctx);
     }
   }
 
-  private mustSave(copy: WorkingCopy): boolean {
+  private tellEnd(reason: string): void {
+    if (!this.hasToldEnd) this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', reason);
+    this.hasToldEnd = true;
+  }
+
+  /** Whether a session that has not changed is to be saved, so that it lives on. */
+  private mustRenew(): boolean {
     const { store, ctx: { sessionOptions: { rolling, renew } }, record: { _expire }, maxAge } = this;
-    if (this.choseMaxAge || copy.isChanged(copy.toJson())) return true;
-    if (this.state !== 'kept' || this.hasWritten) return false;
-    if (rolling || maxAge !== this.keptMaxAge || (this.cookieState === 'stale' && !store)) return true;
+    if (this.state !== 'kept') return false;
+    if (maxAge !== this.keptMaxAge) return true;
+    if (this.hasWritten) return false;
+    // a cookie is written anew only for a session that is still there
+    if (rolling || this.cookieState === 'stale') return true;
     if (!renew) return false;
     if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
     return Boolean(store?.keepsExpiry && _expire === undefined);
@@ -202,47 +219,78 @@ export class RequestSession {
     if (!copy) return;
     if (this.state === 'ended') return this.end();
     const json = this.prepare(copy);
+    const lifetime = this.lifetime();
     if (!stored) cookie.writeData(ctx, this.cookieText(json));
     else if (this.state !== 'kept') await stored.create(json, this.validMaxAge());
-    else if (!await stored.save(copy, json, this.chosenMaxAge())) return this.end();
-    this.hasKept(copy, json);
+    else if (!await stored.save(copy, json, lifetime.chosen)) return this.end();
+    this.hasKept(copy, json, lifetime);
   }
 
   /**
-   * Moves the session to a new id.
+   * Moves the session to a new id. When that fails, what this request has changed is not saved at its end.
    *
    * @throws Error when the response has begun, as the browser could not be told the new id
    */
   async regenerate(): Promise<void> {
     this.requireCookie('regenerate', true);
+    this.mustMove = true;
     await this.oneByOne(async () => {
       const { stored, copy } = this;
       if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
+      if (!stored) return await this.write();
+      if (this.state === 'kept') await this.move(stored, copy);
+      if (this.state === 'kept') return;
       if (this.state === 'ended') copy.forgetKept();
-      if (this.state !== 'kept' || !stored) {
-        this.state = 'new';
-        if (stored) stored.key = undefined;
-        return await this.write();
-      }
       const json = this.prepare(copy);
-      if (!await stored.move(copy, json, this.chosenMaxAge())) return this.end();
-      this.hasKept(copy, copy.toJson());
+      const lifetime = this.lifetime();
+      await stored.create(json, this.validMaxAge(), stored.newKey());
+      this.hasKept(copy, json, lifetime);
     });
+  }
+
+  private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
+    const json = this.prepare(copy);
+    const lifetime = this.lifetime();
+    const left = await stored.move(json, lifetime.chosen);
+    if (!left) return this.end();
+    const theirs = copy.changesOfOthers(left, json);
+    const maxAge = lifetime.chosen ?? lifetimeOf(left);
+    let failure: unknown;
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.merge(theirs, maxAge).catch(err => {
+      failure = err;
+    });
+    if (merged === false) return this.end();
+    this.hasKept(copy, json, lifetime);
+    const all = applyChanges(JSON.parse(json), theirs);
+    copy.show(all, json);
+    if (merged) return copy.isKept(JSON.stringify(all));
+    // the session has moved all the same; what others have changed is left to the next write
+    this.ctx.sessionOptions.maxAge = maxAge;
+    throw failure;
   }
 
   /** Ends the session: it is out of the store when this resolves, and so is the one that took its place elsewhere. */
   async destroy(): Promise<void> {
     this.requireCookie('destroy', false);
+    const { copy } = this;
     await this.oneByOne(async () => {
       const { stored, state, ctx, env: { cookie } } = this;
       if (state === 'destroyed') return;
       const endedElsewhere = stored && state !== 'new' && await stored.retire();
       this.state = 'destroyed';
-      this.copy = null;
+      this.mustMove = false;
+      // what was assigned meanwhile begins another session
+      if (this.copy === copy) this.copy = null;
+      else if (this.copy) this.beginAnew(this.copy);
       // by now, the browser may have the cookie of another session
       if (endedElsewhere) cookie.withdraw(ctx);
       else cookie.remove(ctx);
     });
+  }
+
+  private beginAnew(copy: WorkingCopy): void {
+    this.state = 'new';
+    copy.replacesKept = false;
   }
 
   /**
@@ -266,26 +314,55 @@ export class RequestSession {
 
   private async tryUpdates(fn: Update, isLate: () => boolean): Promise<void> {
     for (let pause = 1; !isLate(); pause = Math.min(2 * pause, MAX_PAUSE)) {
-      await this.busy?.catch(() => undefined);
+      await this.idle();
       const { stored, copy } = this;
       if (!copy || this.state === 'ended') throw new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
-      if (!stored || this.state !== 'kept') {
-        const seen = copy.toJson();
-        const data = JSON.parse(toJson(await fn(JSON.parse(seen))));
-        if (!isLate()) copy.show(data, seen);
-        return;
-      }
-      const outcome = await stored.tryUpdate(copy, fn, this.chosenMaxAge(), isLate);
-      if (outcome === 'written' || outcome === 'unchanged') {
-        this.ctx.sessionOptions.maxAge = this.keptMaxAge = stored.maxAge;
-        this.choseMaxAge = false;
-        if (outcome === 'written') this.cookieState = 'stale'; // the browser's cookie has to live as long
-        this.hasWritten ||= outcome === 'written';
-        return;
-      }
-      if (outcome === 'gone' && !this.busy) this.end();
-      else await sleep(Math.random() * pause);
+      const done = stored && this.state === 'kept' ? await this.tryStoredUpdate(stored, copy, fn, isLate)
+        : await this.tryUpdate(copy, fn, isLate);
+      if (done) return;
+      if (this.state === 'kept') await sleep(Math.random() * pause);
     }
+  }
+
+  /** Resolves to false when `fn` has to run again, as the data have changed meanwhile, or have ended. */
+  private async tryStoredUpdate(stored: StoreRecord, copy: WorkingCopy, fn: Update, isLate: () => boolean): Promise<boolean> {
+    let key: string | undefined;
+    const latest = await this.oneByOne(async () => {
+      if (this.state !== 'kept') return undefined;
+      key = stored.key;
+      const record = await stored.latest();
+      if (!record) this.end();
+      return record;
+    });
+    if (!latest) return false;
+    const seen = copy.toJson();
+    const json = toJson(await fn(structuredClone(copy.onto(latest, seen))));
+    return await this.oneByOne(async () => {
+      if (isLate() || this.copy !== copy || this.state !== 'kept' || stored.key !== key) return false;
+      const lifetime = this.lifetime();
+      const outcome = await stored.replace(latest, JSON.parse(json), lifetime.chosen);
+      if (outcome === 'overtaken') return false;
+      copy.show(JSON.parse(json), seen);
+      copy.isKept(json);
+      this.settle(lifetime);
+      if (outcome === 'unchanged') return true;
+      this.hasWritten = true;
+      this.cookieState = 'stale'; // the browser's cookie has to live as long
+      return true;
+    });
+  }
+
+  private async tryUpdate(copy: WorkingCopy, fn: Update, isLate: () => boolean): Promise<boolean> {
+    const { updates } = copy;
+    const seen = copy.toJson();
+    const data = JSON.parse(toJson(await fn(JSON.parse(seen))));
+    if (isLate() || this.copy !== copy || copy.updates !== updates) return false;
+    if (this.phase === 'closed' && this.commitsItself) {
+      throw new Error('[egg-tegg-session] session.update(): the session was saved before fn was done. Await update()');
+    }
+    copy.updates++;
+    copy.show(data, seen);
+    return true;
   }
 
   /** All that can refuse to save the session, before anything is written or removed. */
@@ -299,15 +376,23 @@ export class RequestSession {
     return copy.toJson();
   }
 
-  private hasKept(copy: WorkingCopy, json: string): void {
-    const { stored, ctx } = this;
+  private hasKept(copy: WorkingCopy, json: string, lifetime: Lifetime): void {
     copy.isKept(json);
+    // it was assigned meanwhile
+    if (this.copy && this.copy !== copy) this.copy.replacesKept = true;
     this.state = 'kept';
-    if (stored) ctx.sessionOptions.maxAge = stored.maxAge;
-    this.keptMaxAge = this.maxAge;
-    this.choseMaxAge = false;
+    this.settle(lifetime);
     this.hasWritten = true;
+    this.mustMove = false;
     this.sendId();
+  }
+
+  /** To be called when a lifetime is written: what is stored counts, except when this request has chosen another meanwhile. */
+  private settle({ choices, maxAge }: Lifetime): void {
+    const { stored, ctx: { sessionOptions } } = this;
+    this.keptMaxAge = stored ? stored.maxAge : maxAge;
+    this.writtenChoices = choices;
+    if (this.choices === choices && this.maxAge === maxAge) sessionOptions.maxAge = this.keptMaxAge;
   }
 
   private sendId(): void {
@@ -324,19 +409,27 @@ export class RequestSession {
     this.env.cookie.withdraw(this.ctx);
   }
 
-  private async oneByOne(operation: () => Promise<void>): Promise<void> {
+  private async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
     while (this.busy) await this.busy.catch(() => undefined);
-    this.busy = operation();
+    const busy = operation();
+    this.busy = busy;
     try {
-      await this.busy;
+      return await busy;
     } finally {
       this.busy = undefined;
     }
   }
 
-  /** The lifetime that this request has chosen; undefined when it has chosen none. */
-  private chosenMaxAge(): SessionMaxAge | undefined {
-    return this.choseMaxAge || this.maxAge !== this.keptMaxAge ? this.validMaxAge() : undefined;
+  /** Waits for the operations that are under way. */
+  private async idle(): Promise<void> {
+    while (this.busy) await this.busy.catch(() => undefined);
+  }
+
+  /** The lifetime as it is now, and as this request has `chosen` it; undefined when it has chosen none. */
+  private lifetime(): Lifetime {
+    const { choices, maxAge } = this;
+    const chosen = choices !== this.writtenChoices || maxAge !== this.keptMaxAge ? this.validMaxAge() : undefined;
+    return { choices, maxAge, chosen };
   }
 
   private validMaxAge(): SessionMaxAge {
@@ -354,6 +447,12 @@ export class RequestSession {
     if (!this.ctx.headerSent || (this.store && !needed)) return;
     throw new Error(`[egg-tegg-session] session.${method}() has to set a cookie, and the response has begun: call it before`);
   }
+}
+
+interface Lifetime {
+  choices: number;
+  maxAge: SessionMaxAge | undefined;
+  chosen: SessionMaxAge | undefined;
 }
 
 const REQUEST_SESSION = Symbol('egg-tegg-session');
