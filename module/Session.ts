@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
 import { completeMock } from './ContextSession';
-import { assertNames, changesBetween, isInjectedField } from './record';
+import { assertNames, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionRecord } from './store/SessionStore';
 
@@ -183,14 +183,25 @@ export function injectSession(app: Application): Session {
 /** Runs the `fn` of an `update()` on `data`. */
 async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
   const before = structuredClone(data);
+  const known = objectsIn(data);
   const result = await fn(data);
-  if (typeof result === 'object' && result !== null && !Array.isArray(result) && result !== data &&
-    !Object.values(data).includes(result)) {
+  const after = JSON.parse(toJson(data));
+  // an arrow function returns what it was changing, or has taken out
+  const isForeign = !known.has(result) && !objectsIn(data).has(result);
+  if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  assertNames(Object.keys(changesBetween(before, data).set), isInjectedField);
-  return data;
+  assertNames(Object.keys(changesBetween(before, after).set), isInjectedField);
+  return after;
+}
+
+/** An object, and all that are in it. */
+function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
+  if (typeof value !== 'object' || value === null) return found;
+  found.add(value);
+  for (const each of Object.values(value)) if (!found.has(each)) objectsIn(each, found);
+  return found;
 }
 
 /**
