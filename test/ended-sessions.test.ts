@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { later } from './support/app';
 import { ENDS, forEachStore, redis, setsNoCookie } from './support/concurrent';
 
 const DAY = 24 * 3600 * 1000;
@@ -144,6 +145,57 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
       });
     });
   }
+
+  describe('after it has expired', () => {
+    const SHORT = 200;
+    const expire = async () => {
+      await site.client.copy().run(session => {
+        session.maxAge = SHORT;
+      });
+      if (atomic) while (await record());
+      else later(SHORT + 5000); // koa-session's grace: the store has the record still
+    };
+
+    it('by a slower request, which sets no cookie', async () => {
+      const writer = await slow(async session => {
+        session.n = 1;
+        await assert.rejects(session.save(), HAS_ENDED);
+      });
+      await expire();
+      setsNoCookie(await writer.finish());
+      assert.equal((await record())?.n, undefined);
+    });
+
+    it('by one that renews it', async () => {
+      const reader = await slow(session => assert.rejects(session.save(), HAS_ENDED));
+      await expire();
+      setsNoCookie(await reader.finish());
+    });
+
+    it('by update(), also when it expires while fn runs', async () => {
+      const writer = await slow(async session => {
+        await assert.rejects(session.update(async (data: any) => {
+          data.n = 1;
+          await expire();
+        }), HAS_ENDED);
+        await assert.rejects(session.update((data: any) => {
+          data.n = 1;
+        }), HAS_ENDED);
+      });
+      setsNoCookie(await writer.finish());
+      assert.equal((await record())?.n, undefined);
+    });
+
+    it('by regenerate(), which begins a session of its own', async () => {
+      const mover = await slow(async session => {
+        session.n = 1;
+        await session.regenerate();
+        return { id: session.externalKey };
+      });
+      await expire();
+      assert.deepEqual(await stored((await mover.finish()).json().id), { n: 1 });
+    });
+  });
 
   it('leaves alone the cookie of the sign-in that came after it', async () => {
     const poll = await slow(session => {
