@@ -1,6 +1,6 @@
 import type { KoaSession } from './ContextSession';
 import {
-  applyChanges, assertNames, changesBetween, dataOf, isField, namesOf, toJson,
+  applyChanges, assertNames, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
 } from './record';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
@@ -29,8 +29,9 @@ export class WorkingCopy {
     return toJson(session.toJSON());
   }
 
+  /** The order of fields is no change. */
   isChanged(json: string): boolean {
-    return this.replacesKept || json !== this.kept;
+    return this.replacesKept || (json !== this.kept && !isEmpty(this.pending(json)));
   }
 
   /** What this request has changed, and not saved. */
