@@ -30,10 +30,10 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
     store: undefined,
     ContextStore: undefined,
     externalKey: undefined,
-    sameSite: undefined,
+    // koa-session refuses true and false, and deletes undefined, which would make each request's copy slow
+    ...('sameSite' in config ? { sameSite: 'lax' } : {}),
   };
   createSession(options, app);
-  // koa-session refuses true and false, so this goes in afterwards
   if ('sameSite' in config) options.sameSite = config.sameSite;
 
   const koa = Object.getOwnPropertyDescriptor(app.context, 'session')!;
