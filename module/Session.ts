@@ -155,6 +155,10 @@ export function injectSession(app: Application): Session {
     },
     defineProperty: (_, key, { value }) => Reflect.set(injected, key, value),
     getPrototypeOf: () => Object.prototype,
+    preventExtensions() {
+      throw new TypeError('[egg-tegg-session] the session can\'t be frozen, sealed or made non-extensible, as all requests ' +
+        'share the injected object: freeze a copy, session.toJSON()');
+    },
   });
   return injected;
 }

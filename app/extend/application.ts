@@ -2,13 +2,14 @@ import assert from 'node:assert';
 import { types } from 'node:util';
 import type { Application } from 'egg';
 import type { SessionStoreLike } from '../../module/SessionStore';
+import { activeStore, setStore } from '../../module/store/activeStore';
 
 type StoreClass = new (app: Application) => SessionStoreLike;
 
 /** egg-session's `app.sessionStore`; it also takes effect while the application is running. */
 export default {
-  get sessionStore(): SessionStoreLike | null | undefined {
-    return (this as unknown as Application).config.session.store;
+  get sessionStore(): SessionStoreLike | undefined {
+    return activeStore(this as unknown as Application).store;
   },
 
   /**
@@ -31,8 +32,7 @@ export default {
         assert(typeof method === 'function', `store.${name} must be function`);
         if (types.isGeneratorFunction(method)) methods[name] = app.toAsyncFunction(method as never);
       }
-      config.session.ContextStore = undefined;
     }
-    config.session.store = store || undefined;
+    setStore(app, store || undefined, `app.sessionStore (${store?.constructor?.name})`);
   },
 };

@@ -14,7 +14,7 @@ export default (app: Application) => {
     ctx.body = { userId: ctx.session.userId };
   });
   app.get('/write', (ctx: Context) => {
-    ctx.session.n++;
+    ctx.session.n!++;
     ctx.body = { userId: ctx.session.userId };
   });
 };
