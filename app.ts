@@ -17,6 +17,7 @@ const MODULE = { name: 'session', path: path.join(__dirname, 'module') };
 
 export default class SessionBoot implements IBoot {
   private foundStore!: ReturnType<typeof discoverStore>;
+  private loaded = false;
   /** What takes back what was registered, the last first. */
   private readonly undo: Array<() => void> = [];
 
@@ -55,6 +56,7 @@ export default class SessionBoot implements IBoot {
     } catch {
       return; // tegg stops the application with that error; with a second one, nobody would be listening any more
     }
+    this.loaded = true;
     const clazz = this.foundStore();
     if (!clazz) return;
     const store = await this.app.getEggObject(clazz) as SessionStore;
@@ -65,6 +67,7 @@ export default class SessionBoot implements IBoot {
 
   async willReady() {
     const { app } = this;
+    if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app, configOf(app));
     const logger = new SessionLogger();
     for (const name of [ 'missed', 'expired', 'invalid' ] as const) {
@@ -73,7 +76,7 @@ export default class SessionBoot implements IBoot {
   }
 
   async didReady(err?: Error) {
-    if (err) {
+    if (err || !this.loaded) {
       this.withdraw();
       return;
     }

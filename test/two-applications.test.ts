@@ -6,6 +6,7 @@ import { failing } from './fixtures/apps/failing-store/modules/one/FailingStore'
 import { Holder } from './fixtures/apps/two/modules/holder/Holder';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
+import { quietly } from './support/quietly';
 
 describe('applications of one process', () => {
   let apps: MockApplication[] = [];
@@ -17,6 +18,7 @@ describe('applications of one process', () => {
 
   async function start(session: SessionOptions, name = 'two') {
     const app = await createApp(name, { session });
+    app.loggers.disableConsole();
     const client = await Client.of(app);
     apps.push(app);
     clients.push(client);
@@ -142,7 +144,7 @@ describe('applications of one process', () => {
         let before: unknown;
         for (const key of [ 'A', 'B' ]) {
           failing.at = at;
-          await assert.rejects(createApp(name, { session: { key: 'BROKEN', ...session } }), error);
+          await assert.rejects(quietly(() => createApp(name, { session: { key: 'BROKEN', ...session } })), error);
           failing.at = undefined;
 
           for (const good of [ 'two', 'failing-store' ]) {
