@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
-import { currentApp, currentContext } from './applications';
+import { currentApp } from './applications';
 import { configOf } from './SessionConfig';
 
 /** What koa-session tells with `session:missed`, `session:expired` and `session:invalid`. */
@@ -60,7 +60,7 @@ export class SessionLogger {
   private write(level: 'debug' | 'info' | 'warn' | 'error', message: unknown, args: unknown[]): void {
     const app = currentApp();
     const shown = configOf(app).logValue ? [ message, ...args ] : hideSessions([ message, ...args ]);
-    (currentContext() ?? app).coreLogger[level](...shown as [ unknown ]);
+    app.coreLogger[level](...shown as [ unknown ]);
   }
 }
 
