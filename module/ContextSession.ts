@@ -1,19 +1,10 @@
 import type { Context } from 'egg';
 import { createSession } from 'koa-session';
-import { isField } from './record';
-import { RequestSession, type SessionEnvironment } from './RequestSession';
-import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { RequestSession } from './RequestSession';
+import type { ContextSession, SessionEnvironment } from './SessionEnvironment';
+import type { SessionRecord } from './store/SessionStore';
 
 type Callback = (err?: Error) => void;
-
-/** koa-session's session object. */
-export interface KoaSession extends Record<string, unknown> {
-  isNew: boolean;
-  maxAge: SessionMaxAge | undefined;
-  readonly externalKey: string | undefined;
-  toJSON(): SessionRecord;
-  save(callback?: Callback): Promise<void> | undefined;
-}
 
 /**
  * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
@@ -51,7 +42,7 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
   let prototype: object | undefined;
   return (ctx, data) => {
     koa.set!.call(ctx, data);
-    const session = koa.get!.call(ctx) as KoaSession;
+    const session = koa.get!.call(ctx) as ContextSession;
     prototype ??= Object.create(Object.getPrototypeOf(session), MEMBERS) as object;
     owners.set(session, RequestSession.for(ctx, env));
     return Object.setPrototypeOf(session, prototype);
@@ -113,14 +104,4 @@ export function completeMock<T>(session: T): T {
     if (!(name in session)) Object.defineProperty(session, name, { value: done, configurable: true });
   }
   return session;
-}
-
-/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
-export function fieldsOf(assigned: object): SessionRecord {
-  const data: SessionRecord = {};
-  for (const name in assigned) {
-    const value = (assigned as SessionRecord)[name];
-    if (isField(name) && typeof value !== 'function') data[name] = value;
-  }
-  return data;
 }

@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
+import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
 import { assertNames, changesBetween, isInjectedField } from './record';
 import { RequestSession } from './RequestSession';
@@ -102,14 +103,14 @@ function isField(session: ContextSession | null, key: PropertyKey): key is strin
 }
 
 /** The one object that is injected as `session`: it has no state, and passes everything on to the current request's. */
-export function injectSession(app: Application): Session {
-  const currentContext = () => {
-    const ctx = app.currentContext;
+export function injectSession(): Session {
+  const requestContext = () => {
+    const ctx = currentContext();
     if (ctx) return ctx;
     throw new Error('[egg-tegg-session] the session was used outside a request: there is none to belong to. ' +
       'Use it in code that a request calls, or pass on the values that are needed');
   };
-  const current = (): ContextSession | null => usable(currentContext()).session;
+  const current = (): ContextSession | null => usable(requestContext()).session;
   const alive = () => {
     const session = current();
     if (session) return session;
@@ -117,13 +118,13 @@ export function injectSession(app: Application): Session {
   };
   const writable = () => {
     const session = alive();
-    const { request } = usable(currentContext());
+    const { request } = usable(requestContext());
     if (request?.phase === 'closed' && request.commitsItself) throw new Error(LOST);
     return session;
   };
 
   async function destroy() {
-    const ctx = currentContext();
+    const ctx = requestContext();
     const { request, session } = usable(ctx);
     if (request) await request.destroy();
     else if (session) ctx.session = null;
@@ -131,7 +132,7 @@ export function injectSession(app: Application): Session {
 
   async function update(fn: (data: SessionData) => unknown) {
     alive();
-    const { request, session } = usable(currentContext());
+    const { request, session } = usable(requestContext());
     const run = (data: SessionRecord) => callUpdate(fn, data);
     if (request) return await request.update(run);
     const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
@@ -176,6 +177,10 @@ export function injectSession(app: Application): Session {
     },
     defineProperty: (_, key, { value }) => Reflect.set(injected, key, value),
     getPrototypeOf: () => Object.prototype,
+    preventExtensions() {
+      throw new TypeError('[egg-tegg-session] the session can\'t be frozen, sealed or made non-extensible, as all requests ' +
+        'share the injected object: freeze a copy, session.toJSON()');
+    },
   });
   return injected;
 }

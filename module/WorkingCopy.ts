@@ -1,7 +1,7 @@
-import type { KoaSession } from './ContextSession';
 import {
   applyChanges, assertNames, changesBetween, dataOf, isField, namesOf, toJson,
 } from './record';
+import type { ContextSession } from './SessionEnvironment';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */
@@ -13,7 +13,7 @@ export class WorkingCopy {
    * @param session koa-session's object
    * @param kept the data that are kept, as JSON
    */
-  constructor(readonly session: KoaSession, private kept: string) {}
+  constructor(readonly session: ContextSession, private kept: string) {}
 
   /**
    * The data as JSON.

@@ -52,6 +52,16 @@ export function dataOf(record: SessionRecord): SessionRecord {
   return data;
 }
 
+/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
+export function fieldsOf(assigned: object): SessionRecord {
+  const data: SessionRecord = {};
+  for (const name in assigned) {
+    const value = (assigned as SessionRecord)[name];
+    if (isField(name) && typeof value !== 'function') data[name] = value;
+  }
+  return data;
+}
+
 /** What is in a record besides the data. */
 export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));

@@ -231,7 +231,7 @@ class Real {
 /** After a step of a request, the session is as the model says, and so is all that is stored. */
 async function check(model: Model, request: RequestModel, { session }: Context, real: Real) {
   if (request.id === NEW) {
-    const id = session.externalKey;
+    const id = session.externalKey!;
     assert.ok(!model.ids.has(id), `${id} is not new`);
     model.ids.add(id);
     request.id = id;

@@ -19,7 +19,7 @@ export default (app: Application) => {
     ctx.body = { userId: (withSession ? ctx.session : SIGNED_IN).userId };
   });
   app.get('/write', (ctx: Context) => {
-    if (withSession) ctx.session.n++;
+    if (withSession) ctx.session.n = (ctx.session.n ?? 0) + 1;
     ctx.body = { userId: (withSession ? ctx.session : SIGNED_IN).userId };
   });
 };
