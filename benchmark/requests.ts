@@ -91,4 +91,4 @@ async function main() {
   table([ 'sessions in', 'no session', 'egg-session +', 'egg-tegg-session +', 'ratio', 'egg-session', 'egg-tegg-session' ], rows);
 }
 
-main();
+main().then(() => process.exit(), err => { console.error(err); process.exit(1); });

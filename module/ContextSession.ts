@@ -44,12 +44,14 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
     koa.set!.call(ctx, data);
     const session = koa.get!.call(ctx) as ContextSession;
     prototype ??= Object.create(Object.getPrototypeOf(session), MEMBERS) as object;
-    owners.set(session, RequestSession.for(ctx, env));
+    // not a WeakMap: one entry per request would make each garbage collection slow
+    Object.defineProperty(session, OWNER, { value: RequestSession.for(ctx, env) });
     return Object.setPrototypeOf(session, prototype);
   };
 }
 
-const owners = new WeakMap<object, RequestSession>();
+const OWNER = Symbol('egg-tegg-session owner');
+type Owned = { [OWNER]: RequestSession };
 
 const withCallback = (promise: Promise<void>, callback?: Callback) => {
   if (!callback) return promise;
@@ -73,23 +75,23 @@ const MEMBERS: PropertyDescriptorMap = {
   },
   maxAge: {
     get: of(request => request.maxAge),
-    set(this: object, value: unknown) {
-      owners.get(this)!.maxAge = value;
+    set(this: Owned, value: unknown) {
+      this[OWNER].maxAge = value;
     },
     configurable: true,
   },
 };
 
 function of<T>(get: (request: RequestSession) => T) {
-  return function(this: object) {
-    return get(owners.get(this)!);
+  return function(this: Owned) {
+    return get(this[OWNER]);
   };
 }
 
 function method(run: (request: RequestSession, ...args: any[]) => unknown): PropertyDescriptor {
   return {
-    value(this: object, ...args: unknown[]) {
-      return run(owners.get(this)!, ...args);
+    value(this: Owned, ...args: unknown[]) {
+      return run(this[OWNER], ...args);
     },
     writable: true,
     configurable: true,

@@ -4,7 +4,7 @@ import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
 import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { assertNames, changesBetween, isInjectedField } from './record';
+import { assertName, changesBetween, isInjectedField } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionRecord } from './store/SessionStore';
 
@@ -111,6 +111,14 @@ export function injectSession(): Session {
       'Use it in code that a request calls, or pass on the values that are needed');
   };
   const current = (): ContextSession | null => usable(requestContext()).session;
+  /** Awaiting the object is not a use of it. */
+  const then = () => {
+    try {
+      return current()?.then;
+    } catch {
+      return undefined;
+    }
+  };
   const alive = () => {
     const session = current();
     if (session) return session;
@@ -153,17 +161,17 @@ export function injectSession(): Session {
   const injected: Session = new Proxy(target as unknown as Session, {
     get(_, key) {
       if (typeof key === 'symbol') return Reflect.get(target, key);
+      if (key === 'then') return then();
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
       if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
-      if (key === 'then') return undefined; // awaiting the object is not a use of it
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
       const value = session?.[key];
       return typeof value === 'function' ? value.bind(session) : value;
     },
     set(_, key, value) {
-      if (key !== 'maxAge') assertNames([ String(key) ], isInjectedField);
+      if (key !== 'maxAge') assertName(String(key), isInjectedField);
       return Reflect.set(writable(), key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,
@@ -194,7 +202,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  assertNames(Object.keys(changesBetween(before, data).set), isInjectedField);
+  for (const name of Object.keys(changesBetween(before, data).set)) assertName(name, isInjectedField);
   return data;
 }
 
@@ -206,7 +214,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
 function usable(ctx: Context): { session: ContextSession | null; request?: RequestSession } {
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
-  if (request?.read() !== session) return { session: completeMock(session) };
+  if (request?.current !== session) return { session: completeMock(session) };
   if (request.phase === 'unserved') throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
   if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
   return { session, request };

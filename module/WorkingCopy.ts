@@ -1,5 +1,5 @@
 import {
-  applyChanges, assertNames, changesBetween, dataOf, isField, namesOf, toJson,
+  applyChanges, assertName, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
 } from './record';
 import type { ContextSession } from './SessionEnvironment';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
@@ -22,13 +22,18 @@ export class WorkingCopy {
    */
   toJson(): string {
     const { session } = this;
-    assertNames(Object.keys(session).filter(name =>
-      name !== 'isNew' && name[0] !== '_' && typeof session[name] !== 'function'), isField);
-    return toJson(session.toJSON());
+    const data: SessionRecord = {};
+    for (const name of Object.keys(session)) {
+      if (name === 'isNew' || name[0] === '_' || typeof session[name] === 'function') continue;
+      assertName(name, isField);
+      data[name] = session[name];
+    }
+    return toJson(data);
   }
 
   isChanged(json: string): boolean {
-    return this.replacesKept || json !== this.kept;
+    if (this.replacesKept || json.length !== this.kept.length) return true;
+    return json !== this.kept && !isEmpty(this.pending(json)); // the order of the fields is no change
   }
 
   /** What this request has changed, and not saved. */

@@ -18,10 +18,9 @@ export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);
 /** Whether a field of this name can be written through the injected session. */
 export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN_INJECTED.has(name);
 
-/** @throws TypeError when one of the names is not allowed */
-export function assertNames(names: string[], allowed: (name: string) => boolean): void {
-  const name = names.find(each => !allowed(each));
-  if (name === undefined) return;
+/** @throws TypeError when the name is not allowed */
+export function assertName(name: string, allowed: (name: string) => boolean): void {
+  if (allowed(name)) return;
   throw new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`);
 }
 
