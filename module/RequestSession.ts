@@ -78,7 +78,12 @@ export class RequestSession {
   private async close(): Promise<void> {
     this.phase = 'closing';
     try {
+      await this.idle();
       if (this.env.config.autoCommit) await this.commit();
+    } catch (err) {
+      // what has begun to answer would never come to its end
+      if (!this.ctx.headerSent) throw err;
+      this.ctx.coreLogger.error(err);
     } finally {
       this.phase = 'closed';
       if (this.copy !== undefined) this.env.cookie.protect(this.ctx);
@@ -156,23 +161,23 @@ export class RequestSession {
 
   /** Saves what the request has changed. A session that nobody asked for costs nothing. */
   async commit(): Promise<void> {
-    const { copy, ctx, env } = this;
+    const { copy, ctx, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
-    const json = copy.toJson();
-    if (this.mustSave(copy, json)) {
+    const isChanged = this.choseMaxAge || copy.isChanged(copy.toJson());
+    if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
+    if (isChanged || this.mustRenew()) {
       await this.oneByOne(() => this.write());
       if (this.state === 'ended') ctx.coreLogger.info('[session][ended] nothing was saved: %s', HAS_ENDED);
     } else if (this.cookieState === 'stale') {
       this.sendId();
     } else if (this.cookieState === 'bad') {
-      env.cookie.remove(ctx);
+      cookie.remove(ctx);
     }
   }
 
-  private mustSave(copy: WorkingCopy, json: string): boolean {
+  private mustRenew(): boolean {
     const { store, ctx: { sessionOptions: { rolling, renew } }, record: { _expire }, maxAge } = this;
-    if (this.choseMaxAge || copy.isChanged(json)) return true;
     if (this.state !== 'kept' || this.hasWritten) return false;
     if (rolling || maxAge !== this.keptMaxAge || (this.cookieState === 'stale' && !store)) return true;
     if (!renew) return false;
@@ -187,8 +192,12 @@ export class RequestSession {
    */
   async save(): Promise<void> {
     if (this.copy === null) return await this.destroy();
-    this.requireCookie('save', this.state !== 'kept');
-    await this.oneByOne(() => this.write());
+    await this.oneByOne(async () => {
+      const isNew = this.state !== 'kept';
+      this.requireCookie('session.save()', isNew);
+      await this.write();
+      this.requireCookie('session.save()', isNew);
+    });
     if (this.state === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
   }
 
@@ -209,25 +218,27 @@ export class RequestSession {
    * @throws Error when the response has begun, as the browser could not be told the new id
    */
   async regenerate(): Promise<void> {
-    this.requireCookie('regenerate', true);
     await this.oneByOne(async () => {
+      this.requireCookie('session.regenerate()', true);
       const { stored, copy } = this;
       if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
       if (this.state === 'ended') copy.forgetKept();
       if (this.state !== 'kept' || !stored) {
         this.state = 'new';
         if (stored) stored.key = undefined;
-        return await this.write();
+        await this.write();
+      } else {
+        const json = this.prepare(copy);
+        if (!await stored.move(copy, json, this.chosenMaxAge())) return this.end();
+        this.hasKept(copy, copy.toJson());
       }
-      const json = this.prepare(copy);
-      if (!await stored.move(copy, json, this.chosenMaxAge())) return this.end();
-      this.hasKept(copy, copy.toJson());
+      this.requireCookie('session.regenerate()', true);
     });
   }
 
   /** Ends the session: it is out of the store when this resolves, and so is the one that took its place elsewhere. */
   async destroy(): Promise<void> {
-    this.requireCookie('destroy', false);
+    this.requireCookie('session.destroy()', false);
     await this.oneByOne(async () => {
       const { stored, state, ctx, env: { cookie } } = this;
       if (state === 'destroyed') return;
@@ -248,7 +259,7 @@ export class RequestSession {
    */
   async update(fn: Update): Promise<void> {
     if (updating.getStore() === this) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
-    this.requireCookie('update', this.state !== 'kept');
+    this.requireCommit();
     const signal = { late: false };
     try {
       await withDeadline(updating.run(this, () => this.tryUpdates(fn, () => signal.late)), UPDATE_TIMEOUT,
@@ -267,6 +278,7 @@ export class RequestSession {
       if (!stored || this.state !== 'kept') {
         const seen = copy.toJson();
         const data = JSON.parse(toJson(await fn(JSON.parse(seen))));
+        this.requireCommit();
         if (!isLate()) copy.show(data, seen);
         return;
       }
@@ -321,7 +333,7 @@ export class RequestSession {
   }
 
   private async oneByOne(operation: () => Promise<void>): Promise<void> {
-    while (this.busy) await this.busy.catch(() => undefined);
+    await this.idle();
     this.busy = operation();
     try {
       await this.busy;
@@ -329,6 +341,10 @@ export class RequestSession {
     } finally {
       this.busy = undefined;
     }
+  }
+
+  private async idle(): Promise<void> {
+    while (this.busy) await this.busy.catch(() => undefined);
   }
 
   /** The lifetime that this request has chosen; undefined when it has chosen none. */
@@ -341,9 +357,15 @@ export class RequestSession {
   }
 
   /** @throws Error when the response has begun and the browser's cookie would have to change */
-  private requireCookie(method: string, needed: boolean): void {
-    if (!this.ctx.headerSent || (this.store && !needed)) return;
-    throw new Error(`[egg-tegg-session] session.${method}() has to set a cookie, and the response has begun: call it before`);
+  private requireCookie(what: string, needed: boolean, isLate = this.ctx.headerSent): void {
+    if (!isLate || (this.store && !needed)) return;
+    throw new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`);
+  }
+
+  /** @throws Error when an update would have to be saved with the response, and that was before */
+  private requireCommit(): void {
+    this.requireCookie('session.update()', this.state !== 'kept',
+      this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
 }
 

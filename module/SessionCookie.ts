@@ -80,7 +80,8 @@ export class SessionCookie {
       : Buffer.byteLength(text);
     const name = this.app.config.cookies?.autoChips ? TWIN + key : key;
     if (name.length + bytes > MAX_COOKIE_BYTES) {
-      const sizes = Object.entries(JSON.parse(data)).map(([ field, value ]) => [ field, JSON.stringify(value).length ] as const);
+      const sizes = Object.entries(JSON.parse(data))
+        .map(([ field, value ]) => [ field, Buffer.byteLength(JSON.stringify(value)) ] as const);
       const [ largest, size ] = sizes.reduce((a, b) => (b[1] > a[1] ? b : a));
       throw new Error(`[egg-tegg-session] the session is too large for a cookie: ${name} would take ${name.length + bytes} ` +
         `bytes, and browsers drop what is over ${MAX_COOKIE_BYTES}. The largest field is session.${largest}, ${size} bytes ` +

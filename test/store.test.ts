@@ -88,7 +88,7 @@ describe('a store in a tegg module', () => {
     assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { flash: 'bye' } });
   });
 
-  it('refuses a field that would cost the whole session when it is read again', async () => {
+  it('refuses a field that would be left out when the session is read again', async () => {
     for (const name of [ 'constructor', 'toJSON' ]) {
       const response = await client.run(async (session, ctx) => {
         Object.defineProperty(ctx.session, name, { value: name, enumerable: true });
@@ -96,7 +96,7 @@ describe('a store in a tegg module', () => {
         ctx.session = { n: 1 };
         await session.save();
         await assert.rejects(session.update(data => Object.assign(data, { [name]: name })),
-          /a session can't have a field named/);
+          { name: 'TypeError', message: `[egg-tegg-session] session.${name} is reserved and can't hold data; use another name` });
       });
       assert.equal(response.status, 200, response.text);
     }

@@ -154,10 +154,12 @@ describe('RedisSessionStore', () => {
     await store.set('id', { n: 1 }, 12_345);
     const left = await redis.pttl('shop:id');
     assert.ok(left > 11_000 && left <= 12_345, String(left));
-    await store.touch('id', 54_321);
-    assert.ok(await redis.pttl('shop:id') > 53_000);
-    await store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 23_456);
-    assert.ok(await redis.pttl('shop:id') <= 23_456);
+    await redis.pexpire('shop:id', 5000);
+    assert.equal(await store.touch('id'), 12_345);
+    assert.ok(await redis.pttl('shop:id') > 5000);
+    assert.equal(await store.merge('id', { set: { _maxAge: 54_321 }, unset: [], replace: false }), 54_321);
+    assert.ok(await redis.pttl('shop:id') > 12_345);
+    assert.equal(await store.merge('id', { set: { n: 2 }, unset: [], replace: false }), 54_321);
     await store.destroy('id');
     assert.equal(await redis.exists('shop:id'), 0);
   });
@@ -172,13 +174,14 @@ describe('RedisSessionStore', () => {
     await store.set('id', { n: 1, big: 'x'.repeat(1000) }, 60_000);
     const calls: Array<[ string, () => Promise<unknown>, RegExp ]> = [
       [ 'get', () => store.get('id', 60_000, options), /^hgetall$/ ],
-      [ 'touch', () => store.touch('id', 60_000), /^evalsha$/ ],
-      [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 60_000), /^evalsha$/ ],
+      [ 'touch', () => store.touch('id'), /^evalsha$/ ],
+      [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }), /^evalsha$/ ],
       [ 'set', () => store.set('id', { n: 3 }, 60_000), /^evalsha$/ ],
+      [ 'compareAndSet', () => store.compareAndSet('id', { _rev: 1 }, { n: 4 }, 60_000), /^evalsha$/ ],
+      [ 'retire', () => store.retire('id', 'successor', 60_000), /^evalsha$/ ],
       [ 'destroy', () => store.destroy('id'), /^del$/ ],
     ];
-    await store.touch('id', 60_000);
-    await store.set('id', { n: 1 }, 60_000);
+    await store.retire('another', null, 60_000); // from now on, the server knows both scripts
     for (const [ name, call, expected ] of calls) {
       const monitor = await redis.duplicate().monitor();
       const commands: string[][] = [];
@@ -199,7 +202,7 @@ describe('RedisSessionStore', () => {
   it('sends its scripts again when the server has forgotten them', async () => {
     await store.set('id', { n: 1 }, 60_000);
     await redis.script('FLUSH');
-    assert.equal(await store.touch('id', 60_000), true);
+    assert.equal(await store.touch('id'), 60_000);
   });
 
   it('fails when the server is away', async () => {
@@ -211,7 +214,8 @@ describe('RedisSessionStore', () => {
     await away.stop();
     await assert.rejects(store.get('id', 60_000, options));
     await assert.rejects(store.set('id', { n: 2 }, 60_000));
-    await assert.rejects(store.touch('id', 60_000));
+    await assert.rejects(store.touch('id'));
+    await assert.rejects(store.retire('id', null, 60_000));
     await assert.rejects(store.destroy('id'));
     client.disconnect();
   });
