@@ -4,7 +4,7 @@ import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
 import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { assertName, changesBetween, isInjectedField } from './record';
+import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionRecord } from './store/SessionStore';
 
@@ -196,14 +196,25 @@ export function injectSession(): Session {
 /** Runs the `fn` of an `update()` on `data`. */
 async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
   const before = structuredClone(data);
+  const known = objectsIn(data);
   const result = await fn(data);
-  if (typeof result === 'object' && result !== null && !Array.isArray(result) && result !== data &&
-    !Object.values(data).includes(result)) {
+  const after = JSON.parse(toJson(data));
+  // an arrow function returns what it was changing, or has taken out
+  const isForeign = !known.has(result) && !objectsIn(data).has(result);
+  if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  for (const name of Object.keys(changesBetween(before, data).set)) assertName(name, isInjectedField);
-  return data;
+  for (const name of Object.keys(changesBetween(before, after).set)) assertName(name, isInjectedField);
+  return after;
+}
+
+/** An object, and all that are in it. */
+function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
+  if (typeof value !== 'object' || value === null) return found;
+  found.add(value);
+  for (const each of Object.values(value)) if (!found.has(each)) objectsIn(each, found);
+  return found;
 }
 
 /**

@@ -61,10 +61,12 @@ export class CompleteStore {
     if (this.store.compareAndSet) {
       return await this.store.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
     }
-    const before = JSON.stringify(expected);
+    // that it was touched meanwhile is no change
+    const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
+    const before = contents(expected);
     return await inTurn(key, async () => {
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || JSON.stringify(latest) !== before) return false;
+      if (!isAlive(latest) || contents(latest) !== before) return false;
       await this.set(key, record, maxAge, options);
       return true;
     });
