@@ -386,7 +386,7 @@ export class RequestSession {
   }
 
   private async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
-    await this.idle();
+    while (this.busy) await this.busy.catch(() => undefined);
     const busy = operation();
     this.busy = busy;
     try {

@@ -331,8 +331,10 @@ async function check(model: Model, request: RequestModel, { session }: Context, 
 }
 
 async function checkRecords(model: Model, real: Real) {
-  const stored = await Promise.all(real.ids.map(async id => [ id, await real.record(id) ]));
-  assert.deepEqual(stored, real.ids.map(id => [ id, model.records.get(id) ]), 'what is stored');
+  const stored = await Promise.all(real.ids.map(async id => [ id, await real.record(id) ] as const));
+  // an id that no session was given may have a tombstone: the session had ended before it could move there
+  const known = stored.filter(([ id, record ]) => model.ids.has(id) || (record && 'data' in record));
+  assert.deepEqual(known, known.map(([ id ]) => [ id, model.records.get(id) ]), 'what is stored');
 }
 
 type Command = fc.AsyncCommand<Model, Real>;
