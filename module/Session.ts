@@ -1,9 +1,10 @@
 import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
+import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { assertNames, changesBetween, isInjectedField, toJson } from './record';
+import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionRecord } from './store/SessionStore';
 
@@ -102,14 +103,22 @@ function isField(session: ContextSession | null, key: PropertyKey): key is strin
 }
 
 /** The one object that is injected as `session`: it has no state, and passes everything on to the current request's. */
-export function injectSession(app: Application): Session {
-  const currentContext = () => {
-    const ctx = app.currentContext;
+export function injectSession(): Session {
+  const requestContext = () => {
+    const ctx = currentContext();
     if (ctx) return ctx;
     throw new Error('[egg-tegg-session] the session was used outside a request: there is none to belong to. ' +
       'Use it in code that a request calls, or pass on the values that are needed');
   };
-  const current = (): ContextSession | null => usable(currentContext()).session;
+  const current = (): ContextSession | null => usable(requestContext()).session;
+  /** Awaiting the object is not a use of it. */
+  const then = () => {
+    try {
+      return current()?.then;
+    } catch {
+      return undefined;
+    }
+  };
   const alive = () => {
     const session = current();
     if (session) return session;
@@ -117,13 +126,13 @@ export function injectSession(app: Application): Session {
   };
   const writable = () => {
     const session = alive();
-    const { request } = usable(currentContext());
+    const { request } = usable(requestContext());
     if (request?.phase === 'closed' && request.commitsItself) throw new Error(LOST);
     return session;
   };
 
   async function destroy() {
-    const ctx = currentContext();
+    const ctx = requestContext();
     const { request, session } = usable(ctx);
     if (request) await request.destroy();
     else if (session) ctx.session = null;
@@ -131,7 +140,7 @@ export function injectSession(app: Application): Session {
 
   async function update(fn: (data: SessionData) => unknown) {
     alive();
-    const { request, session } = usable(currentContext());
+    const { request, session } = usable(requestContext());
     const run = (data: SessionRecord) => callUpdate(fn, data);
     if (request) return await request.update(run);
     const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
@@ -152,17 +161,17 @@ export function injectSession(app: Application): Session {
   const injected: Session = new Proxy(target as unknown as Session, {
     get(_, key) {
       if (typeof key === 'symbol') return Reflect.get(target, key);
+      if (key === 'then') return then();
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
       if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
-      if (key === 'then') return undefined; // awaiting the object is not a use of it
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
       const value = session?.[key];
       return typeof value === 'function' ? value.bind(session) : value;
     },
     set(_, key, value) {
-      if (key !== 'maxAge') assertNames([ String(key) ], isInjectedField);
+      if (key !== 'maxAge') assertName(String(key), isInjectedField);
       return Reflect.set(writable(), key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,
@@ -176,6 +185,10 @@ export function injectSession(app: Application): Session {
     },
     defineProperty: (_, key, { value }) => Reflect.set(injected, key, value),
     getPrototypeOf: () => Object.prototype,
+    preventExtensions() {
+      throw new TypeError('[egg-tegg-session] the session can\'t be frozen, sealed or made non-extensible, as all requests ' +
+        'share the injected object: freeze a copy, session.toJSON()');
+    },
   });
   return injected;
 }
@@ -192,7 +205,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  assertNames(Object.keys(changesBetween(before, after).set), isInjectedField);
+  for (const name of Object.keys(changesBetween(before, after).set)) assertName(name, isInjectedField);
   return after;
 }
 
@@ -212,7 +225,7 @@ function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
 function usable(ctx: Context): { session: ContextSession | null; request?: RequestSession } {
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
-  if (request?.read() !== session) return { session: completeMock(session) };
+  if (request?.current !== session) return { session: completeMock(session) };
   if (request.phase === 'unserved') throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
   if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
   return { session, request };

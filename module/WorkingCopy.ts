@@ -1,7 +1,7 @@
-import type { KoaSession } from './ContextSession';
 import {
-  applyChanges, assertNames, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
+  applyChanges, assertName, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
 } from './record';
+import type { ContextSession } from './SessionEnvironment';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */
@@ -15,7 +15,7 @@ export class WorkingCopy {
    * @param session koa-session's object
    * @param kept the data that are kept, as JSON
    */
-  constructor(readonly session: KoaSession, private kept: string) {}
+  constructor(readonly session: ContextSession, private kept: string) {}
 
   /**
    * The data as JSON.
@@ -24,14 +24,18 @@ export class WorkingCopy {
    */
   toJson(): string {
     const { session } = this;
-    assertNames(Object.keys(session).filter(name =>
-      name !== 'isNew' && name[0] !== '_' && typeof session[name] !== 'function'), isField);
-    return toJson(session.toJSON());
+    const data: SessionRecord = {};
+    for (const name of Object.keys(session)) {
+      if (name === 'isNew' || name[0] === '_' || typeof session[name] === 'function') continue;
+      assertName(name, isField);
+      data[name] = session[name];
+    }
+    return toJson(data);
   }
 
-  /** The order of fields is no change. */
   isChanged(json: string): boolean {
-    return this.replacesKept || (json !== this.kept && !isEmpty(this.pending(json)));
+    if (this.replacesKept || json.length !== this.kept.length) return true;
+    return json !== this.kept && !isEmpty(this.pending(json)); // the order of the fields is no change
   }
 
   /** What this request has changed, and not saved. */

@@ -1,6 +1,7 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { isExpired, isRecord, isTombstone } from './record';
-import type { SessionEnvironment } from './RequestSession';
+import type { SessionEnvironment } from './SessionEnvironment';
+import type { SessionEvent } from './SessionLogger';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -37,25 +38,23 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
 }
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
-  const refuse = (event: RefusedEvent) => {
-    tell(event, ctx, env, id, record);
+  const { app, config: { valid, logValue } } = env;
+  const refuse = (name: 'missed' | 'expired' | 'invalid') => {
+    tell(app, name, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
     return NEW;
   };
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
   if (isExpired(record)) return refuse('expired');
-  if (env.config.valid && !env.config.valid(ctx, record)) return refuse('invalid');
+  if (valid && !valid(ctx, record)) return refuse('invalid');
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
 }
 
-function refuseCookie(ctx: Context, env: SessionEnvironment): Loaded {
-  tell('invalid', ctx, env);
+function refuseCookie(ctx: Context, { app }: SessionEnvironment): Loaded {
+  tell(app, 'invalid', { ctx, badCookie: true });
   return { ...NEW, cookie: 'bad' };
 }
 
-type RefusedEvent = 'missed' | 'expired' | 'invalid';
-
-function tell(event: RefusedEvent, ctx: Context, { app, config }: SessionEnvironment, id?: string, record?: unknown) {
-  const told = { ctx, key: id === undefined ? id : shortHash(id), value: config.logValue ? record : undefined };
-  setImmediate(() => app.emit(`session:${event}`, told));
+function tell(app: Application, name: 'missed' | 'expired' | 'invalid', event: SessionEvent): void {
+  setImmediate(() => app.emit(`session:${name}`, event));
 }

@@ -18,10 +18,9 @@ export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);
 /** Whether a field of this name can be written through the injected session. */
 export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN_INJECTED.has(name);
 
-/** @throws TypeError when one of the names is not allowed */
-export function assertNames(names: string[], allowed: (name: string) => boolean): void {
-  const name = names.find(each => !allowed(each));
-  if (name === undefined) return;
+/** @throws TypeError when the name is not allowed */
+export function assertName(name: string, allowed: (name: string) => boolean): void {
+  if (allowed(name)) return;
   throw new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`);
 }
 
@@ -49,6 +48,16 @@ export const isExpired = ({ _expire }: SessionRecord) => typeof _expire === 'num
 export function dataOf(record: SessionRecord): SessionRecord {
   const data: SessionRecord = {};
   for (const name of Object.keys(record)) if (isField(name)) data[name] = record[name];
+  return data;
+}
+
+/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
+export function fieldsOf(assigned: object): SessionRecord {
+  const data: SessionRecord = {};
+  for (const name in assigned) {
+    const value = (assigned as SessionRecord)[name];
+    if (isField(name) && typeof value !== 'function') data[name] = value;
+  }
   return data;
 }
 

@@ -3,6 +3,7 @@ import type { Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionOptions } from '..';
 import { Sealer } from '../module/Sealer';
+import { shortHash } from '../module/shortHash';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
 
@@ -37,13 +38,19 @@ const NO_SESSION: Array<[ what: string, json: string ]> = [
   [ 'zero', '0' ],
   [ 'true', 'true' ],
   [ 'false', 'false' ],
-  [ '__proto__', `{"n":1,"__proto__":{"${MARK}":1,"isNew":false}}` ],
-  [ '__proto__: null', `{"n":1,"__proto__":null,"text":"${MARK}"}` ],
-  [ 'constructor', `{"n":1,"constructor":{"prototype":{"${MARK}":1}}}` ],
-  [ 'constructor: a text', `{"n":1,"constructor":"${MARK}"}` ],
-  [ 'toJSON', `{"n":1,"toJSON":"${MARK}"}` ],
   [ '16 KB of a list', `[${big(`"${MARK}",`)}1]` ],
   [ '16 KB of brackets', big('[') ],
+];
+
+/** Sessions with a name that no session's data can have: that is left out. */
+const ODD_NAMES: Array<[ what: string, json: string ]> = [
+  [ '__proto__', `{"n":1,"__proto__":{"${MARK}":1,"isNew":false}}` ],
+  [ '__proto__: null', '{"n":1,"__proto__":null}' ],
+  [ 'constructor', `{"n":1,"constructor":{"prototype":{"${MARK}":1}}}` ],
+  [ 'constructor: a text', `{"n":1,"constructor":"${MARK}"}` ],
+  ...[ 'isNew', 'length', 'populated', 'externalKey', 'maxAge', 'save', 'regenerate', 'manuallyCommit', 'commit', 'toJSON' ]
+    .flatMap(name => [ `"${MARK}"`, 'false', '7', `{"${MARK}":1}`, 'null' ]
+      .map((value): [ string, string ] => [ `${name}: ${value}`, `{"n":1,"${name}":${value}}` ])),
 ];
 
 describe('bad input', () => {
@@ -79,7 +86,7 @@ describe('bad input', () => {
   const FRESH = { data: {}, json: '{}', isNew: true, prototype: 'Session', methods: 4, polluted: 0 };
 
   /** Sends this cookie, and expects a new session, one line in the log, and a session that works from then on. */
-  async function expectNew(value: string, line: RegExp) {
+  async function expectNew(value: string, line: RegExp, { removed }: { removed: boolean }) {
     client.cookies.clear();
     client.cookies.set(NAME, value);
     app.mockLog('coreLogger');
@@ -87,7 +94,9 @@ describe('bad input', () => {
     const response = await client.run(look);
     assert.equal(response.status, 200, response.text);
     assert.deepEqual(response.json(), FRESH);
-    assert.deepEqual(response.setCookies, []);
+    for (const text of response.setCookies) assert.match(text, /^EGG_SESS(\.sig)?=; path=\/; expires=Thu, 01 Jan 1970/);
+    assert.equal(client.cookies.has(NAME), !removed);
+    assert.equal(response.setCookies.length > 0, removed);
     const [ told, ...more ] = logged();
     assert.match(told, line);
     assert.deepEqual(more, []);
@@ -101,14 +110,26 @@ describe('bad input', () => {
     assert.deepEqual((await client.run(session => ({ ...session }))).json(), { n: 7 });
   }
 
+  /** Expects the session whose data are `{ n: 1 }`, as if there were nothing else in it, also once it is saved. */
+  async function expectWithout() {
+    app.mockLog('coreLogger');
+    app.mockLog('logger');
+    const { maxAge } = (await client.another().run(session => ({ maxAge: session.maxAge }))).json();
+    const expected = { ...FRESH, data: { n: 1 }, json: '{"n":1}', isNew: false };
+    assert.deepEqual((await client.run(look)).json(), expected);
+    assert.deepEqual((await client.run(session => ({ maxAge: session.maxAge, length: session.length }))).json(), { maxAge, length: 1 });
+    await client.run(session => session.save());
+    assert.deepEqual((await client.run(look)).json(), expected);
+    assert.deepEqual(logged(), []);
+    assert.equal(({} as any)[MARK], undefined);
+  }
+
   const logged = () => [ 'coreLogger', 'logger' ].flatMap(name =>
     (app.getLogger(name) as unknown as { _mockLogs: string[] })._mockLogs).map(line => line.trim());
 
   for (const logValue of [ false, true ]) {
-    // a cookie that does not open has no value worth printing
-    const invalid = logValue
-      ? /\[session\]\[invalid\] key\(undefined\) value\((\[\]|\{\}|undefined)\)$/
-      : /\[session\]\[invalid\] key\(undefined\) value\(""\)$/;
+    // a cookie that does not open has neither key nor value
+    const invalid = /\[session\]\[invalid\] (the cookie EGG_SESS does not open, .*|key\(undefined\) value\((undefined|"")\))$/;
 
     for (const [ mode, options ] of [
       [ 'a sealed cookie', {}],
@@ -122,7 +143,7 @@ describe('bad input', () => {
         before(() => start({ ...options, logValue }));
 
         for (const [ what, value ] of GARBAGE) {
-          it(`${what}: a new session`, () => expectNew(value, invalid));
+          it(`${what}: a new session`, () => expectNew(value, invalid, { removed: true }));
         }
 
         for (const part of [ 0.01, 0.25, 0.5, 0.75, 0.95 ]) {
@@ -132,7 +153,7 @@ describe('bad input', () => {
               session.n = 1;
             });
             const value = client.cookies.get(NAME)!;
-            await expectNew(value.slice(0, Math.ceil(value.length * part)), invalid);
+            await expectNew(value.slice(0, Math.ceil(value.length * part)), invalid, { removed: true });
           });
         }
       });
@@ -146,7 +167,15 @@ describe('bad input', () => {
         before(() => start({ ...options, logValue }));
 
         for (const [ what, json ] of NO_SESSION.filter(([ , json ]) => cookie(json))) {
-          it(`${what}: a new session`, () => expectNew(cookie(json), invalid));
+          it(`${what}: a new session`, () => expectNew(cookie(json), invalid, { removed: true }));
+        }
+
+        for (const [ what, json ] of ODD_NAMES) {
+          it(`${what}: the session without it`, async () => {
+            client.cookies.clear();
+            client.cookies.set(NAME, cookie(json));
+            await expectWithout();
+          });
         }
       });
     }
@@ -165,10 +194,24 @@ describe('bad input', () => {
         const [ id ] = store.entries.keys();
         store.entries.get(id)!.json = json;
         await expectNew(client.cookies.get(NAME)!, JSON.parse(json)
-          ? new RegExp(`\\[session\\]\\[invalid\\] key\\(${id}\\) value\\(""\\)$`)
-          : new RegExp(`\\[session\\]\\[missed\\] key\\(${id}\\)$`));
+          ? new RegExp(`\\[session\\]\\[invalid\\] key\\(${shortHash(id)}\\) value\\(""\\)$`)
+          : new RegExp(`\\[session\\]\\[missed\\] key\\(${shortHash(id)}\\)$`), { removed: false });
         assert.equal(store.entries.get(id)!.json, json);
         assert.equal(store.entries.size, 2);
+      });
+    }
+
+    for (const [ what, json ] of ODD_NAMES) {
+      it(`${what}: the session without it`, async () => {
+        store.entries.clear();
+        client.cookies.clear();
+        await client.run(session => {
+          session.n = 1;
+        });
+        const [ entry ] = store.entries.values();
+        entry.json = json;
+        await expectWithout();
+        assert.equal(store.entries.size, 1);
       });
     }
   });

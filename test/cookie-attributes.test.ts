@@ -16,7 +16,7 @@ describe('a cookie name with a prefix', () => {
     it(`${key}: is secure and works over HTTPS, and over plain HTTP the error says so`, async () => {
       const { app, client, run } = await start({ key }, PROXY);
       app.mockLog();
-      const http = await run(count);
+      const http = await client.tryRun(count);
       assert.equal(http.status, 500);
       assert.deepEqual(http.setCookies, []);
       app.expectLog(`the cookie ${key} is for HTTPS only, and this request came over plain HTTP. ` +
@@ -24,7 +24,7 @@ describe('a cookie name with a prefix', () => {
       const https = await run(count, HTTPS);
       assert.match(https.setCookies[0], new RegExp(`^${key}=[^;]+; path=/; max-age=86400; expires=[^;]+; samesite=lax; secure; httponly$`));
       assert.deepEqual((await run(count, HTTPS)).json(), { n: 2 });
-      assert.equal((await run(read)).json().n, 2);
+      assert.equal((await run(read, HTTPS)).json().n, 2);
       assert.equal(client.cookies.size, 1);
     });
   }
@@ -147,8 +147,8 @@ for (const [ mode, given ] of MODES) {
     });
 
     it('keep an error that sets the cookie out of shared caches', async () => {
-      const { run } = await start(given());
-      const response = await run(session => {
+      const { client } = await start(given());
+      const response = await client.tryRun(session => {
         session.n = 1;
         throw new Error('after the session was changed');
       }, { accept: 'application/json' });
@@ -159,13 +159,17 @@ for (const [ mode, given ] of MODES) {
 
     for (const [ control, vary, expected ] of [
       [ 'no-store', undefined, { control: 'no-store', vary: 'Cookie' }],
-      [ 'public, max-age=60', undefined, { control: 'public, max-age=60', vary: 'Cookie' }],
+      [ 'public, max-age=60', undefined, { control: 'private, max-age=60', vary: 'Cookie' }],
+      [ 'Public', undefined, { control: 'private', vary: 'Cookie' }],
+      [ 'max-age=60,s-maxage=60 ,PUBLIC', undefined, { control: 'private, max-age=60', vary: 'Cookie' }],
+      [ 'private, max-age=60', undefined, { control: 'private, max-age=60', vary: 'Cookie' }],
+      [ 'no-store, public', undefined, { control: 'no-store', vary: 'Cookie' }],
       [ undefined, 'Accept-Encoding', { control: 'private', vary: 'Accept-Encoding, Cookie' }],
       [ undefined, 'cookie, Accept', { control: 'private', vary: 'cookie, Accept' }],
       [ undefined, '*', { control: 'private', vary: '*' }],
-      [ 'no-cache', 'Origin', { control: 'no-cache', vary: 'Origin, Cookie' }],
+      [ 'no-cache', 'Origin', { control: 'private, no-cache', vary: 'Origin, Cookie' }],
     ] as const) {
-      it(`keep what the application has set: ${control}, ${vary}`, async () => {
+      it(`keep what the application has set, but never public: ${control}, ${vary}`, async () => {
         const { run } = await start(given());
         assert.deepEqual(caching(await run((session, ctx) => {
           session.n = 1;

@@ -42,7 +42,6 @@ asEggSession(subject => {
       [{ key: 'sid' }, 'sid; path=/; max-age=86400; expires; httponly' ],
       [{ maxAge: 5000 }, 'EGG_SESS; path=/; max-age=5; expires; httponly' ],
       [{ maxAge: 'session' }, 'EGG_SESS; path=/; httponly' ],
-      [{ maxAge: 0 }, 'EGG_SESS; path=/; httponly' ],
       [{ httpOnly: false }, 'EGG_SESS; path=/; max-age=86400; expires' ],
       [{ path: '/run' }, 'EGG_SESS; path=/run; max-age=86400; expires; httponly' ],
       [{ domain: 'example.com' }, 'EGG_SESS; path=/; max-age=86400; expires; domain=example.com; httponly', { host: 'example.com' }],

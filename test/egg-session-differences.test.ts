@@ -1,5 +1,10 @@
 import { strict as assert } from 'node:assert';
-import { cookies, count, DAY, destroy, PlainStore, start, stop, type Subject, SUBJECTS, useStore } from './support/subjects';
+import { once } from 'node:events';
+import { shortHash } from '../module/shortHash';
+import { bootError } from './support/boot';
+import {
+  begin, cookies, count, DAY, destroy, PlainStore, read, start, stop, type Subject, SUBJECTS, useStore,
+} from './support/subjects';
 
 describe('not as egg-session does', () => {
   afterEach(stop);
@@ -58,6 +63,60 @@ describe('not as egg-session does', () => {
       return (await run(session => ({ maxAge: session.maxAge }))).json();
     });
     assert.deepEqual(found, { before: { maxAge: DAY }, now: { maxAge: 'session' } });
+  });
+
+  it('maxAge: 0 is refused, as it is no lifetime', async () => {
+    const { run } = await start(SUBJECTS[0], { session: { maxAge: 0 } });
+    assert.deepEqual(cookies(await run(count)), [ 'EGG_SESS; path=/; httponly' ]);
+    assert.match((await bootError('web', { maxAge: 0 }))!, /config\.session\.maxAge is 0; it must be a (positive )?number/);
+  });
+
+  it('a cookie that does not open is removed', async () => {
+    const found = await onBoth(async subject => {
+      const { client, run } = await start(subject);
+      client.cookies.set('EGG_SESS', 'what is this');
+      const response = await run(read);
+      return [ response.text, ...cookies(response) ];
+    });
+    assert.deepEqual(found, {
+      before: [ '{"n":null}' ],
+      now: [ '{"n":null}', 'EGG_SESS; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly' ],
+    });
+  });
+
+  it('a response that sets the cookie is not for shared caches', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      const { headers } = await run((session, ctx) => {
+        ctx.set('cache-control', 'public, max-age=60, s-maxage=600');
+        return count(session, ctx);
+      });
+      return [ headers['cache-control'], headers.vary ];
+    });
+    assert.deepEqual(found, {
+      before: [ 'public, max-age=60, s-maxage=600', undefined ],
+      now: [ 'private, max-age=60', 'Cookie' ],
+    });
+  });
+
+  it('events show neither the id nor what logValue hides', async () => {
+    const found = await onBoth(async subject => {
+      const { app, run } = await start(subject, { session: { logValue: false, valid: () => false }, boot: useStore(PlainStore) });
+      const { id } = (await run(begin)).json();
+      const event = once(app, 'session:invalid');
+      await run(read);
+      const [{ key, value }] = await event;
+      return { key: key === id ? 'the id' : key === shortHash(id) ? 'its hash' : key, n: value?.n };
+    });
+    assert.deepEqual(found, { before: { key: 'the id', n: 1 }, now: { key: 'its hash', n: undefined } });
+  });
+
+  it('the injected session throws where the middleware is left out', async () => {
+    const { run, tryRun } = await start(SUBJECTS[2], { session: { ignore: '/run' } });
+    for (const handle of [ read, count, begin ]) {
+      await assert.rejects(run(handle), /there is no session here: GET \/run is left out by config\.session/);
+    }
+    assert.deepEqual((await tryRun(count)).setCookies, []);
   });
 
   it('app.sessionStore takes the place of config.session.ContextStore', async () => {

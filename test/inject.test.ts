@@ -75,17 +75,15 @@ describe('the injected session', () => {
       assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { n: 5, cart: [ 'a book' ] } });
     });
 
-    it('in work that a request leaves running', async () => {
+    it('in background work that a request starts', async () => {
       await signIn(client, 9);
-      let seen: unknown;
-      let done: Promise<void> | undefined;
-      await client.run(session => {
-        done = sleep(50).then(() => {
-          seen = session.userId;
-        });
+      const seen = new Promise(resolve => {
+        client.run((session, ctx) => ctx.runInBackground(async () => {
+          await sleep(50);
+          resolve(session.userId);
+        }));
       });
-      await done;
-      assert.equal(seen, 9);
+      assert.equal(await seen, 9);
     });
   });
 
@@ -242,7 +240,7 @@ describe('the injected session', () => {
     for (const value of [ 'a string', 5 ]) {
       const response = await client.run((_, ctx: Context) => {
         assert.throws(() => {
-          ctx.session = value;
+          ctx.session = value as never;
         }, { message: 'this.session can only be set as null or an object.' });
         return { ok: true };
       });
@@ -261,10 +259,23 @@ describe('the injected session', () => {
       });
     });
 
-    it('is the session of app.mockContext()', async () => {
+    it('is the mocked session of app.mockContext()', async () => {
+      const { session } = await app.getEggObject(SingletonByProperty);
+      app.mockSession({ userId: 3 });
+      const ctx = app.mockContext();
+      assert.equal(session.userId, 3);
+      session.n = 4;
+      assert.equal(ctx.session.n, 4);
+    });
+
+    it('says that app.mockContext() has none, without app.mockSession()', async () => {
       const { session } = await app.getEggObject(SingletonByProperty);
       const ctx = app.mockContext();
-      session.userId = 3;
+      assert.throws(() => session.userId, /there is no session here: this context was made .* call app\.mockSession\(\)/);
+      assert.throws(() => {
+        session.userId = 3;
+      }, /there is no session here/);
+      ctx.session.userId = 3;
       assert.equal(ctx.session.userId, 3);
     });
   });

@@ -11,7 +11,10 @@ describe('acceptLegacyCookie', () => {
     [ 'encrypted', {}],
     [ 'signed', { encrypt: false }],
   ];
+  const REMOVED = `${NAME}=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; samesite=lax; httponly`;
+
   for (const [ mode, given, sealedFor ] of MODES) {
+    const inCookie = sealedFor === NAME;
     for (const [ form, options ] of FORMS) {
       describe(`a cookie that egg-session ${form}, with ${mode}`, () => {
         /** A session of egg-session's, then the application with this plugin in its place. */
@@ -23,7 +26,7 @@ describe('acceptLegacyCookie', () => {
           assert.equal(cookies.has(`${NAME}.sig`), form === 'signed');
           const started = await start({ ...shared, ...more, acceptLegacyCookie });
           for (const [ name, value ] of cookies) started.client.cookies.set(name, value);
-          return { ...started, value: cookies.get(NAME)! };
+          return started;
         }
 
         for (const [ what, handle, answer ] of [
@@ -46,12 +49,11 @@ describe('acceptLegacyCookie', () => {
 
         for (const acceptLegacyCookie of [ false, undefined ]) {
           it(`${acceptLegacyCookie}: is a new session`, async () => {
-            const { app, client, run, value } = await migrate(acceptLegacyCookie);
+            const { app, run } = await migrate(acceptLegacyCookie);
             const { events } = listen(app);
             const response = await run(read);
             assert.deepEqual(response.json(), EMPTY);
-            assert.deepEqual(response.setCookies, []);
-            assert.equal(client.cookies.get(NAME), value);
+            assert.deepEqual(response.setCookies, [ REMOVED ]);
             assert.deepEqual(events, [ 'invalid' ]);
             assert.deepEqual((await run(count)).json(), { n: 1 });
           });
@@ -62,7 +64,7 @@ describe('acceptLegacyCookie', () => {
           later(60_000);
           const response = await run(read);
           assert.deepEqual(response.json(), EMPTY);
-          assert.deepEqual(response.setCookies, []);
+          assert.deepEqual(response.setCookies, inCookie ? [ REMOVED ] : []);
         });
 
         it('true: is refused when valid says so, and no cookie is set', async () => {
@@ -72,14 +74,17 @@ describe('acceptLegacyCookie', () => {
           assert.deepEqual(response.setCookies, []);
         });
 
-        it('true: keeps the lifetime that egg-session gave it', async () => {
-          const shared = given();
-          const before = await startEggSession({ ...shared, ...options });
-          await before.run(session => Object.assign(session, { n: 1, maxAge: 3 * DAY }));
-          const { client, run } = await start({ ...shared, acceptLegacyCookie: true });
-          for (const [ name, value ] of before.client.cookies) client.cookies.set(name, value);
-          assert.match((await run(read)).setCookies[0], new RegExp(`; max-age=${3 * DAY / 1000};`));
-        });
+        for (const [ days, kept ] of [[ 0.5, 0.5 ], [ 3, inCookie ? 1 : 3 ]]) {
+          it(`true: the lifetime of ${days} days that egg-session gave it becomes ${kept}`, async () => {
+            const shared = given();
+            const before = await startEggSession({ ...shared, ...options });
+            await before.run(session => Object.assign(session, { n: 1, maxAge: days * DAY }));
+            const { client, run } = await start({ ...shared, acceptLegacyCookie: true });
+            for (const [ name, value ] of before.client.cookies) client.cookies.set(name, value);
+            assert.match((await run(read)).setCookies[0], new RegExp(`; max-age=${kept * DAY / 1000};`));
+            assert.deepEqual((await run(session => ({ maxAge: session.maxAge }))).json(), { maxAge: kept * DAY });
+          });
+        }
 
         it('true: opens under an older key too', async () => {
           const { client: { cookies } } = await migrate(true);
@@ -101,7 +106,7 @@ describe('acceptLegacyCookie', () => {
           for (const [ name, value ] of before.client.cookies) client.cookies.set(name, value);
           const response = await run(read);
           assert.deepEqual(response.json(), EMPTY);
-          assert.deepEqual(response.setCookies, []);
+          assert.deepEqual(response.setCookies, [ REMOVED ]);
           assert.equal(events.length, 1);
         });
       });

@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mm, { type MockApplication } from 'egg-mock';
@@ -89,7 +88,7 @@ describe('MemorySessionStore', () => {
     for (let i = 0; i < 100; i++) await store.set(`short ${i}`, { i }, 10);
     await store.set('long', {}, 60_000);
     assert.equal(store.size(), 101);
-    await sleep(6000);
+    await until('the expired ones have left', async () => store.size() < 101);
     assert.equal(store.size(), 1);
     await store.close();
   });
@@ -105,7 +104,6 @@ describe('MemorySessionStore in an application', () => {
 
   const start = async (env: string, workers?: number) => {
     app = await createApp('memory-store', {
-      config: { logger: { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'logs-')) } },
       boot(booting) {
         (booting as MockApplication).mockLog();
         Object.assign(booting.config, { env });
@@ -156,10 +154,12 @@ describe('RedisSessionStore', () => {
     await store.set('id', { n: 1 }, 12_345);
     const left = await redis.pttl('shop:id');
     assert.ok(left > 11_000 && left <= 12_345, String(left));
-    await store.touch('id', 54_321);
-    assert.ok(await redis.pttl('shop:id') > 53_000);
-    await store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 23_456);
-    assert.ok(await redis.pttl('shop:id') <= 23_456);
+    await redis.pexpire('shop:id', 5000);
+    assert.equal(await store.touch('id'), 12_345);
+    assert.ok(await redis.pttl('shop:id') > 5000);
+    assert.equal(await store.merge('id', { set: { _maxAge: 54_321 }, unset: [], replace: false }), 54_321);
+    assert.ok(await redis.pttl('shop:id') > 12_345);
+    assert.equal(await store.merge('id', { set: { n: 2 }, unset: [], replace: false }), 54_321);
     await store.destroy('id');
     assert.equal(await redis.exists('shop:id'), 0);
   });
@@ -174,13 +174,14 @@ describe('RedisSessionStore', () => {
     await store.set('id', { n: 1, big: 'x'.repeat(1000) }, 60_000);
     const calls: Array<[ string, () => Promise<unknown>, RegExp ]> = [
       [ 'get', () => store.get('id', 60_000, options), /^hgetall$/ ],
-      [ 'touch', () => store.touch('id', 60_000), /^evalsha$/ ],
-      [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }, 60_000), /^evalsha$/ ],
+      [ 'touch', () => store.touch('id'), /^evalsha$/ ],
+      [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }), /^evalsha$/ ],
       [ 'set', () => store.set('id', { n: 3 }, 60_000), /^evalsha$/ ],
+      [ 'compareAndSet', () => store.compareAndSet('id', { _rev: 1 }, { n: 4 }, 60_000), /^evalsha$/ ],
+      [ 'retire', () => store.retire('id', 'successor', 60_000), /^evalsha$/ ],
       [ 'destroy', () => store.destroy('id'), /^del$/ ],
     ];
-    await store.touch('id', 60_000);
-    await store.set('id', { n: 1 }, 60_000);
+    await store.retire('another', null, 60_000); // from now on, the server knows both scripts
     for (const [ name, call, expected ] of calls) {
       const monitor = await redis.duplicate().monitor();
       const commands: string[][] = [];
@@ -201,7 +202,7 @@ describe('RedisSessionStore', () => {
   it('sends its scripts again when the server has forgotten them', async () => {
     await store.set('id', { n: 1 }, 60_000);
     await redis.script('FLUSH');
-    assert.equal(await store.touch('id', 60_000), true);
+    assert.equal(await store.touch('id'), 60_000);
   });
 
   it('fails when the server is away', async () => {
@@ -213,7 +214,8 @@ describe('RedisSessionStore', () => {
     await away.stop();
     await assert.rejects(store.get('id', 60_000, options));
     await assert.rejects(store.set('id', { n: 2 }, 60_000));
-    await assert.rejects(store.touch('id', 60_000));
+    await assert.rejects(store.touch('id'));
+    await assert.rejects(store.retire('id', null, 60_000));
     await assert.rejects(store.destroy('id'));
     client.disconnect();
   });
@@ -255,7 +257,8 @@ describe('RedisSessionStore', () => {
 describe('KeyvSessionStore', () => {
   it('fails when the server is away, instead of taking it for a miss', async () => {
     const server = await startMemcached();
-    const store = new TestKeyvStore(new Keyv(new KeyvMemcache(`127.0.0.1:${server.port}`)));
+    const logger = { log: () => undefined };
+    const store = new TestKeyvStore(new Keyv(new KeyvMemcache(`127.0.0.1:${server.port}`, { logger })));
     await store.set('id', { n: 1 }, 60_000);
     await server.stop();
     await assert.rejects(store.get('id', 60_000, options));

@@ -455,7 +455,7 @@ forEachStore('session.update()', (site, { atomic }) => {
       updating.catch(() => undefined);
     });
     goOn.open();
-    await assert.rejects(updating, /Await update\(\)/);
+    await assert.rejects(updating, /session\.update\(\) has to set a cookie, and the response has begun/);
   });
 
   describe('and names that a record should not have', () => {

@@ -27,11 +27,11 @@ export abstract class KeyvSessionStore extends SessionStore {
   protected abstract readonly keyv: KeyvClient;
 
   async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    const json = await this.client.get(keyOf(key));
-    if (json === undefined || json === null) return undefined;
     try {
-      return JSON.parse(json as string);
-    } catch {
+      const json = await this.client.get(keyOf(key));
+      return json === undefined || json === null ? undefined : JSON.parse(json as string);
+    } catch (err) {
+      if (!(err instanceof SyntaxError)) throw err;
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable');
       return undefined;
     }
