@@ -11,7 +11,7 @@ import KeyvPostgres from '@keyv/postgres';
 import { KeyvSessionStore, RedisSessionStore } from '..';
 import { Client, createApp } from './support/app';
 import { startPostgres, startRedis, type TestServer } from './support/servers';
-import { NAME } from './support/web';
+import { NAME, start, stop } from './support/web';
 
 const DATA = 'what-nobody-may-see';
 
@@ -215,6 +215,36 @@ describe('an error of PostgreSQL, which quotes the row', () => {
       for (const secret of [ id, cookie, DATA ]) assert.ok(!(text + log + lines).includes(secret), text + log + lines);
     });
   }
+});
+
+describe('an error of an application\'s own store, whose server quotes the command', () => {
+  it('shows neither id nor data', async () => {
+    const server = await startRedis([ '--rename-command', 'SET', '' ]);
+    const redis = connect(server);
+    const { client, app } = await start({ store: {
+      get: async (key: string) => JSON.parse(await redis.get(key) ?? 'null'),
+      set: async (key: string, record: object) => void await redis.set(key, JSON.stringify(record)),
+      destroy: async (key: string) => void await redis.del(key),
+    } });
+    app.mockLog('coreLogger');
+    try {
+      let id = '';
+      const { status, text } = await client.tryRun((session, ctx) => {
+        session.data = DATA;
+        id = ctx.session.externalKey;
+      });
+      assert.equal(status, 500);
+      assert.match(text, /unknown command ['`]set['`]/);
+      for (const secret of [ id, DATA ]) {
+        assert.ok(!text.includes(secret), text);
+        app.notExpectLog(secret, 'coreLogger');
+      }
+    } finally {
+      await stop();
+      redis.disconnect();
+      await server.stop();
+    }
+  });
 });
 
 const connect = ({ port }: TestServer) => {
