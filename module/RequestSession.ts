@@ -42,6 +42,10 @@ export class RequestSession extends SessionState {
   }
 
   private async close(): Promise<void> {
+    if (this.copy === undefined) { // nobody has asked for it
+      this.phase = 'closed';
+      return;
+    }
     try {
       await this.idle();
       this.phase = 'closing';
@@ -52,7 +56,7 @@ export class RequestSession extends SessionState {
       this.ctx.coreLogger.error(err);
     } finally {
       this.phase = 'closed';
-      if (this.copy !== undefined) this.env.cookie.protect(this.ctx);
+      this.env.cookie.protect(this.ctx);
     }
   }
 

@@ -6,19 +6,8 @@ import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
 import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
+import type { SessionData } from './SessionData';
 import type { SessionRecord } from './store/SessionStore';
-
-/**
- * The data of a session. An application declares its own:
- *
- * ```ts
- * declare module 'egg-tegg-session' {
- *   interface SessionData { userId: number }
- * }
- * ```
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-interface
-export interface SessionData {}
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
 type ContextSession = Record<string, unknown>;
