@@ -80,8 +80,8 @@ export class Session {
 
 const LOST = '[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call save() before ' +
   'that, or session.update() here';
-const OVER = '[egg-tegg-session] the session was used after its request had ended, by a timer or a batch that the request started. ' +
-  'Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
+const OVER = '[egg-tegg-session] the session was used after its request had ended, by something that the request had started and not ' +
+  'waited for, as a timer. Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
 
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 

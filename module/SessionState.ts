@@ -1,6 +1,6 @@
 import type { Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
-import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
+import { type Loaded, loadFromCookie, loadFromStore, tell } from './loadSession';
 import { dataOf, fieldsOf, toJson } from './record';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
@@ -73,6 +73,8 @@ export abstract class SessionState {
   read(): ContextSession | null {
     if (this.copy === undefined) {
       this.open();
+      // a request that does not use the session does not remove the cookie, and would tell of it for ever
+      if (this.cookieState === 'bad') tell(this.env.app, 'invalid', { ctx: this.ctx, badCookie: true });
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });

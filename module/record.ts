@@ -68,12 +68,18 @@ export function dataOf(record: SessionRecord): SessionRecord {
   return data;
 }
 
-/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
+/**
+ * The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it.
+ *
+ * @throws TypeError when a name is reserved
+ */
 export function fieldsOf(assigned: object): SessionRecord {
   const data: SessionRecord = {};
   for (const name in assigned) {
     const value = (assigned as SessionRecord)[name];
-    if (isField(name) && typeof value !== 'function') data[name] = value;
+    if (name === 'isNew' || name === 'maxAge' || name[0] === '_' || typeof value === 'function') continue;
+    assertName(name, isField);
+    data[name] = value;
   }
   return data;
 }
