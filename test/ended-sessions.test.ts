@@ -186,6 +186,17 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
       assert.equal((await record())?.n, undefined);
     });
 
+    if (!atomic) {
+      it('by update() whose fn takes longer than it lives', async () => {
+        const response = await site.client.run(session => assert.rejects(session.update((data: any) => {
+          data.n = 1;
+          later(DAY + 5000);
+        }), HAS_ENDED));
+        setsNoCookie(response);
+        assert.equal((await record())?.n, undefined);
+      });
+    }
+
     it('by regenerate(), which begins a session of its own', async () => {
       const mover = await slow(async session => {
         session.n = 1;

@@ -20,6 +20,21 @@ describe('tasks for one id in one process', () => {
     assert.deepEqual(steps, [ 'a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends' ]);
   });
 
+  it('wait for one that runs when those before it have ended', async () => {
+    const held = gate();
+    let runs = false;
+    const first = inTurn('id', async () => undefined);
+    const second = inTurn('id', () => held.opened);
+    await first;
+    const third = inTurn('id', async () => {
+      runs = true;
+    });
+    for (let i = 0; i < 5; i++) await turn();
+    assert.equal(runs, false);
+    held.open();
+    await Promise.all([ second, third ]);
+  });
+
   it('do not wait for those of another id', async () => {
     const held = gate();
     const first = inTurn('one', () => held.opened);

@@ -3,6 +3,7 @@ import type { MockApplication } from 'egg-mock';
 import { Client, createApp, later } from './support/app';
 import { forEachStore } from './support/concurrent';
 import { MapStore } from './support/MapStore';
+import type { SessionStore } from '..';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -50,7 +51,8 @@ const maxAgeIn = ({ setCookies }: { setCookies: string[] }) => {
 forEachStore('a request that sets no maxAge', (site, { atomic }) => {
   /** The lifetime that is stored, how long the record is kept, and what the cookie says. */
   async function check(response: { setCookies: string[] }, maxAge: number | 'session', id = site.id) {
-    const { _maxAge, _session } = (await site.record(id))!;
+    const { _maxAge, _session, _expire } = (await site.record(id))!;
+    if (maxAge === 'session') assert.equal(_expire ?? null, null);
     assert.deepEqual([ _maxAge, _session ], maxAge === 'session' ? [ undefined, true ] : [ maxAge, undefined ]);
     const kept = maxAge === 'session' ? DAY : maxAge + (atomic ? 0 : GRACE);
     const ttl = await site.ttl(id);
@@ -118,83 +120,85 @@ forEachStore('a request that sets no maxAge', (site, { atomic }) => {
   });
 
   describe('one that sets it', () => {
-    const SETTERS: Record<string, (session: any, ctx: any) => unknown> = {
-      'before save()': async session => {
-        session.maxAge = MINUTE;
+    const SETTERS: Record<string, (session: any, ctx: any, given: number | 'session') => unknown> = {
+      'before save()': async (session, _, given) => {
+        session.maxAge = given;
         await session.save();
       },
-      'while save() runs': async session => {
+      'while save() runs': async (session, _, given) => {
         session.n = 1;
         const saving = session.save();
-        session.maxAge = MINUTE;
+        session.maxAge = given;
         await saving;
       },
-      'while save() runs, by ctx.sessionOptions': async (session, ctx) => {
+      'while save() runs, by ctx.sessionOptions': async (session, ctx, given) => {
         session.n = 1;
         const saving = session.save();
-        ctx.sessionOptions.maxAge = MINUTE;
+        ctx.sessionOptions.maxAge = given;
         await saving;
       },
-      'after save()': async session => {
+      'after save()': async (session, _, given) => {
         session.n = 1;
         await session.save();
-        session.maxAge = MINUTE;
+        session.maxAge = given;
       },
-      'after save(), by ctx.sessionOptions': async (session, ctx) => {
+      'after save(), by ctx.sessionOptions': async (session, ctx, given) => {
         session.n = 1;
         await session.save();
-        ctx.sessionOptions.maxAge = MINUTE;
+        ctx.sessionOptions.maxAge = given;
       },
-      'before update()': async session => {
-        session.maxAge = MINUTE;
+      'before update()': async (session, _, given) => {
+        session.maxAge = given;
         await session.update(() => undefined);
       },
-      'inside the fn of update()': session => session.update((data: any) => {
+      'inside the fn of update()': (session, _, given) => session.update((data: any) => {
         data.n = 1;
-        session.maxAge = MINUTE;
+        session.maxAge = given;
       }),
-      'while update() runs': async session => {
+      'while update() runs': async (session, _, given) => {
         await session.update(async (data: any) => {
           data.n = 1;
           await new Promise(resolve => setImmediate(resolve));
-          session.maxAge = MINUTE;
+          session.maxAge = given;
         });
       },
-      'after update()': async session => {
+      'after update()': async (session, _, given) => {
         await session.update((data: any) => {
           data.n = 1;
         });
-        session.maxAge = MINUTE;
+        session.maxAge = given;
       },
-      'before regenerate()': async session => {
-        session.maxAge = MINUTE;
+      'before regenerate()': async (session, _, given) => {
+        session.maxAge = given;
         await session.regenerate();
       },
-      'while regenerate() runs': async session => {
+      'while regenerate() runs': async (session, _, given) => {
         const moving = session.regenerate();
-        session.maxAge = MINUTE;
+        session.maxAge = given;
         await moving;
       },
-      'after regenerate()': async session => {
+      'after regenerate()': async (session, _, given) => {
         await session.regenerate();
-        session.maxAge = MINUTE;
+        session.maxAge = given;
       },
-      'by ctx.session = { maxAge }': (_, ctx) => {
-        ctx.session = { n: 1, maxAge: MINUTE };
+      'by ctx.session = { maxAge }': (_, ctx, given) => {
+        ctx.session = { n: 1, maxAge: given };
       },
-      'and nothing else': session => {
-        session.maxAge = MINUTE;
+      'and nothing else': (session, _, given) => {
+        session.maxAge = given;
       },
     };
     for (const [ name, set ] of Object.entries(SETTERS)) {
-      it(name, async () => {
-        let id!: string;
-        const response = await site.client.run(async (session, ctx) => {
-          await set(session, ctx);
-          id = session.externalKey!;
+      for (const given of [ MINUTE, 'session' ] as const) {
+        it(`${name}: ${given}`, async () => {
+          let id!: string;
+          const response = await site.client.run(async (session, ctx) => {
+            await set(session, ctx, given);
+            id = session.externalKey!;
+          });
+          await check(response, given, id);
         });
-        await check(response, MINUTE, id);
-      });
+      }
     }
   });
 });
@@ -277,6 +281,18 @@ class ToldAndTouched extends Told {
   }
 }
 
+/** It tells when a record expires. */
+class ToldAndCompared extends Told {
+  override async get(key: string) {
+    const record = await super.get(key);
+    return record && { ...record, _expire: Date.now() + DAY };
+  }
+  override async compareAndSet(...[ , , record, maxAge ]: Parameters<Required<SessionStore>['compareAndSet']>) {
+    this.told.push([ 'compareAndSet', record, maxAge ]);
+    return true;
+  }
+}
+
 describe('the lifetime', () => {
   let app: MockApplication;
   let client: Client;
@@ -309,6 +325,15 @@ describe('the lifetime', () => {
   it('is given exactly to a store that has more, and without _expire', async () => {
     const { told } = await begin(new ToldAndTouched());
     assert.deepEqual(told, [[ 'set', { n: 1, _maxAge: DAY }, DAY ]]);
+  });
+
+  it('is given exactly to a store that compares, and without the _expire that it has told', async () => {
+    const store = await begin(new ToldAndCompared());
+    store.told.length = 0;
+    await client.run(session => session.update((data: any) => {
+      data.n++;
+    }));
+    assert.deepEqual(store.told, [[ 'compareAndSet', { n: 2, _maxAge: DAY }, DAY ]]);
   });
 
   it('when a store does not say how much is left of it, renew works as rolling', async () => {

@@ -159,6 +159,30 @@ forEachStore('regenerate()', (site, { atomic }) => {
     for (const id of [ site.id, response.json().id ]) assert.equal(await stored(id), undefined);
   });
 
+  for (const calls of [[ 'regenerate', 'destroy' ], [ 'destroy', 'regenerate' ]]) {
+    it(`at once with destroy() in one request leaves nothing either: ${calls}`, async () => {
+      let id!: string;
+      const response = await site.client.run(async (session: any) => {
+        await Promise.allSettled(calls.map(call => session[call]().then(() => {
+          id ??= session.externalKey;
+        })));
+      });
+      assert.match(response.setCookies.join(), /^EGG_SESS=;/);
+      for (const each of [ site.id, id ]) if (each) assert.equal(await stored(each), undefined);
+    });
+  }
+
+  it('sets the cookie also when the request fails afterwards', async () => {
+    const response = await site.client.tryRun(async session => {
+      session.n = 1;
+      await session.regenerate();
+      session.m = 2;
+      throw new Error('the handler fails');
+    });
+    assert.equal(response.status, 500);
+    assert.deepEqual((await site.client.run(read)).json().session, { userId: 1, cart: [ 'a' ], n: 1, m: 2 });
+  });
+
   it('is finished before the response, also when nobody waits for it', async () => {
     const response = await site.client.run(session => {
       void session.regenerate();
@@ -434,6 +458,18 @@ forEachStore('regenerate()', (site, { atomic }) => {
         assert.equal(await stored(), undefined);
         assert.equal(response.setCookies.length, 1);
         assert.deepEqual((await site.client.run(read)).json().session, { userId: 1, cart: [ 'a' ], own: 1, later: 1, n: 1 });
+      });
+
+      it(`${title} at once, on a session that is new`, async () => {
+        const browser = site.client.another();
+        const response = await browser.run(async (session: any) => {
+          session.own = 1;
+          const all = Promise.all(calls.map(call => call(session)));
+          session.later = 1;
+          await all;
+        });
+        assert.equal(response.setCookies.length, 1);
+        assert.deepEqual((await browser.run(read)).json().session, { own: 1, later: 1, n: 1 });
       });
 
       it(`${title}, and nobody waits for them`, async () => {

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MockApplication } from 'egg-mock';
-import { Client, createApp } from './support/app';
+import { Client, createApp, later } from './support/app';
 import { ENDS, forEachStore, gate, holdTimers, setsNoCookie } from './support/concurrent';
 
 /** After how many ms an `update()` is given up. */
@@ -48,6 +48,18 @@ forEachStore('session.update()', (site, { atomic }) => {
     await slower;
     assert.deepEqual(seen, [ null, 1 ]);
     assert.equal((await stored())!.n, 2);
+  });
+
+  it('does not run fn again because another request has let the session live on', async () => {
+    let runs = 0;
+    await site.client.run(session => session.update(async data => {
+      runs++;
+      later(1000 * runs);
+      await site.client.copy().run(other => other.save());
+      add(data);
+    }));
+    assert.equal(runs, 1);
+    assert.equal((await stored())!.n, 1);
   });
 
   describe('and what its own request has changed', () => {

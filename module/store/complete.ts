@@ -23,6 +23,8 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
 export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
+  /** Whether the store writes in one step whatever it is asked to; if not, all that this process writes has to wait. */
+  private readonly isAtomic: boolean;
 
   /** The same store, if it has optional methods: those of other objects may be anything. */
   private readonly more: Partial<SessionStoreLike>;
@@ -31,6 +33,7 @@ export class CompleteStore {
     this.more = store instanceof SessionStore ? store : {};
     const { touch, merge, compareAndSet, retire } = this.more;
     this.keepsExpiry = Boolean(touch ?? merge ?? compareAndSet ?? retire);
+    this.isAtomic = Boolean(merge && compareAndSet && retire);
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions): Promise<Existing> {
@@ -51,8 +54,8 @@ export class CompleteStore {
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    if (this.more.merge) return await this.more.merge(key, changes, options);
-    return await inTurn(key, async () => {
+    return await this.inTurn(key, async () => {
+      if (this.more.merge) return await this.more.merge(key, changes, options);
       const latest = await this.get(key, undefined, options);
       if (!isAlive(latest)) return false;
       const record = applyChanges(latest, changes);
@@ -65,15 +68,14 @@ export class CompleteStore {
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
   async compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
     options: SessionStoreOptions): Promise<boolean> {
-    if (this.more.compareAndSet) {
-      return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
-    }
     // that it was touched meanwhile is no change
     const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
-    const before = contents(expected);
-    return await inTurn(key, async () => {
+    return await this.inTurn(key, async () => {
+      if (this.more.compareAndSet) {
+        return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
+      }
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || contents(latest) !== before) return false;
+      if (!isAlive(latest) || contents(latest) !== contents(expected)) return false;
       await this.set(key, record, maxAge, options);
       return true;
     });
@@ -81,11 +83,15 @@ export class CompleteStore {
 
   /** Without a `retire` of the store's own, no tombstone stays. What was there is told only when there is a successor. */
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
-    if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
-    return await inTurn(key, async () => {
+    return await this.inTurn(key, async () => {
+      if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
       const latest = successor === null ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;
     });
+  }
+
+  private inTurn<T>(key: string, write: () => Promise<T>): Promise<T> {
+    return this.isAtomic ? write() : inTurn(key, write);
   }
 }
