@@ -69,6 +69,7 @@ export class StoreRecord {
     const { store, key: from } = this;
     const options = this.options(true);
     const to = this.newKey();
+    if (to === from) return await this.save(copy, json, chosen); // config.session.genid gives no other
     let maxAge = chosen ?? this.maxAge!;
     await store.set(to, JSON.parse(json), maxAge, options);
     const left = await store.retire(from, to, TOMBSTONE_MS, options).catch(async err => {
