@@ -145,9 +145,11 @@ export class RequestSession extends SessionState {
   }
 
   private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
+    const to = stored.newKey();
+    if (to === stored.key) return await this.write(); // config.session.genid gives no other
     const json = this.prepare(copy);
     const now = this.lifetime.now();
-    const left = await stored.move(json, now.chosen);
+    const left = await stored.move(to, json, now.chosen);
     if (!left) return this.end();
     const theirs = copy.changesOfOthers(left, json);
     const maxAge = now.chosen ?? lifetimeOf(left);

@@ -4,6 +4,7 @@ import type { Application, Context, EggAppConfig } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { distance } from 'fastest-levenshtein';
 import { currentApp } from './applications';
+import { LONGEST, ONE_DAY } from './record';
 import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
 
 /**
@@ -83,8 +84,6 @@ export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<Sess
   readonly logValue: boolean;
 };
 
-const ONE_DAY = 24 * 3600 * 1000;
-const HUNDRED_YEARS = 36_525 * ONE_DAY;
 
 type Rule = [ allowed: string, test: (value: any) => boolean ];
 
@@ -95,7 +94,7 @@ const hasMethods = (value: any, names: string[]) => names.every(name => typeof v
 const STORE_METHODS = [ 'get', 'set', 'destroy' ];
 
 const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, or \'session\'',
-  value => value === 'session' || (typeof value === 'number' && Math.round(value) > 0 && value <= HUNDRED_YEARS) ];
+  value => value === 'session' || (typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST) ];
 
 /**
  * Checks a lifetime.

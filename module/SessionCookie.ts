@@ -105,15 +105,13 @@ export class SessionCookie {
 
   /** Takes back what this response would have done to the cookie. */
   withdraw(ctx: Context): void {
-    const kept = this.lines(ctx).filter(line => !this.isOurs(line));
-    if (kept.length > 0) ctx.set('set-cookie', kept);
-    else ctx.remove('set-cookie');
+    this.setLines(ctx, this.lines(ctx).filter(line => !this.isOurs(line)));
   }
 
   /** Keeps a response that sets the cookie out of shared caches. */
   protect(ctx: Context): void {
     if (ctx.headerSent || !this.lines(ctx).some(line => this.isOurs(line))) return;
-    const directives = ctx.response.get('cache-control').split(',').map(text => text.trim())
+    const directives = String(ctx.response.get('cache-control')).split(',').map(text => text.trim())
       .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
     if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
     ctx.set('cache-control', directives.join(', '));
@@ -130,8 +128,12 @@ export class SessionCookie {
     const raw = ctx.cookies.get(key, { signed: false });
     if (!raw) return undefined;
     if (!this.sealed) {
+      const before = this.lines(ctx);
       const value = ctx.cookies.get(key, ctx.sessionOptions);
-      return value ? { value, stale: false } : null;
+      // Egg signs anew, or removes the signature, on a route that may not even use the session
+      const stale = this.lines(ctx).length !== before.length;
+      if (stale) this.setLines(ctx, before);
+      return value ? { value, stale } : null;
     }
     const opened = this.keys().open(sealedFor, raw);
     return opened ? { value: opened.text, stale: opened.stale } : null;
@@ -163,6 +165,11 @@ export class SessionCookie {
 
   private lines(ctx: Context): string[] {
     return ([] as string[]).concat(ctx.response.get('set-cookie') || []);
+  }
+
+  private setLines(ctx: Context, lines: string[]): void {
+    if (lines.length > 0) ctx.set('set-cookie', lines);
+    else ctx.remove('set-cookie');
   }
 
   private isOurs(line: string): boolean {

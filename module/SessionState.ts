@@ -90,10 +90,10 @@ export abstract class SessionState {
       return;
     }
     this.open();
+    if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
     this.copy.replacesKept = this.state === 'kept';
-    if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
   }
 
   /** The session's id in the store. */

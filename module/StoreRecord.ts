@@ -63,16 +63,14 @@ export class StoreRecord {
    * Moves the record to a new key. It is written there before the old one is taken away, so that a failure leaves that as
    * it was.
    *
+   * @param to the new key
    * @param json the data
    * @param chosen the lifetime that this request has chosen
    * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
-   * @throws Error when the id is the same as before
    */
-  async move(json: string, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
+  async move(to: string, json: string, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
     const { store, key: from } = this;
     const options = this.options(true);
-    const to = this.newKey();
-    if (to === from) throw new Error('[egg-tegg-session] session.regenerate(): config.session.genid made the id that the session has');
     const maxAge = chosen ?? this.maxAge!;
     await store.set(to, JSON.parse(json), maxAge, options);
     const left = await store.retire(from, to, TOMBSTONE_MS, options).catch(async err => {

@@ -20,6 +20,9 @@ export type SessionMaxAge = number | 'session';
 /** What koa-session takes for no `maxAge`, in ms. */
 export const ONE_DAY = 24 * 3600 * 1000;
 
+/** The longest lifetime, in ms: 100 years. */
+export const LONGEST = 36_525 * ONE_DAY;
+
 /** The names of koa-session's own members, and those that would change what an object is. No field can have them. */
 const RESERVED = new Set([
   'isNew', 'length', 'populated', 'externalKey', 'maxAge', 'save', 'regenerate', 'manuallyCommit', 'commit', 'toJSON',
@@ -89,10 +92,10 @@ export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
 }
 
-/** How long a record lives after each write. */
+/** How long a record lives after each write; a day when the record does not say. */
 export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
   if (_session === true) return 'session';
-  return typeof _maxAge === 'number' && _maxAge > 0 ? _maxAge : ONE_DAY;
+  return typeof _maxAge === 'number' && _maxAge > 0 ? Math.min(Math.ceil(_maxAge), LONGEST) : ONE_DAY;
 }
 
 /** koa-session's fields for a lifetime. */

@@ -32,6 +32,26 @@ describe('a session that is too large for a cookie', () => {
     });
   }
 
+  it('counts the name of the twin that Egg sets besides, where that is on', async () => {
+    const { client } = await start({ sameSite: 'none' }, { config: { proxy: true, cookies: { autoChips: true } } });
+    const chrome = { ...HTTPS, 'user-agent': 'Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36' };
+    const seen = { kept: 0, refused: Infinity };
+    for (let length = 2930; length < 2980; length++) {
+      const { status, setCookies, text } = await client.tryRun(session => {
+        session.text = 'x'.repeat(length);
+      }, chrome);
+      if (status === 200) {
+        assert.deepEqual(setCookies.map(line => line.split('=')[0]), [ `_CHIPS-${NAME}`, NAME ]);
+        seen.kept = Math.max(seen.kept, ...setCookies.map(sizeOf));
+      } else {
+        const [ , bytes ] = /_CHIPS-EGG_SESS would take (\d+) bytes/.exec(text)!;
+        seen.refused = Math.min(seen.refused, Number(bytes));
+      }
+    }
+    assert.ok(seen.kept <= 4096 && seen.kept > 4093, `${seen.kept} bytes are kept`);
+    assert.ok(seen.refused > 4096 && seen.refused < 4100, `${seen.refused} bytes are refused`);
+  });
+
   it('counts bytes, not characters', async () => {
     const { client } = await start();
     const response = await client.tryRun(session => {

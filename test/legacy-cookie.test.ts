@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { SessionOptions } from '..';
 import { Sealer } from '../module/Sealer';
-import { later } from './support/app';
+import { type Client, later } from './support/app';
 import { count, DAY, EMPTY, KEYS, listen, MODES, NAME, read, start, startEggSession, stop } from './support/web';
 
 describe('acceptLegacyCookie', () => {
@@ -112,6 +112,53 @@ describe('acceptLegacyCookie', () => {
       });
     }
   }
+
+  for (const [ mode, given ] of MODES) {
+    it(`true: an encrypted cookie with ${mode} opens under an older key, also when a newer one seems to fit`, async () => {
+      const shared = given();
+      const { client, run } = await startEggSession(shared);
+      let keys!: { decrypt(data: Buffer, key: string): unknown };
+      await run((_, ctx) => {
+        ({ keys } = ctx.cookies as any);
+      });
+      // one in 256 decrypts under another key, to nonsense
+      const fits = ({ cookies }: Client) => keys.decrypt(Buffer.from(cookies.get(NAME)!, 'base64'), 'a newer key') !== false;
+      let browser: Client;
+      do {
+        browser = client.another();
+        await browser.run(count);
+      } while (!fits(browser));
+      const after = await start({ ...shared, acceptLegacyCookie: true }, { keys: [ 'a newer key', ...KEYS ] });
+      assert.deepEqual((await after.client.another(browser.cookies).run(read)).json(), { n: 1, isNew: false });
+    });
+  }
+
+  it('true: a cookie that somebody forged lives no longer than config.maxAge', async () => {
+    const forge = (record: object) => Buffer.from(JSON.stringify(record)).toString('base64');
+    let forged: string[] = [];
+    const before = await startEggSession();
+    const century = 100 * 365 * DAY;
+    await before.run((_, ctx) => {
+      forged = [
+        { n: 1, _maxAge: century, _expire: Date.now() + century },
+        { n: 1, _expire: Date.now() + century },
+        { n: 1, _session: true },
+        { n: 1, _maxAge: 'long' },
+        { n: 1 },
+      ].map(record => (ctx.cookies as any).keys.encrypt(forge(record)).toString('base64'));
+    });
+    const { client } = await start({ acceptLegacyCookie: true, maxAge: 60_000 });
+    for (const value of forged) {
+      const browser = client.another();
+      browser.cookies.set(NAME, value);
+      const response = await browser.run(read);
+      assert.deepEqual(response.json(), { n: 1, isNew: false });
+      assert.match(response.setCookies[0], /; max-age=60;/);
+      const sealed = JSON.parse(new Sealer(KEYS).open(NAME, browser.cookies.get(NAME)!)!.text);
+      assert.equal(sealed._maxAge, 60_000);
+      assert.ok(sealed._expire <= Date.now() + 60_000);
+    }
+  });
 
   it('true: a signed cookie that was changed is refused', async () => {
     const before = await startEggSession({ encrypt: false });

@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
-import type { SessionOptions } from '..';
+import { MemorySessionStore, type SessionOptions } from '..';
 import { resolveConfig } from '../module/SessionConfig';
 import { MapStore } from './support/MapStore';
-import { count, start, stop } from './support/web';
+import { count, read, start, stop } from './support/web';
 
 describe('session ids', () => {
   afterEach(stop);
@@ -35,4 +35,19 @@ describe('session ids', () => {
     assert.equal(genid({ genid: ctx => `for ${ctx.path}`, prefix: 'not used:' }), 'for /a');
     assert.match(genid({ prefix: 'web:' }), /^web:[\w-]{24}$/);
   });
+
+  for (const store of [ new MapStore(), new class extends MemorySessionStore {}() ]) {
+    it(`may be always the same, and regenerate() leaves the session in the ${store instanceof MapStore ? 'MapStore' : 'MemorySessionStore'}`, async () => {
+      const { run } = await start({ store, genid: () => 'the-id' });
+      await run(count);
+      for (const n of [ 2, 3 ]) {
+        await run(async session => {
+          session.n = n;
+          await session.regenerate();
+          assert.equal(session.externalKey, 'the-id');
+        });
+        assert.deepEqual((await run(read)).json(), { n, isNew: false });
+      }
+    });
+  }
 });

@@ -1,5 +1,5 @@
 import { createHash, randomInt } from 'node:crypto';
-import { ONE_DAY, type Tombstone } from '../record';
+import { LONGEST, ONE_DAY, type Tombstone } from '../record';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
@@ -138,10 +138,12 @@ const WRITE = script(`
       if ARGV[i] == '_session' then session, maxAge = ARGV[i + 1], false
       elseif ARGV[i] == '_maxAge' then session, maxAge = false, ARGV[i + 1] end
     end
-    lifetime = session and 'session' or maxAge or '${ONE_DAY}'
+    maxAge = tonumber(maxAge) or 0
+    if session == 'true' then lifetime = 'session'
+    else lifetime = string.format('%.0f', maxAge > 0 and math.min(math.ceil(maxAge), ${LONGEST}) or ${ONE_DAY}) end
   end
-  local ttl = lifetime == 'session' and ${ONE_DAY} or math.ceil(tonumber(lifetime) or 0)
-  if ttl <= 0 or ttl > 1e14 then return redis.error_reply('ERR no lifetime for a session: ' .. lifetime) end
+  local ttl = lifetime == 'session' and ${ONE_DAY} or tonumber(lifetime) or 0
+  if ttl <= 0 or ttl > ${LONGEST} then return redis.error_reply('ERR no lifetime for a session: ' .. lifetime) end
 
   if ARGV[4] == '1' then
     redis.call('SET', key, '')

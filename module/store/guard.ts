@@ -33,29 +33,29 @@ export class GuardedStore implements Store {
   }
 
   retire(...args: Parameters<Store['retire']>) {
-    return this.call(args[0], () => this.store.retire(...args));
+    const [ key, successor ] = args;
+    return this.call(key, () => this.store.retire(...args), successor);
   }
 
-  private async call<T>(key: string, method: () => Promise<T>): Promise<T> {
+  private async call<T>(key: string, method: () => Promise<T>, successor?: string | null): Promise<T> {
     try {
       return await method();
     } catch (err) {
-      throw withoutSecrets(err, key);
+      throw withoutSecrets(err, successor ? [ key, successor ] : [ key ]);
     }
   }
 }
 
-/** An error of its own with the message, the name and the code of `err`, where a hash stands for the key. */
-function withoutSecrets(err: unknown, key: string): Error {
-  if (!(err instanceof Error)) {
+/** An error of its own with the message, the name and the code of `err`, where a hash stands for each key. */
+function withoutSecrets(err: unknown, keys: string[]): Error {
+  const { message, name, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
+  if (typeof message !== 'string') {
     return new Error(`[egg-tegg-session] the session store failed with ${err === null ? 'null' : typeof err} instead of an Error`);
   }
-  const clean = (text: string) => text
-    .replace(/,? with args beginning with:.*/s, '') // Redis quotes the command
-    .replaceAll(key, shortHash(key));
-  const { name, code } = err as NodeJS.ErrnoException;
-  const error = Object.assign(new Error(clean(err.message)), { name }, code === undefined ? {} : { code });
-  const frames = err.stack?.match(/^ {4}at .*$/gm) ?? [];
+  const clean = keys.reduce((text, key) => text.replaceAll(key, shortHash(key)),
+    message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
+  const error = Object.assign(new Error(clean), { name }, code === undefined ? {} : { code });
+  const frames = stack?.match(/^ {4}at .*$/gm) ?? [];
   error.stack = [ `${name}: ${error.message}`, ...frames ].join('\n');
   return error;
 }

@@ -1,0 +1,245 @@
+import { strict as assert } from 'node:assert';
+import vm from 'node:vm';
+import type { SessionRecord } from '..';
+import { MapStore } from './support/MapStore';
+import { EMPTY, listen, read, start, stop } from './support/web';
+
+/** A store that returns and throws what it is told to. */
+class OddStore extends MapStore {
+  found?: () => unknown;
+  fail: { [method: string]: ((key: string, ...args: any[]) => unknown) | undefined } = {};
+
+  override get(key: string): Promise<SessionRecord | undefined> {
+    if (this.fail.get) return this.fail.get(key) as never;
+    if (this.found) return this.found() as never;
+    return super.get(key);
+  }
+
+  override set(...args: Parameters<MapStore['set']>): Promise<void> {
+    return (this.fail.set ? this.fail.set(...args) : super.set(...args)) as never;
+  }
+
+  override destroy(key: string): Promise<void> {
+    return (this.fail.destroy ? this.fail.destroy(key) : super.destroy(key)) as never;
+  }
+}
+
+const circular = () => {
+  const record: SessionRecord = { n: 1 };
+  record.self = record;
+  return record;
+};
+
+class Odd {
+  n = 1;
+}
+
+const begin = async () => {
+  const store = new OddStore();
+  const started = await start({ store });
+  await started.run(session => {
+    session.n = 1;
+  });
+  const [ id ] = store.entries.keys();
+  return { ...started, store, id };
+};
+
+describe('a store that returns what is no record', () => {
+  afterEach(stop);
+
+  for (const [ what, value ] of [
+    [ 'a list', [{ n: 1 }]],
+    [ 'a Map', new Map([[ 'n', 1 ]]) ],
+    [ 'a Set', new Set([ 1 ]) ],
+    [ 'a Buffer', Buffer.from('{"n":1}') ],
+    [ 'a text', '{"n":1}' ],
+    [ 'an empty text', '' ],
+    [ 'a number', 1 ],
+    [ 'true', true ],
+    [ 'false', false ],
+    [ 'a function', () => ({ n: 1 }) ],
+    [ 'a symbol', Symbol('n') ],
+    [ 'an object of a class', new Odd() ],
+    [ 'a Date', new Date() ],
+    [ 'an Error', new Error('n') ],
+    [ 'a Promise of a list', Promise.resolve([]) ],
+  ] as Array<[ string, unknown ]>) {
+    it(`${what}: a new session under another id, and one event`, async () => {
+      const { app, run, store, id } = await begin();
+      const { events, lines } = listen(app);
+      store.found = () => value;
+      const response = await run(read);
+      assert.deepEqual(response.json(), EMPTY);
+      assert.deepEqual(response.setCookies, []);
+      assert.equal(events.length, 1);
+      assert.equal(lines().length, 1);
+      store.found = undefined;
+      store.entries.delete(id);
+      await run(session => {
+        session.n = 7;
+      });
+      assert.deepEqual((await run(read)).json(), { n: 7, isNew: false });
+      assert.equal(store.entries.has(id), false);
+    });
+  }
+
+  for (const [ what, record ] of [
+    [ 'frozen', () => Object.freeze({ n: 1 }) ],
+    [ 'without a prototype', () => Object.assign(Object.create(null), { n: 1 }) ],
+    [ 'of another realm', () => vm.runInNewContext('({ n: 1 })') ],
+    [ 'with a Date', () => ({ n: 1, date: new Date(0) }) ],
+    [ 'with undefined', () => ({ n: 1, nothing: undefined }) ],
+  ] as Array<[ string, () => SessionRecord ]>) {
+    it(`a record ${what} is one, and no change of it`, async () => {
+      const { run, store } = await begin();
+      store.found = record;
+      let writes = 0;
+      store.fail.set = () => {
+        writes++;
+      };
+      assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+      assert.equal(writes, 0);
+      await run(session => {
+        session.n = 2;
+      });
+      await run(session => session.update((data: any) => {
+        data.n++;
+      }));
+      assert.equal(writes, 2);
+    });
+  }
+
+  for (const [ what, found, field ] of [
+    [ 'a circle', circular, 'self' ],
+    [ 'a BigInt', () => ({ n: 1, big: 1n }), 'big' ],
+  ] as Array<[ string, () => unknown, string ]>) {
+    it(`a record with ${what}: the error names the field`, async () => {
+      const { client, store } = await begin();
+      store.found = found;
+      const { status, text } = await client.tryRun(read);
+      assert.equal(status, 500);
+      assert.match(text, new RegExp(`session\\.${field} can't be stored`));
+    });
+  }
+});
+
+describe('a store that throws', () => {
+  afterEach(stop);
+
+  const foreign = () => vm.runInNewContext('Object.assign(new Error("from elsewhere"), { code: "EELSEWHERE" })');
+  const THROWN: Array<[ what: string, make: () => unknown, message: RegExp ]> = [
+    [ 'undefined', () => undefined, /the session store failed with undefined instead of an Error/ ],
+    [ 'null', () => null, /the session store failed with null instead of an Error/ ],
+    [ 'a text', () => 'oh no', /the session store failed with string instead of an Error/ ],
+    [ 'an object', () => ({ secret: 'oh no' }), /the session store failed with object instead of an Error/ ],
+    [ 'an Error', () => new Error('as it says'), /as it says/ ],
+    [ 'a frozen Error', () => Object.freeze(new TypeError('as it says')), /as it says/ ],
+    [ 'an Error without a stack', () => Object.assign(new Error('as it says'), { stack: undefined }), /as it says/ ],
+    [ 'an Error of another realm', foreign, /from elsewhere/ ],
+  ];
+  for (const [ what, make, message ] of THROWN) {
+    for (const [ how, fail ] of [
+      [ 'rejects with', async () => {
+        throw make();
+      } ],
+      [ 'throws at once', () => {
+        throw make();
+      } ],
+    ] as Array<[ string, () => unknown ]>) {
+      for (const method of [ 'get', 'set' ]) {
+        it(`${how} ${what} at ${method}: the request fails with an error that says so`, async () => {
+          const { app, client, store } = await begin();
+          app.mockLog('coreLogger');
+          store.fail[method] = fail;
+          const { status, text, setCookies } = await client.tryRun(session => {
+            session.n = 2;
+          });
+          assert.equal(status, 500);
+          assert.match(text, message);
+          assert.doesNotMatch(text, /oh no/);
+          assert.deepEqual(setCookies, []);
+          store.fail = {};
+          assert.deepEqual((await client.run(read)).json(), { n: 1, isNew: false });
+        });
+      }
+    }
+  }
+
+  it('keeps name and code of the error, and nothing else, and has its place in the stack', async () => {
+    const { run, store, id } = await begin();
+    store.fail.set = async key => {
+      throw Object.assign(new RangeError(`no room for ${key}`), { code: 'EROOM', args: [ key ], cause: key });
+    };
+    const response = await run(async session => {
+      const err = await session.save().catch((reason: unknown) => reason);
+      assert.deepEqual([ err.name, err.code ], [ 'RangeError', 'EROOM' ]);
+      assert.deepEqual(Object.keys(err).sort(), [ 'code', 'name' ]);
+      assert.equal(err.cause, undefined);
+      assert.match(err.message, /^no room for [\w-]{8}$/);
+      assert.match(err.stack, /^RangeError: no room for .*\n {4}at .*odd-stores\.test\.ts/);
+      store.fail = {};
+      return { message: err.message };
+    });
+    assert.ok(!response.text.includes(id));
+  });
+
+  it('shows neither the old id nor the new one when a session can\'t be moved', async () => {
+    const { run, store, id } = await begin();
+    const fields = { retire: async (key: string, successor: string) => {
+      throw new Error(`can't move ${key} to ${successor}`);
+    } };
+    Object.assign(store, fields);
+    let message = '';
+    await run(async session => {
+      ({ message } = await session.regenerate().catch((reason: unknown) => reason));
+    });
+    assert.match(message, /^can't move [\w-]{8} to [\w-]{8}$/);
+    assert.ok(!message.includes(id));
+    assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+  });
+});
+
+describe('an error of the handler\'s', () => {
+  afterEach(stop);
+
+  for (const [ what, fail ] of [
+    [ 'the store', (store: OddStore) => {
+      store.fail.set = async (key, record) => {
+        throw Object.assign(new Error(`the disk is full, at ${key}`), { record });
+      };
+    } ],
+    [ 'the store, with undefined', (store: OddStore) => {
+      store.fail.set = async () => {
+        throw undefined; // eslint-disable-line no-throw-literal
+      };
+    } ],
+    [ 'a field that can\'t be stored', () => undefined ],
+  ] as Array<[ string, (store: OddStore) => void ]>) {
+    it(`wins over one of the commit that follows, which is logged: ${what}`, async () => {
+      const { app, client, store, id } = await begin();
+      app.mockLog('coreLogger');
+      fail(store);
+      const { status, text } = await client.tryRun((session, ctx) => {
+        session.data = what.startsWith('a field') ? { secret: 1n } : 'a secret';
+        ctx.throw(403, 'not for you');
+      });
+      assert.equal(status, 403);
+      assert.match(text, /not for you/);
+      app.expectLog(/the disk is full|failed with undefined|session\.data can't be stored/, 'coreLogger');
+      for (const secret of [ id, 'a secret' ]) app.notExpectLog(secret, 'coreLogger');
+      store.fail = {};
+      assert.deepEqual((await client.run(read)).json(), { n: 1, isNew: false });
+    });
+  }
+
+  it('saves the session all the same when that works', async () => {
+    const { client, run } = await begin();
+    const { status } = await client.tryRun((session, ctx) => {
+      session.n = 5;
+      ctx.throw(403);
+    });
+    assert.equal(status, 403);
+    assert.deepEqual((await run(read)).json(), { n: 5, isNew: false });
+  });
+});
+
