@@ -1,8 +1,6 @@
 import { strict as assert } from 'node:assert';
-import mm from 'egg-mock';
 import { Client, createApp } from './support/app';
 import { ENDS, forEachStore, redis, setsNoCookie, SUBJECTS } from './support/concurrent';
-import { MapStore } from './support/MapStore';
 
 const HAS_ENDED = /the session has ended/;
 /** Regenerates, and tells the id. */
@@ -341,10 +339,6 @@ forEachStore('regenerate()', (site, { atomic }) => {
           throw new Error('no id');
         };
       } ],
-      'genid, by the id that the session has': [ /genid/, (session, ctx) => {
-        const id = session.externalKey;
-        ctx.sessionOptions.genid = () => id;
-      } ],
     };
     for (const [ title, [ error, prepare ]] of Object.entries(REFUSALS)) {
       it(`${title}: nothing is removed, and no cookie set`, async () => {
@@ -587,24 +581,6 @@ describe('regenerate() of a session in a cookie', () => {
     });
     assert.equal(response.status, 400);
     assert.deepEqual((await client.run(read)).json().session, { n: 1 });
-    await client.close();
-    await app.close();
-  });
-});
-
-describe('regenerate() while genid makes the same id each time', () => {
-  afterEach(() => mm.restore());
-  it('fails, and destroy() ends', async () => {
-    const store = new MapStore();
-    const app = await createApp('web', { session: { store, genid: () => 'always' } });
-    const client = await Client.of(app);
-    await client.run(session => {
-      session.n = 1;
-    });
-    await client.run(session => assert.rejects(session.regenerate(), /genid/));
-    assert.equal(store.records.get('always')!.n, 1);
-    await client.run(session => session.destroy());
-    assert.equal(store.records.size, 0);
     await client.close();
     await app.close();
   });
