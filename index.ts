@@ -1,10 +1,10 @@
 import type { SessionOptions } from './module/SessionConfig';
-import type { ContextSession } from './module/SessionEnvironment';
+import type { ContextSession } from './module/SessionData';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
-export { Session, SessionData } from './module/Session';
+export { Session } from './module/Session';
 export { SessionConfig, SessionOptions } from './module/SessionConfig';
-export { ContextSession } from './module/SessionEnvironment';
+export { ContextSession, SessionData } from './module/SessionData';
 export { SessionLogger } from './module/SessionLogger';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,

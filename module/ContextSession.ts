@@ -1,7 +1,8 @@
 import type { Context } from 'egg';
 import { createSession } from 'koa-session';
 import { RequestSession } from './RequestSession';
-import type { ContextSession, SessionEnvironment } from './SessionEnvironment';
+import type { ContextSession } from './SessionData';
+import type { SessionEnvironment } from './SessionEnvironment';
 import type { SessionRecord } from './store/SessionStore';
 
 type Callback = (err?: Error) => void;

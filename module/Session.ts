@@ -6,19 +6,8 @@ import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
 import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
+import type { SessionData } from './SessionData';
 import type { SessionRecord } from './store/SessionStore';
-
-/**
- * The data of a session. An application declares its own:
- *
- * ```ts
- * declare module 'egg-tegg-session' {
- *   interface SessionData { userId: number }
- * }
- * ```
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-interface
-export interface SessionData {}
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
 type ContextSession = Record<string, unknown>;
@@ -91,8 +80,8 @@ export class Session {
 
 const LOST = '[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call save() before ' +
   'that, or session.update() here';
-const OVER = '[egg-tegg-session] the session was used after its request had ended, by a timer or a batch that the request started. ' +
-  'Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
+const OVER = '[egg-tegg-session] the session was used after its request had ended, by something that the request had started and not ' +
+  'waited for, as a timer. Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
 
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 

@@ -1,7 +1,7 @@
 import {
   applyChanges, assertName, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
 } from './record';
-import type { ContextSession } from './SessionEnvironment';
+import type { ContextSession } from './SessionData';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */

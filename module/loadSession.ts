@@ -17,13 +17,14 @@ export interface Loaded {
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
+const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
 /** Reads the id of the request's session, and the session from the store. */
 export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
   const { externalKey } = env.config;
   const given = externalKey?.get(ctx);
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
-  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  if (!opened) return opened === null ? BAD : NEW;
   const { maxAge, rolling } = ctx.sessionOptions;
   const record = await store.get(opened.value, maxAge, { ctx, rolling });
   if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
@@ -33,7 +34,7 @@ export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvi
 /** Reads the session from the request's cookie. */
 export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
   const opened = env.cookie.readData(ctx);
-  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  if (!opened) return opened === null ? BAD : NEW;
   return accept(ctx, opened.value, opened.stale, env);
 }
 
@@ -50,11 +51,6 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
 }
 
-function refuseCookie(ctx: Context, { app }: SessionEnvironment): Loaded {
-  tell(app, 'invalid', { ctx, badCookie: true });
-  return { ...NEW, cookie: 'bad' };
-}
-
-function tell(app: Application, name: 'missed' | 'expired' | 'invalid', event: SessionEvent): void {
+export function tell(app: Application, name: 'missed' | 'expired' | 'invalid', event: SessionEvent): void {
   setImmediate(() => app.emit(`session:${name}`, event));
 }

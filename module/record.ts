@@ -1,4 +1,21 @@
-import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+/**
+ * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
+ * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser.
+ */
+export type SessionRecord = Record<string, unknown>;
+
+/** A difference between two records. */
+export interface SessionChanges {
+  /** Fields to write. */
+  set: SessionRecord;
+  /** Names of fields to remove. */
+  unset: string[];
+  /** Whether all other fields are to be removed too, except those about the record: the session was replaced. */
+  replace: boolean;
+}
+
+/** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
+export type SessionMaxAge = number | 'session';
 
 /** What koa-session takes for no `maxAge`, in ms. */
 export const ONE_DAY = 24 * 3600 * 1000;
@@ -51,12 +68,18 @@ export function dataOf(record: SessionRecord): SessionRecord {
   return data;
 }
 
-/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
+/**
+ * The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it.
+ *
+ * @throws TypeError when a name is reserved
+ */
 export function fieldsOf(assigned: object): SessionRecord {
   const data: SessionRecord = {};
   for (const name in assigned) {
     const value = (assigned as SessionRecord)[name];
-    if (isField(name) && typeof value !== 'function') data[name] = value;
+    if (name === 'isNew' || name === 'maxAge' || name[0] === '_' || typeof value === 'function') continue;
+    assertName(name, isField);
+    data[name] = value;
   }
   return data;
 }

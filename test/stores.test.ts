@@ -205,6 +205,27 @@ describe('RedisSessionStore', () => {
     assert.equal(await store.touch('id'), 60_000);
   });
 
+  it('adds nothing when the server is out of memory, leaves what is there, and can still end a session', async () => {
+    const record = { n: 1, _maxAge: 60_000 };
+    await store.set('full', record, 60_000);
+    const stored = (await store.get('full', 60_000, options))!;
+    await redis.config('SET', 'maxmemory', '1');
+    try {
+      const OOM = /^ReplyError: OOM /;
+      await assert.rejects(store.set('more', record, 60_000), OOM);
+      await assert.rejects(store.set('full', { n: 2 }, 60_000), OOM);
+      await assert.rejects(store.merge('full', { set: { n: 2 }, unset: [ 'n' ], replace: false }), OOM);
+      await assert.rejects(store.merge('full', { set: { m: 2 }, unset: [], replace: true }), OOM);
+      await assert.rejects(store.compareAndSet('full', stored, { n: 2 }, 60_000), OOM);
+      assert.deepEqual(await store.get('full', 60_000, options), stored);
+      assert.equal(await redis.exists('session:more'), 0);
+      assert.deepEqual(await store.retire('full', null, 60_000), stored);
+      await store.destroy('full');
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+  });
+
   it('fails when the server is away', async () => {
     const away = await startRedis();
     const client = connect(away);

@@ -118,7 +118,8 @@ const script = (lua: string): Script => ({ lua, sha: createHash('sha1').update(l
  * other fields, the number of fields to remove, their names, and the names and values of fields to write.
  *
  * A tombstone has no `_rev`, so that it is no record to any condition. `_expire` is for `renew`, which has to tell how
- * much of the lifetime is left. Nothing is written before it is sure that the key can be given its time to live.
+ * much of the lifetime is left. Nothing is written before it is sure that the key can be given its time to live. SET
+ * fails when the server is out of memory; after a DEL, nothing would, and the memory would go on growing.
  */
 const WRITE = script(`
   local key, condition, lifetime = KEYS[1], ARGV[1], ARGV[2]
@@ -142,9 +143,12 @@ const WRITE = script(`
   local ttl = lifetime == 'session' and ${ONE_DAY} or math.ceil(tonumber(lifetime) or 0)
   if ttl <= 0 or ttl > 1e14 then return redis.error_reply('ERR no lifetime for a session: ' .. lifetime) end
 
-  if ARGV[4] == '1' then redis.call('DEL', key) end
-  for i = 6, fields - 1, 1000 do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + 999, fields - 1))) end
+  if ARGV[4] == '1' then
+    redis.call('SET', key, '')
+    redis.call('DEL', key)
+  end
   for i = fields, #ARGV, 1000 do redis.call('HSET', key, unpack(ARGV, i, math.min(i + 999, #ARGV))) end
+  for i = 6, fields - 1, 1000 do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + 999, fields - 1))) end
   if lifetime == 'session' then
     redis.call('HSET', key, '_session', 'true', '_expire', 'null')
     redis.call('HDEL', key, '_maxAge')

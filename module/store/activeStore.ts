@@ -4,7 +4,7 @@ import type { SessionStoreLike } from './SessionStore';
 export interface ActiveStore {
   /** The store of all requests. */
   store?: SessionStoreLike;
-  /** The class of which each request has an instance of its own; then there is no `store`. */
+  /** Each request has an instance of this class of its own; then there is no `store`. */
   ContextStore?: new (ctx: Context) => SessionStoreLike;
   /** Where it came from, for people to read: a tegg class with its file, `app.sessionStore`, an option, or the cookie. */
   origin: string;

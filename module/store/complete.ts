@@ -1,6 +1,8 @@
 import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, type Tombstone } from '../record';
 import { inTurn } from './inTurn';
-import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
+import {
+  SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
+} from './SessionStore';
 
 /** For how many ms koa-session has stores keep a session after it has expired. */
 const GRACE = 10_000;
@@ -21,12 +23,18 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
 export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
+
   /** Whether the store writes in one step whatever it is asked to; if not, all that this process writes has to wait. */
   private readonly isAtomic: boolean;
 
+  /** The same store, if it has optional methods: those of other objects may be anything. */
+  private readonly more: Partial<SessionStoreLike>;
+
   constructor(private readonly store: SessionStoreLike) {
-    this.keepsExpiry = Boolean(store.touch ?? store.merge ?? store.compareAndSet ?? store.retire);
-    this.isAtomic = Boolean(store.merge && store.compareAndSet && store.retire);
+    this.more = store instanceof SessionStore ? store : {};
+    const { touch, merge, compareAndSet, retire } = this.more;
+    this.keepsExpiry = Boolean(touch ?? merge ?? compareAndSet ?? retire);
+    this.isAtomic = Boolean(merge && compareAndSet && retire);
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions): Promise<Existing> {
@@ -41,14 +49,14 @@ export class CompleteStore {
   }
 
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    return this.store.touch ? await this.store.touch(key, options)
+    return this.more.touch ? await this.more.touch(key, options)
       : await this.merge(key, NO_CHANGES, { ...options, changed: false });
   }
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return await this.inTurn(key, async () => {
-      if (this.store.merge) return await this.store.merge(key, changes, options);
+      if (this.more.merge) return await this.more.merge(key, changes, options);
       const latest = await this.get(key, undefined, options);
       if (!isAlive(latest)) return false;
       const record = applyChanges(latest, changes);
@@ -64,8 +72,8 @@ export class CompleteStore {
     // that it was touched meanwhile is no change
     const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
     return await this.inTurn(key, async () => {
-      if (this.store.compareAndSet) {
-        return await this.store.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
+      if (this.more.compareAndSet) {
+        return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
       }
       const latest = await this.get(key, undefined, options);
       if (!isAlive(latest) || contents(latest) !== contents(expected)) return false;
@@ -77,7 +85,7 @@ export class CompleteStore {
   /** Without a `retire` of the store's own, no tombstone stays. What was there is told only when there is a successor. */
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
     return await this.inTurn(key, async () => {
-      if (this.store.retire) return await this.store.retire(key, successor, graceMs, options);
+      if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
       const latest = successor === null ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;

@@ -16,6 +16,8 @@ export const fixture: {
   config: Record<string, unknown>;
   boot?: (app: Application) => void;
   handle: (session: any, ctx: Context) => unknown;
+  /** What the schedule of the fixture application `web` runs. */
+  job?: (ctx: Context) => unknown;
 } = { config: {}, handle: () => undefined };
 
 export interface AppOptions {
