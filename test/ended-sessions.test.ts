@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { later } from './support/app';
 import { ENDS, forEachStore, redis, setsNoCookie } from './support/concurrent';
+import { until } from './support/servers';
 
 const DAY = 24 * 3600 * 1000;
 /** For how long, in ms, an id that ended is remembered. */
@@ -152,7 +153,7 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
       await site.client.copy().run(session => {
         session.maxAge = SHORT;
       });
-      if (atomic) while (await record());
+      if (atomic) await until('the record is gone', async () => !await record());
       else later(SHORT + 5000); // koa-session's grace: the store has the record still
     };
 
@@ -399,7 +400,7 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
 
         it('after that time, a session begins with it as with any other', async () => {
           await (redis?.status === 'ready' ? redis.pexpire(`session:${site.id}`, 1) : site.removeElsewhere());
-          while (await record());
+          await until('the tombstone is gone', async () => !await record());
           const response = await site.client.run(session => {
             session.n = 1;
           });

@@ -23,6 +23,7 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
 export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
+
   /** Whether the store writes in one step whatever it is asked to; if not, all that this process writes has to wait. */
   private readonly isAtomic: boolean;
 
