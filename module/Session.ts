@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
 import { completeMock } from './ContextSession';
-import { assertNames, changesBetween, isInjectedField } from './record';
+import { assertNames, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionRecord } from './store/SessionStore';
 
@@ -189,7 +189,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  assertNames(Object.keys(changesBetween(before, data).set), isInjectedField);
+  assertNames(Object.keys(changesBetween(before, JSON.parse(toJson(data))).set), isInjectedField);
   return data;
 }
 
