@@ -4,17 +4,22 @@ import type {} from '@eggjs/tegg-config';
 import type {} from '@eggjs/tegg-plugin';
 import './index';
 import { mountSession } from './app/middleware/session';
-import type { SessionConfig } from './module/SessionConfig';
-import type { SessionLogger } from './module/SessionLogger';
+import { addApplication, aliveApplications } from './module/applications';
+import { resolveConfig } from './module/SessionConfig';
+import { SessionLogger } from './module/SessionLogger';
 import type { SessionStore } from './module/store/SessionStore';
+import { announceStore, setStore } from './module/store/activeStore';
 import { MemorySessionStore } from './module/store/MemorySessionStore';
-import { discoverStore, provideActiveStore, provideSession } from './module/tegg';
+import { warnOfUnusedStores } from './module/store/unusedStores';
+import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
 const MODULE = { name: 'session', path: path.join(__dirname, 'module') };
 
 export default class SessionBoot implements IBoot {
-  private findStore!: () => Promise<SessionStore | undefined>;
-  private withdrawActiveStore!: () => void;
+  private foundStore!: ReturnType<typeof discoverStore>;
+  private loaded = false;
+  /** What takes back what was registered, the last first. */
+  private readonly undo: Array<() => void> = [];
 
   constructor(private readonly app: Application) {}
 
@@ -33,30 +38,50 @@ export default class SessionBoot implements IBoot {
   }
 
   configDidLoad() {
-    if (this.app.config.session.httpOnly === false) {
-      this.app.logger.warn('[egg-tegg-session]: please set `config.session.httpOnly` to true. ' +
+    const { app } = this;
+    // a wrong option stops the application here, before it connects to anything; it may still change options
+    resolveConfig(app.config.session, app.config.cookies);
+    if (app.config.session.httpOnly === false) {
+      app.logger.warn('[egg-tegg-session]: please set `config.session.httpOnly` to true. ' +
         'It is very dangerous if session can read by client JavaScript.');
     }
-    provideSession(this.app);
-    this.findStore = discoverStore(this.app);
-    this.withdrawActiveStore = provideActiveStore(this.app);
+    provideSession(app);
+    this.foundStore = discoverStore(app);
+    this.undo.push(provideActiveStore(app), addApplication(app));
   }
 
   async didLoad() {
-    await this.app.moduleHandler.ready();
-    const store = await this.findStore();
-    if (!store) return;
+    try {
+      await this.app.moduleHandler.ready();
+    } catch {
+      return; // tegg stops the application with that error; with a second one, nobody would be listening any more
+    }
+    this.loaded = true;
+    const clazz = this.foundStore();
+    if (!clazz) return;
+    const store = await this.app.getEggObject(clazz) as SessionStore;
     if (store instanceof MemorySessionStore) this.warnOfMemory();
     this.app.sessionStore = store;
+    setStore(this.app, store, describeClass(clazz));
   }
 
   async willReady() {
     const { app } = this;
-    mountSession(app, await app.getEggObjectFromName<SessionConfig>('sessionConfig'));
-    const logger = await app.getEggObjectFromName<SessionLogger>('sessionLogger');
+    if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
+    mountSession(app);
+    const logger = new SessionLogger();
     for (const name of [ 'missed', 'expired', 'invalid' ] as const) {
       app.on(`session:${name}`, event => logger.event(name, event));
     }
+  }
+
+  async didReady(err?: Error) {
+    if (err || !this.loaded) {
+      this.withdraw();
+      return;
+    }
+    announceStore(this.app);
+    warnOfUnusedStores(this.app, this.foundStore());
   }
 
   private warnOfMemory() {
@@ -67,6 +92,11 @@ export default class SessionBoot implements IBoot {
   }
 
   async beforeClose() {
-    this.withdrawActiveStore();
+    this.withdraw();
+    settleOwnership(this.app, aliveApplications());
+  }
+
+  private withdraw() {
+    for (const undo of this.undo.splice(0).reverse()) undo();
   }
 }

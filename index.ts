@@ -1,8 +1,10 @@
 import type { SessionOptions } from './module/SessionConfig';
+import type { ContextSession } from './module/SessionData';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
-export { Session, SessionData } from './module/Session';
+export { Session } from './module/Session';
 export { SessionConfig, SessionOptions } from './module/SessionConfig';
+export { ContextSession, SessionData } from './module/SessionData';
 export { SessionLogger } from './module/SessionLogger';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
@@ -15,6 +17,12 @@ export { testSessionStore } from './testing/testSessionStore';
 declare module 'egg' {
   interface EggAppConfig {
     session: SessionOptions;
+  }
+
+  interface Context {
+    /** The request's session. Assign an object to replace its data, `null` to end it; then it reads as null. */
+    get session(): ContextSession;
+    set session(data: object | null | undefined);
   }
 
   interface Application {

@@ -1,19 +1,11 @@
 import type { Context } from 'egg';
 import { createSession } from 'koa-session';
-import { isField } from './record';
-import { RequestSession, type SessionEnvironment } from './RequestSession';
-import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { RequestSession } from './RequestSession';
+import type { ContextSession } from './SessionData';
+import type { SessionEnvironment } from './SessionEnvironment';
+import type { SessionRecord } from './store/SessionStore';
 
 type Callback = (err?: Error) => void;
-
-/** koa-session's session object. */
-export interface KoaSession extends Record<string, unknown> {
-  isNew: boolean;
-  maxAge: SessionMaxAge | undefined;
-  readonly externalKey: string | undefined;
-  toJSON(): SessionRecord;
-  save(callback?: Callback): Promise<void> | undefined;
-}
 
 /**
  * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
@@ -30,10 +22,10 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
     store: undefined,
     ContextStore: undefined,
     externalKey: undefined,
-    sameSite: undefined,
+    // koa-session refuses true and false, and deletes undefined, which would make each request's copy slow
+    ...('sameSite' in config ? { sameSite: 'lax' } : {}),
   };
   createSession(options, app);
-  // koa-session refuses true and false, so this goes in afterwards
   if ('sameSite' in config) options.sameSite = config.sameSite;
 
   const koa = Object.getOwnPropertyDescriptor(app.context, 'session')!;
@@ -51,14 +43,16 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
   let prototype: object | undefined;
   return (ctx, data) => {
     koa.set!.call(ctx, data);
-    const session = koa.get!.call(ctx) as KoaSession;
+    const session = koa.get!.call(ctx) as ContextSession;
     prototype ??= Object.create(Object.getPrototypeOf(session), MEMBERS) as object;
-    owners.set(session, RequestSession.for(ctx, env));
+    // not a WeakMap: one entry per request would make each garbage collection slow
+    Object.defineProperty(session, OWNER, { value: RequestSession.for(ctx, env) });
     return Object.setPrototypeOf(session, prototype);
   };
 }
 
-const owners = new WeakMap<object, RequestSession>();
+const OWNER = Symbol('egg-tegg-session owner');
+type Owned = { [OWNER]: RequestSession };
 
 const withCallback = (promise: Promise<void>, callback?: Callback) => {
   if (!callback) return promise;
@@ -82,23 +76,23 @@ const MEMBERS: PropertyDescriptorMap = {
   },
   maxAge: {
     get: of(request => request.maxAge),
-    set(this: object, value: unknown) {
-      owners.get(this)!.maxAge = value;
+    set(this: Owned, value: unknown) {
+      this[OWNER].maxAge = value;
     },
     configurable: true,
   },
 };
 
 function of<T>(get: (request: RequestSession) => T) {
-  return function(this: object) {
-    return get(owners.get(this)!);
+  return function(this: Owned) {
+    return get(this[OWNER]);
   };
 }
 
 function method(run: (request: RequestSession, ...args: any[]) => unknown): PropertyDescriptor {
   return {
-    value(this: object, ...args: unknown[]) {
-      return run(owners.get(this)!, ...args);
+    value(this: Owned, ...args: unknown[]) {
+      return run(this[OWNER], ...args);
     },
     writable: true,
     configurable: true,
@@ -113,14 +107,4 @@ export function completeMock<T>(session: T): T {
     if (!(name in session)) Object.defineProperty(session, name, { value: done, configurable: true });
   }
   return session;
-}
-
-/** The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it. */
-export function fieldsOf(assigned: object): SessionRecord {
-  const data: SessionRecord = {};
-  for (const name in assigned) {
-    const value = (assigned as SessionRecord)[name];
-    if (isField(name) && typeof value !== 'function') data[name] = value;
-  }
-  return data;
 }

@@ -1,23 +1,13 @@
 import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
+import { currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { assertNames, changesBetween, isInjectedField, toJson } from './record';
+import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
+import type { SessionData } from './SessionData';
 import type { SessionRecord } from './store/SessionStore';
-
-/**
- * The data of a session. An application declares its own:
- *
- * ```ts
- * declare module 'egg-tegg-session' {
- *   interface SessionData { userId: number }
- * }
- * ```
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-interface
-export interface SessionData {}
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
 type ContextSession = Record<string, unknown>;
@@ -90,8 +80,8 @@ export class Session {
 
 const LOST = '[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call save() before ' +
   'that, or session.update() here';
-const OVER = '[egg-tegg-session] the session was used after its request had ended, by a timer or a batch that the request started. ' +
-  'Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
+const OVER = '[egg-tegg-session] the session was used after its request had ended, by something that the request had started and not ' +
+  'waited for, as a timer. Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
 
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 
@@ -102,14 +92,22 @@ function isField(session: ContextSession | null, key: PropertyKey): key is strin
 }
 
 /** The one object that is injected as `session`: it has no state, and passes everything on to the current request's. */
-export function injectSession(app: Application): Session {
-  const currentContext = () => {
-    const ctx = app.currentContext;
+export function injectSession(): Session {
+  const requestContext = () => {
+    const ctx = currentContext();
     if (ctx) return ctx;
     throw new Error('[egg-tegg-session] the session was used outside a request: there is none to belong to. ' +
       'Use it in code that a request calls, or pass on the values that are needed');
   };
-  const current = (): ContextSession | null => usable(currentContext()).session;
+  const current = (): ContextSession | null => usable(requestContext()).session;
+  /** Awaiting the object is not a use of it. */
+  const then = () => {
+    try {
+      return current()?.then;
+    } catch {
+      return undefined;
+    }
+  };
   const alive = () => {
     const session = current();
     if (session) return session;
@@ -117,13 +115,13 @@ export function injectSession(app: Application): Session {
   };
   const writable = () => {
     const session = alive();
-    const { request } = usable(currentContext());
+    const { request } = usable(requestContext());
     if (request?.phase === 'closed' && request.commitsItself) throw new Error(LOST);
     return session;
   };
 
   async function destroy() {
-    const ctx = currentContext();
+    const ctx = requestContext();
     const { request, session } = usable(ctx);
     if (request) await request.destroy();
     else if (session) ctx.session = null;
@@ -131,7 +129,7 @@ export function injectSession(app: Application): Session {
 
   async function update(fn: (data: SessionData) => unknown) {
     alive();
-    const { request, session } = usable(currentContext());
+    const { request, session } = usable(requestContext());
     const run = (data: SessionRecord) => callUpdate(fn, data);
     if (request) return await request.update(run);
     const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
@@ -152,17 +150,17 @@ export function injectSession(app: Application): Session {
   const injected: Session = new Proxy(target as unknown as Session, {
     get(_, key) {
       if (typeof key === 'symbol') return Reflect.get(target, key);
+      if (key === 'then') return then();
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
       if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
-      if (key === 'then') return undefined; // awaiting the object is not a use of it
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
       const value = session?.[key];
       return typeof value === 'function' ? value.bind(session) : value;
     },
     set(_, key, value) {
-      if (key !== 'maxAge') assertNames([ String(key) ], isInjectedField);
+      if (key !== 'maxAge') assertName(String(key), isInjectedField);
       return Reflect.set(writable(), key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,
@@ -176,6 +174,10 @@ export function injectSession(app: Application): Session {
     },
     defineProperty: (_, key, { value }) => Reflect.set(injected, key, value),
     getPrototypeOf: () => Object.prototype,
+    preventExtensions() {
+      throw new TypeError('[egg-tegg-session] the session can\'t be frozen, sealed or made non-extensible, as all requests ' +
+        'share the injected object: freeze a copy, session.toJSON()');
+    },
   });
   return injected;
 }
@@ -183,14 +185,25 @@ export function injectSession(app: Application): Session {
 /** Runs the `fn` of an `update()` on `data`. */
 async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
   const before = structuredClone(data);
+  const known = objectsIn(data);
   const result = await fn(data);
-  if (typeof result === 'object' && result !== null && !Array.isArray(result) && result !== data &&
-    !Object.values(data).includes(result)) {
+  const after = JSON.parse(toJson(data));
+  // an arrow function returns what it was changing, or has taken out
+  const isForeign = !known.has(result) && !objectsIn(data).has(result);
+  if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  assertNames(Object.keys(changesBetween(before, JSON.parse(toJson(data))).set), isInjectedField);
-  return data;
+  for (const name of Object.keys(changesBetween(before, after).set)) assertName(name, isInjectedField);
+  return after;
+}
+
+/** An object, and all that are in it. */
+function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
+  if (typeof value !== 'object' || value === null) return found;
+  found.add(value);
+  for (const each of Object.values(value)) if (!found.has(each)) objectsIn(each, found);
+  return found;
 }
 
 /**
@@ -201,7 +214,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
 function usable(ctx: Context): { session: ContextSession | null; request?: RequestSession } {
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
-  if (request?.read() !== session) return { session: completeMock(session) };
+  if (request?.current !== session) return { session: completeMock(session) };
   if (request.phase === 'unserved') throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
   if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
   return { session, request };

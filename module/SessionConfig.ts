@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
-import type { Context, EggAppConfig } from 'egg';
-import { AccessLevel, Inject, SingletonProto } from '@eggjs/tegg';
+import type { Application, Context, EggAppConfig } from 'egg';
+import { AccessLevel, SingletonProto } from '@eggjs/tegg';
+import { distance } from 'fastest-levenshtein';
+import { currentApp } from './applications';
+import { LONGEST, ONE_DAY } from './record';
 import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
 
 /**
@@ -11,7 +14,7 @@ import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
 export interface SessionOptions {
   /** The cookie's name. Default `EGG_SESS`. */
   key?: string | null;
-  /** Lifetime in ms, or `'session'` to end with the browser. Default one day. */
+  /** Lifetime in ms, up to 100 years, or `'session'` to end with the browser. Default one day. */
   maxAge?: number | 'session' | null;
   /** Save the session when the request ends; without it, call `session.manuallyCommit()`. Default true. */
   autoCommit?: boolean | null;
@@ -81,7 +84,6 @@ export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<Sess
   readonly logValue: boolean;
 };
 
-const ONE_DAY = 24 * 3600 * 1000;
 
 type Rule = [ allowed: string, test: (value: any) => boolean ];
 
@@ -91,11 +93,29 @@ const text: Rule = [ 'a string', value => typeof value === 'string' ];
 const hasMethods = (value: any, names: string[]) => names.every(name => typeof value?.[name] === 'function');
 const STORE_METHODS = [ 'get', 'set', 'destroy' ];
 
-const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
+const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, or \'session\'',
+  value => value === 'session' || (typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST) ];
+
+/**
+ * Checks a lifetime.
+ *
+ * @param value ms, above 0 and up to 100 years, or `'session'`
+ * @param what the name that the error gives to it, as `session.maxAge`
+ * @return the value, rounded to whole ms
+ * @throws TypeError that names the value and what is allowed
+ */
+export function checkMaxAge(value: unknown, what: string): number | 'session' {
+  const [ allowed, test ] = maxAge;
+  if (!test(value)) throw wrong(what, value, `it must be ${allowed}`);
+  return value === 'session' ? value : Math.round(value as number);
+}
+
+const any: Rule = [ 'anything', () => true ];
+
+const RULES: Record<keyof SessionOptions, Rule> = {
   // a cookie name is a token of RFC 9110, 5.6.2
   key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
-  maxAge: [ 'a number of milliseconds, not below 0, or \'session\'',
-    value => value === 'session' || (Number.isFinite(value) && value >= 0) ],
+  maxAge,
   autoCommit: bool,
   overwrite: bool,
   httpOnly: bool,
@@ -123,6 +143,8 @@ const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
   beforeSave: func,
   logValue: bool,
   enable: bool,
+  match: any,
+  ignore: any,
 };
 
 /**
@@ -130,15 +152,19 @@ const RULES: Record<Exclude<keyof SessionOptions, 'match' | 'ignore'>, Rule> = {
  *
  * @param options `config.session`
  * @param cookies `config.cookies`, Egg's defaults for all cookies
- * @throws TypeError that names the option, its value and what is allowed
+ * @throws TypeError that names the option, its value and what is allowed, or an unknown option and the one that is meant
  */
 export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['cookies'] = {}): SessionConfig {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(RULES, name)) throw unknown(name);
+  }
   const given: Record<string, any> = Object.fromEntries(
     Object.entries(options).filter(([ , value ]) => value !== null && value !== undefined));
   for (const [ name, [ allowed, test ]] of Object.entries(RULES)) {
-    if (name in given && !test(given[name])) throw wrong(name, given[name], `it must be ${allowed}, or be left out`);
+    if (name in given && !test(given[name])) throw wrongOption(name, given[name], `it must be ${allowed}, or be left out`);
   }
   const { prefix = '' } = given;
+  if ('maxAge' in given) given.maxAge = checkMaxAge(given.maxAge, 'config.session.maxAge');
   const config = {
     key: 'EGG_SESS',
     maxAge: ONE_DAY,
@@ -159,28 +185,59 @@ function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies'
   if (!prefix) return config;
   const cookie = { ...cookies, secure: true, ...config };
   const rule = `as config.session.key is ${inspect(config.key)}`;
-  if (cookie.secure !== true) throw wrong('secure', cookie.secure, `it must be true ${rule}`);
+  if ((cookies as { autoChips?: boolean }).autoChips) {
+    throw wrongOption('key', config.key, 'with config.cookies.autoChips, Egg also writes and reads a cookie ' +
+      `_CHIPS-${config.key}, which browsers do not hold to the rules of ${prefix}: turn autoChips off (and ` +
+      'config.session.partitioned on, for CHIPS), or choose a key without this prefix');
+  }
+  if (cookie.secure !== true) throw wrongOption('secure', cookie.secure, `it must be true ${rule}`);
   if (prefix.toLowerCase() === '__host-') {
-    if (cookie.domain) throw wrong('domain', cookie.domain, `it and config.cookies.domain must be left out ${rule}`);
-    if ((cookie.path ?? '/') !== '/') throw wrong('path', cookie.path, `it must be '/' ${rule}`);
+    if (cookie.domain) throw wrongOption('domain', cookie.domain, `it and config.cookies.domain must be left out ${rule}`);
+    if ((cookie.path ?? '/') !== '/') throw wrongOption('path', cookie.path, `it must be '/' ${rule}`);
   }
   return { ...config, secure: true };
 }
 
-/** @throws TypeError when `value` is no lifetime */
-export function checkMaxAge(value: unknown, what: string): number | 'session' {
-  if (value === 'session') return value;
-  if (typeof value === 'number' && value > 0 && value <= 100 * 365 * 24 * 3600 * 1000) return Math.ceil(value);
-  throw new TypeError(`[egg-tegg-session] ${what} is ${inspect(value, { depth: 0 })}; it must be a positive number of ms, up to 100 years, or 'session'`);
+const wrong = (what: string, value: unknown, instead: string) =>
+  new TypeError(`[egg-tegg-session] ${what} is ${inspect(value, { depth: 0 })}; ${instead}`);
+
+const wrongOption = (name: string, value: unknown, instead: string) => wrong(`config.session.${name}`, value, instead);
+
+function unknown(name: string): TypeError {
+  const far = (known: string) => distance(known.toLowerCase(), name.toLowerCase());
+  const nearest = Object.keys(RULES).reduce((best, known) => (far(known) < far(best) ? known : best));
+  return new TypeError(`[egg-tegg-session] config.session.${name} is unknown; ` +
+    (far(nearest) <= Math.max(1, name.length / 3)
+      ? `did you mean ${nearest}?`
+      : 'remove it: the README of egg-tegg-session lists the options, under "Options"'));
 }
 
-const wrong = (name: string, value: unknown, instead: string) =>
-  new TypeError(`[egg-tegg-session] config.session.${name} is ${inspect(value, { depth: 0 })}; ${instead}`);
+const resolved = new WeakMap<Application, SessionConfig>();
 
-/** Injected as `sessionConfig`. */
+/** An application's options, resolved when they are first asked for. */
+export function configOf(app: Application): SessionConfig {
+  let config = resolved.get(app);
+  if (!config) resolved.set(app, config = resolveConfig(app.config.session, app.config.cookies));
+  return config;
+}
+
+/** What is injected as `sessionConfig`: the options of the current application, read-only. */
 @SingletonProto({ name: 'sessionConfig', accessLevel: AccessLevel.PUBLIC })
-export class SessionConfigHolder {
-  constructor(@Inject() config: EggAppConfig) {
-    return resolveConfig(config.session, config.cookies) as SessionConfigHolder;
+export class SessionConfigView {
+  constructor() {
+    const current = () => configOf(currentApp());
+    return new Proxy({}, {
+      get: (_, key) => Reflect.get(current(), key),
+      has: (_, key) => key in current(),
+      ownKeys: () => Reflect.ownKeys(current()),
+      getOwnPropertyDescriptor(_, key) {
+        const property = Object.getOwnPropertyDescriptor(current(), key);
+        return property && { ...property, configurable: true };
+      },
+      set: () => false,
+      defineProperty: () => false,
+      deleteProperty: () => false,
+      preventExtensions: () => false,
+    });
   }
 }

@@ -3,7 +3,7 @@ import { legacyTexts, withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord } from './record';
 import { Sealer } from './Sealer';
 import type { SessionConfig } from './SessionConfig';
-import type { SessionRecord } from './store/SessionStore';
+import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 /** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
 const MAX_COOKIE_BYTES = 4096;
@@ -14,7 +14,6 @@ const TWIN = '_CHIPS-';
 /** What a request's cookie holds. One that is `stale` has to be written anew. */
 export type Opened<T> = { value: T; stale: boolean };
 
-const encode = (record: SessionRecord) => Buffer.from(JSON.stringify(record)).toString('base64');
 const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
 
 /** What an id is sealed for: no data that were in the cookie once can be taken for an id, or the other way round. */
@@ -65,20 +64,24 @@ export class SessionCookie {
   }
 
   /**
-   * The cookie's text for these data.
+   * The cookie's text for data, given as JSON, and their lifetime.
    *
    * @throws Error when browsers would not keep it
    */
-  encode(record: SessionRecord): string {
+  encode(data: string, maxAge: SessionMaxAge): string {
     const { config: { key }, config } = this;
-    const text = this.sealed ? this.keys().seal(key, JSON.stringify(record)) : (config.encode ?? encode)(record);
+    const meta = maxAge === 'session' ? '"_session":true' : `"_expire":${Date.now() + maxAge},"_maxAge":${maxAge}`;
+    const json = `${data.slice(0, -1)}${data === '{}' ? '' : ','}${meta}}`;
+    const text = this.sealed ? this.keys().seal(key, json)
+      : config.encode ? config.encode(JSON.parse(json)) : Buffer.from(json).toString('base64');
     // Egg encrypts in blocks of 16 bytes, and writes Base64
     const bytes = config.encrypt && !this.sealed
       ? Math.ceil((Math.floor(Buffer.byteLength(text) / 16) + 1) * 16 / 3) * 4
       : Buffer.byteLength(text);
     const name = this.app.config.cookies?.autoChips ? TWIN + key : key;
     if (name.length + bytes > MAX_COOKIE_BYTES) {
-      const sizes = Object.entries(record).map(([ field, value ]) => [ field, Buffer.byteLength(JSON.stringify(value) ?? '') ] as const);
+      const sizes = Object.entries(JSON.parse(data))
+        .map(([ field, value ]) => [ field, Buffer.byteLength(JSON.stringify(value)) ] as const);
       const [ largest, size ] = sizes.reduce((a, b) => (b[1] > a[1] ? b : a));
       throw new Error(`[egg-tegg-session] the session is too large for a cookie: ${name} would take ${name.length + bytes} ` +
         `bytes, and browsers drop what is over ${MAX_COOKIE_BYTES}. The largest field is session.${largest}, ${size} bytes ` +
@@ -98,7 +101,6 @@ export class SessionCookie {
   /** Has the browser remove the cookie. */
   remove(ctx: Context): void {
     ctx.cookies.set(this.config.key, '', ctx.sessionOptions);
-    this.protect(ctx);
   }
 
   /** Takes back what this response would have done to the cookie. */
@@ -118,7 +120,6 @@ export class SessionCookie {
 
   private write(ctx: Context, text: string) {
     ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
-    this.protect(ctx);
   }
 
   /** The cookie's text once the seal, the signature or the encryption is found good. */

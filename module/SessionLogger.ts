@@ -1,33 +1,26 @@
-import type { Context, EggLogger } from 'egg';
-import { AccessLevel, EggQualifier, EggType, Inject, SingletonProto } from '@eggjs/tegg';
-import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { SessionConfig } from './SessionConfig';
+import type { Context } from 'egg';
+import { AccessLevel, SingletonProto } from '@eggjs/tegg';
+import { currentApp } from './applications';
+import { configOf } from './SessionConfig';
 
-const isSession = (value: any) => typeof value?.manuallyCommit === 'function';
-
-/** What koa-session tells with `session:missed`, `session:expired` and `session:invalid`. */
+/** What is told with `session:missed`, `session:expired` and `session:invalid`. */
 export interface SessionEvent {
   ctx: Context;
+  /** A short hash of the session's id; undefined when the session lives in the cookie. */
   key?: string;
+  /** The record; undefined when there is none, and under `config.session.logValue: false`. */
   value?: unknown;
+  /** With `session:invalid`: whether the cookie did not open. */
+  badCookie?: boolean;
 }
 
 /**
  * An Egg logger for what happens to sessions. It writes where Egg's `coreLogger` writes, with the request when there is
- * one, and prints a session that it is handed only when `config.session.logValue` is true.
+ * one. Under `config.session.logValue: false` it leaves out the sessions that it is handed, also those in plain objects,
+ * lists and errors.
  */
 @SingletonProto({ name: 'sessionLogger', accessLevel: AccessLevel.PUBLIC })
 export class SessionLogger {
-  @Inject()
-  @EggQualifier(EggType.APP)
-  private readonly coreLogger!: EggLogger;
-
-  @Inject()
-  private readonly ctxStorage!: AsyncLocalStorage<Context>;
-
-  @Inject()
-  private readonly sessionConfig!: SessionConfig;
-
   debug(message: unknown, ...args: unknown[]): void {
     this.write('debug', message, args);
   }
@@ -44,17 +37,54 @@ export class SessionLogger {
     this.write('error', message, args);
   }
 
-  /** Writes egg-session's line for one of its events. */
-  event(name: 'missed' | 'expired' | 'invalid', { ctx, key, value }: SessionEvent): void {
+  /** Writes the line for an event: egg-session's, but for a hash in place of the id, and for a cookie that does not open. */
+  event(name: 'missed' | 'expired' | 'invalid', { ctx, key, value = '', badCookie }: SessionEvent): void {
     if (name === 'missed') {
       ctx.coreLogger.warn('[session][missed] key(%s)', key);
+    } else if (badCookie) {
+      ctx.coreLogger.info('[session][invalid] the cookie %s does not open, and the session starts anew: config.keys may have ' +
+        'changed, the cookie may be of another mode (encrypt, or a store, was switched on or off), or somebody has ' +
+        'changed it', configOf(ctx.app).key);
     } else {
-      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%j)`, key, this.sessionConfig.logValue ? value : '');
+      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%j)`, key, value);
     }
   }
 
   private write(level: 'debug' | 'info' | 'warn' | 'error', message: unknown, args: unknown[]): void {
-    const logger = this.ctxStorage.getStore()?.coreLogger ?? this.coreLogger;
-    logger[level](message, ...args.map(arg => (isSession(arg) && !this.sessionConfig.logValue ? '' : arg)));
+    const app = currentApp();
+    const shown = configOf(app).logValue ? [ message, ...args ] : hideSessions([ message, ...args ]);
+    app.coreLogger[level](...shown as [ unknown ]);
+  }
+}
+
+const isSession = (value: any) => {
+  try {
+    return typeof value.manuallyCommit === 'function';
+  } catch {
+    return true; // the injected session throws outside a request, and once it was destroyed
+  }
+};
+
+/** Copies plain objects, lists and errors, with '' in place of the sessions in them. */
+function hideSessions<T>(value: T, copies = new Map<unknown, unknown>()): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (isSession(value)) return '' as T;
+  const prototype = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && !(value instanceof Error) && prototype !== null && prototype !== Object.prototype) return value;
+  if (copies.has(value)) return copies.get(value) as T;
+  const copy = Array.isArray(value) ? [] : Object.create(prototype);
+  copies.set(value, copy);
+  for (const [ name, { enumerable }] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
+    const hidden = hideSessions(read(value, name), copies);
+    Object.defineProperty(copy, name, { value: hidden, enumerable, writable: true, configurable: name !== 'length' });
+  }
+  return copy;
+}
+
+function read(object: object, name: string): unknown {
+  try {
+    return object[name as keyof typeof object];
+  } catch (err) {
+    return `[${err}]`; // a getter that throws is not for a logger to throw
   }
 }

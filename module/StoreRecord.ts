@@ -1,5 +1,5 @@
 import type { Context } from 'egg';
-import { changesBetween, dataOf, isAlive, isEmpty, isTombstone, lifetimeFields, lifetimeOf, metaOf, toJson } from './record';
+import { changesBetween, dataOf, isAlive, isEmpty, isTombstone, lifetimeFields, lifetimeOf, metaOf } from './record';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
 import type { WorkingCopy } from './WorkingCopy';
@@ -29,8 +29,9 @@ export class StoreRecord {
   }
 
   /** Writes a record where there is none. */
-  async create(json: string, maxAge: SessionMaxAge): Promise<void> {
-    await this.store.set(this.key, JSON.parse(json), maxAge, this.options(true));
+  async create(json: string, maxAge: SessionMaxAge, key = this.key): Promise<void> {
+    await this.store.set(key, JSON.parse(json), maxAge, this.options(true));
+    this.id = key;
     this.maxAge = maxAge;
   }
 
@@ -43,13 +44,16 @@ export class StoreRecord {
    * @return whether the record is still there
    */
   async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
-    let maxAge: SessionMaxAge | false;
-    if (chosen === undefined && !copy.isChanged(json)) {
-      maxAge = await this.store.touch(this.key, this.options(false));
-    } else {
-      const changes = withLifetime(copy.pending(json), chosen);
-      maxAge = await this.store.merge(this.key, changes, this.options(true));
-    }
+    if (chosen !== undefined || copy.isChanged(json)) return await this.merge(copy.pending(json), chosen);
+    return this.isThere(await this.store.touch(this.key, this.options(false)));
+  }
+
+  /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
+  async merge(changes: SessionChanges, maxAge?: SessionMaxAge): Promise<boolean> {
+    return this.isThere(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(true)));
+  }
+
+  private isThere(maxAge: SessionMaxAge | false): boolean {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
     return true;
@@ -57,37 +61,29 @@ export class StoreRecord {
 
   /**
    * Moves the record to a new key. It is written there before the old one is taken away, so that a failure leaves that as
-   * it was. Of what others have written in between, nothing is lost; when one of them ended or moved the session, only
-   * what this request has added is left in the copy and at the new key.
+   * it was.
    *
-   * @param copy the data
-   * @param json the same as JSON
+   * @param to the new key
+   * @param json the data
    * @param chosen the lifetime that this request has chosen
-   * @return whether the new record is still there
+   * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
    */
-  async move(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
+  async move(to: string, json: string, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
     const { store, key: from } = this;
     const options = this.options(true);
-    const to = this.newKey();
-    if (to === from) return await this.save(copy, json, chosen); // config.session.genid gives no other
-    let maxAge = chosen ?? this.maxAge!;
+    const maxAge = chosen ?? this.maxAge!;
     await store.set(to, JSON.parse(json), maxAge, options);
     const left = await store.retire(from, to, TOMBSTONE_MS, options).catch(async err => {
       await store.retire(to, null, TOMBSTONE_MS, options).catch(() => undefined);
       throw err;
     });
-    this.id = to;
-    if (isAlive(left)) {
-      const keeps = chosen === undefined && lifetimeOf(left) !== maxAge;
-      if (keeps) maxAge = lifetimeOf(left);
-      const theirs = withLifetime(copy.adopt(left), keeps ? maxAge : undefined);
-      if (!isEmpty(theirs) && await store.merge(to, theirs, options) === false) return false;
-    } else {
-      copy.forgetKept();
-      await store.set(to, JSON.parse(copy.toJson()), maxAge, options);
+    if (!isAlive(left)) {
+      await store.retire(to, null, TOMBSTONE_MS, options);
+      return undefined;
     }
+    this.id = to;
     this.maxAge = maxAge;
-    return true;
+    return left;
   }
 
   /** Ends the session, and the one that took its place elsewhere. Resolves to whether another request had ended it. */
@@ -102,35 +98,31 @@ export class StoreRecord {
     return endedElsewhere;
   }
 
+  /** The record as it is now; undefined when the session has ended. */
+  async latest(): Promise<SessionRecord | undefined> {
+    const record = await this.store.get(this.key, this.maxAge, this.options(true));
+    return isAlive(record) ? record : undefined;
+  }
+
   /**
-   * Has `fn` change the latest data, with what the copy has changed, and writes the result if nobody was faster.
+   * Writes other data into the record, if it is still the `latest`.
    *
-   * @param copy shows the result
-   * @param fn makes the changes
+   * @param latest the record as it was read
+   * @param data take the place of all its data
    * @param chosen the lifetime that this request has chosen
-   * @param isLate whether it is too late to write
    */
-  async tryUpdate(copy: WorkingCopy, fn: Update, chosen: SessionMaxAge | undefined, isLate: () => boolean):
-  Promise<'written' | 'unchanged' | 'overtaken' | 'gone'> {
-    const { store, key } = this;
-    const seen = copy.toJson();
-    const latest = await store.get(key, this.maxAge, this.options(true));
-    if (!isAlive(latest)) return key === this.id ? 'gone' : 'overtaken';
-    const json = toJson(await fn(structuredClone(copy.onto(latest, seen))));
-    if (isLate()) return 'overtaken';
-    const data = JSON.parse(json);
+  async replace(latest: SessionRecord, data: SessionRecord, chosen?: SessionMaxAge):
+  Promise<'written' | 'unchanged' | 'overtaken'> {
     const maxAge = chosen ?? lifetimeOf(latest);
     const changed = chosen !== undefined || !isEmpty(changesBetween(dataOf(latest), data));
-    if (changed && !await store.compareAndSet(key, latest, { ...metaOf(latest), ...data }, maxAge, this.options(true))) {
+    if (changed && !await this.store.compareAndSet(this.key, latest, { ...metaOf(latest), ...data }, maxAge, this.options(true))) {
       return 'overtaken';
     }
-    copy.show(data, seen);
-    copy.isKept(json);
     this.maxAge = maxAge;
     return changed ? 'written' : 'unchanged';
   }
 
-  private newKey(): string {
+  newKey(): string {
     return this.ctx.sessionOptions.genid(this.ctx) as string;
   }
 

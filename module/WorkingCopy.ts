@@ -1,19 +1,21 @@
-import type { KoaSession } from './ContextSession';
 import {
-  applyChanges, assertNames, changesBetween, dataOf, isField, namesOf, toJson,
+  applyChanges, assertName, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
 } from './record';
+import type { ContextSession } from './SessionData';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */
 export class WorkingCopy {
   /** Whether the data were assigned as a whole, and take the place of all that is kept. */
   replacesKept = false;
+  /** How many `update()`s these data have seen while they were in no record. */
+  updates = 0;
 
   /**
    * @param session koa-session's object
    * @param kept the data that are kept, as JSON
    */
-  constructor(readonly session: KoaSession, private kept: string) {}
+  constructor(readonly session: ContextSession, private kept: string) {}
 
   /**
    * The data as JSON.
@@ -22,13 +24,18 @@ export class WorkingCopy {
    */
   toJson(): string {
     const { session } = this;
-    assertNames(Object.keys(session).filter(name =>
-      name !== 'isNew' && name[0] !== '_' && typeof session[name] !== 'function'), isField);
-    return toJson(session.toJSON());
+    const data: SessionRecord = {};
+    for (const name of Object.keys(session)) {
+      if (name === 'isNew' || name[0] === '_' || typeof session[name] === 'function') continue;
+      assertName(name, isField);
+      data[name] = session[name];
+    }
+    return toJson(data);
   }
 
   isChanged(json: string): boolean {
-    return this.replacesKept || json !== this.kept;
+    if (this.replacesKept || json.length !== this.kept.length) return true;
+    return json !== this.kept && !isEmpty(this.pending(json)); // the order of the fields is no change
   }
 
   /** What this request has changed, and not saved. */
@@ -43,18 +50,15 @@ export class WorkingCopy {
   }
 
   /**
-   * Shows what is kept in a record now, except in fields that this request has changed.
-   *
-   * @return what others have changed there; nothing when these data take the place of it
+   * What others have changed in a record that the data in `json` are to take the place of; nothing in fields that this
+   * request has changed, or when these data replace all.
    */
-  adopt(record: SessionRecord): SessionChanges {
+  changesOfOthers(record: SessionRecord, json: string): SessionChanges {
     if (this.replacesKept) return { set: {}, unset: [], replace: false };
-    const own = new Set(namesOf(this.pending(this.toJson())));
+    const own = new Set(namesOf(this.pending(json)));
     const { set, unset } = changesBetween(JSON.parse(this.kept), dataOf(record));
     for (const name of own) delete set[name];
-    const theirs = { set, unset: unset.filter(name => !own.has(name)), replace: false };
-    this.apply(theirs);
-    return theirs;
+    return { set, unset: unset.filter(name => !own.has(name)), replace: false };
   }
 
   /** Shows `data`, except in fields that have changed since the data were `seen`. */
@@ -62,12 +66,8 @@ export class WorkingCopy {
     const before = JSON.parse(seen);
     const changed = new Set(namesOf(changesBetween(before, JSON.parse(this.toJson()))));
     const { set, unset } = changesBetween(before, data);
-    this.apply({ set, unset }, changed);
-  }
-
-  private apply({ set, unset }: Pick<SessionChanges, 'set' | 'unset'>, except = new Set<string>()): void {
-    for (const [ name, value ] of Object.entries(set)) if (!except.has(name)) this.session[name] = value;
-    for (const name of unset) if (!except.has(name)) delete this.session[name];
+    for (const [ name, value ] of Object.entries(set)) if (!changed.has(name)) this.session[name] = value;
+    for (const name of unset) if (!changed.has(name)) delete this.session[name];
   }
 
   /** Leaves only what this request has changed; what was kept belongs to another session now. */

@@ -1,3 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** The longest pause, in ms, before a task is tried again. */
+const MAX_PAUSE = 50;
+
 /**
  * What `promise` resolves to, unless it takes too long; what it does after that is ignored.
  *
@@ -15,5 +20,28 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number, message: 
     return await Promise.race([ promise, late ]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * Tries again, after a short pause, until `attempt` resolves to true.
+ *
+ * @param attempt is given what tells it that the time is over: it must not take effect then
+ * @param ms for how long
+ * @param message of the error
+ * @throws Error after `ms`, and what an attempt throws
+ */
+export async function retry(attempt: (isLate: () => boolean) => Promise<boolean>, ms: number, message: string): Promise<void> {
+  let late = false;
+  const isLate = () => late;
+  const attempts = async () => {
+    for (let pause = 1; !await attempt(isLate) && !isLate(); pause = Math.min(2 * pause, MAX_PAUSE)) {
+      await sleep(Math.random() * pause);
+    }
+  };
+  try {
+    await withDeadline(attempts(), ms, message);
+  } finally {
+    late = true;
   }
 }

@@ -1,6 +1,7 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { isExpired, isRecord, isTombstone } from './record';
-import type { SessionEnvironment } from './RequestSession';
+import type { SessionEnvironment } from './SessionEnvironment';
+import type { SessionEvent } from './SessionLogger';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -16,13 +17,14 @@ export interface Loaded {
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
+const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
 /** Reads the id of the request's session, and the session from the store. */
 export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
   const { externalKey } = env.config;
   const given = externalKey?.get(ctx);
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
-  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  if (!opened) return opened === null ? BAD : NEW;
   const { maxAge, rolling } = ctx.sessionOptions;
   const record = await store.get(opened.value, maxAge, { ctx, rolling });
   if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
@@ -32,30 +34,23 @@ export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvi
 /** Reads the session from the request's cookie. */
 export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
   const opened = env.cookie.readData(ctx);
-  if (!opened) return opened === null ? refuseCookie(ctx, env) : NEW;
+  if (!opened) return opened === null ? BAD : NEW;
   return accept(ctx, opened.value, opened.stale, env);
 }
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
-  const refuse = (event: RefusedEvent) => {
-    tell(event, ctx, env, id, record);
+  const { app, config: { valid, logValue } } = env;
+  const refuse = (name: 'missed' | 'expired' | 'invalid') => {
+    tell(app, name, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
     return NEW;
   };
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
   if (isExpired(record)) return refuse('expired');
-  if (env.config.valid && !env.config.valid(ctx, record)) return refuse('invalid');
+  if (valid && !valid(ctx, record)) return refuse('invalid');
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
 }
 
-function refuseCookie(ctx: Context, env: SessionEnvironment): Loaded {
-  tell('invalid', ctx, env);
-  return { ...NEW, cookie: 'bad' };
-}
-
-type RefusedEvent = 'missed' | 'expired' | 'invalid';
-
-function tell(event: RefusedEvent, ctx: Context, { app, config }: SessionEnvironment, id?: string, record?: unknown) {
-  const told = { ctx, key: id === undefined ? id : shortHash(id), value: config.logValue ? record : undefined };
-  setImmediate(() => app.emit(`session:${event}`, told));
+export function tell(app: Application, name: 'missed' | 'expired' | 'invalid', event: SessionEvent): void {
+  setImmediate(() => app.emit(`session:${name}`, event));
 }

@@ -1,10 +1,27 @@
-import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+/**
+ * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
+ * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser.
+ */
+export type SessionRecord = Record<string, unknown>;
+
+/** A difference between two records. */
+export interface SessionChanges {
+  /** Fields to write. */
+  set: SessionRecord;
+  /** Names of fields to remove. */
+  unset: string[];
+  /** Whether all other fields are to be removed too, except those about the record: the session was replaced. */
+  replace: boolean;
+}
+
+/** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
+export type SessionMaxAge = number | 'session';
 
 /** What koa-session takes for no `maxAge`, in ms. */
 export const ONE_DAY = 24 * 3600 * 1000;
 
-/** The longest lifetime, in ms. */
-export const LONGEST = 100 * 365 * ONE_DAY;
+/** The longest lifetime, in ms: 100 years. */
+export const LONGEST = 36_525 * ONE_DAY;
 
 /** The names of koa-session's own members, and those that would change what an object is. No field can have them. */
 const RESERVED = new Set([
@@ -21,10 +38,9 @@ export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);
 /** Whether a field of this name can be written through the injected session. */
 export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN_INJECTED.has(name);
 
-/** @throws TypeError when one of the names is not allowed */
-export function assertNames(names: string[], allowed: (name: string) => boolean): void {
-  const name = names.find(each => !allowed(each));
-  if (name === undefined) return;
+/** @throws TypeError when the name is not allowed */
+export function assertName(name: string, allowed: (name: string) => boolean): void {
+  if (allowed(name)) return;
   throw new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`);
 }
 
@@ -52,6 +68,22 @@ export const isExpired = ({ _expire }: SessionRecord) => typeof _expire === 'num
 export function dataOf(record: SessionRecord): SessionRecord {
   const data: SessionRecord = {};
   for (const name of Object.keys(record)) if (isField(name)) data[name] = record[name];
+  return data;
+}
+
+/**
+ * The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it.
+ *
+ * @throws TypeError when a name is reserved
+ */
+export function fieldsOf(assigned: object): SessionRecord {
+  const data: SessionRecord = {};
+  for (const name in assigned) {
+    const value = (assigned as SessionRecord)[name];
+    if (name === 'isNew' || name === 'maxAge' || name[0] === '_' || typeof value === 'function') continue;
+    assertName(name, isField);
+    data[name] = value;
+  }
   return data;
 }
 

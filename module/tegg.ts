@@ -3,20 +3,32 @@ import type {} from '@eggjs/tegg-plugin';
 import { EggQualifierAttribute, EggType, ObjectInitType, PrototypeUtil } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import type { EggObject, EggPrototype, EggPrototypeLifecycleContext } from '@eggjs/tegg/helper';
+import { aliveApplications, currentApp, currentContext } from './applications';
 import { injectSession, SESSION_PROTO } from './Session';
-import { SessionStore, type SessionStoreLike } from './store/SessionStore';
+import { SessionStore } from './store/SessionStore';
+import { activeStore, storeFor } from './store/activeStore';
+
+/*
+ * tegg's registries belong to the process, not to an application, and most of them have nothing that takes an entry out.
+ * What is registered here is always the same and holds nothing of an application, so that registering it again changes
+ * nothing, and leaving it there does no harm.
+ */
 
 const STORE_PROTO = 'EGG_TEGG_SESSION_STORE';
 
+type Class = EggPrototypeLifecycleContext['clazz'];
 type CreateObject = (...args: [ name: PropertyKey, proto: EggPrototype, ctx: unknown ]) => Promise<EggObject>;
 
+// tegg looks up how to create an object by the constructor of its prototype
+class SessionProto {}
+class StoreProto {}
+
 /** Has tegg make the prototypes of `protoImplType` with `createProto`, and their objects with `createObject`. */
-function registerProtoImpl(app: Application, protoImplType: string, {
-  createProto = defaultCreateProto(app),
-  createObject,
-}: { createProto?: (ctx: EggPrototypeLifecycleContext) => EggPrototype; createObject: CreateObject }) {
-  // tegg looks up how to create an object by the constructor of its prototype
-  class Proto {}
+function registerProtoImpl(app: Application, protoImplType: string, { Proto, createProto = defaultCreateProto(app), createObject }: {
+  Proto: new () => object;
+  createProto?: (ctx: EggPrototypeLifecycleContext) => EggPrototype;
+  createObject: CreateObject;
+}) {
   app.eggPrototypeCreatorFactory.registerPrototypeCreator(protoImplType, ctx =>
     Object.defineProperty(createProto(ctx), 'constructor', { value: Proto }));
   app.eggObjectFactory.registerEggObjectCreateMethod(Proto as never, createObject as never);
@@ -26,103 +38,129 @@ const defaultCreateProto = (app: Application) => app.eggPrototypeCreatorFactory.
 
 /** Makes `session` injectable. */
 export function provideSession(app: Application): void {
-  const session = injectSession(app);
+  const { identicalUtil } = app;
   registerProtoImpl(app, SESSION_PROTO, {
+    Proto: SessionProto,
     createObject: async (name, proto) => ({
-      id: app.identicalUtil.createObjectId(proto.id),
+      id: identicalUtil.createObjectId(proto.id),
       name,
       proto,
       isReady: true,
-      obj: session,
+      obj: injectSession(),
       injectProperty() { /* a session has nothing injected */ },
     }),
   });
 }
 
+export const describeClass = (clazz: Class) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;
+
 /**
- * Finds the `SessionStore` among the classes of all modules.
+ * Finds the `SessionStore` among the classes of all modules. When there are two, when a method is missing, when it is no
+ * singleton, or when it can't be created, loading stops with an error that names the class and its file.
  *
- * @return resolves to the store once tegg has loaded, or to undefined when no module has one
- * @throws when there are two, when a method is missing, when it is no singleton, or when it can't be created: the error
- *   names the class and its file, and loading stops with it
+ * @return gives the class once tegg has loaded, or undefined when no module has one
  */
-export function discoverStore(app: Application): () => Promise<SessionStore | undefined> {
-  let found: { clazz: EggPrototypeLifecycleContext['clazz']; proto: EggPrototype } | undefined;
-  const describe = (clazz: EggPrototypeLifecycleContext['clazz']) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;
+export function discoverStore(app: Application): () => Class | undefined {
+  const createProto = defaultCreateProto(app);
   const createObject = app.eggObjectFactory.getEggObjectCreateMethod(Object as never) as unknown as CreateObject;
-
-  const failed = (clazz: EggPrototypeLifecycleContext['clazz'], err: unknown) => new Error(
-    `[egg-tegg-session] the session store ${describe(clazz)} could not be created: ${(err as Error).message}\n` +
-    'Fix its constructor, its init() and what it injects; or remove the class, and sessions are kept in the cookie',
-    { cause: err });
-
   registerProtoImpl(app, STORE_PROTO, {
+    Proto: StoreProto,
     createProto(ctx) {
-      const { clazz } = ctx;
-      const missing = [ 'get', 'set', 'destroy' ].filter(method => typeof clazz.prototype[method] !== 'function');
-      if (missing.length > 0) {
-        throw new TypeError(`[egg-tegg-session] the session store ${describe(clazz)} lacks ${missing.join(' and ')}: ` +
-          'implement get, set and destroy as the abstract class SessionStore declares them');
-      }
-      if (ctx.prototypeInfo.initType !== ObjectInitType.SINGLETON) {
-        throw new TypeError(`[egg-tegg-session] the session store ${describe(clazz)} must be a singleton: ` +
-          'decorate it with @SingletonProto()');
-      }
-      if (found) {
-        throw new Error(`[egg-tegg-session] two session stores: ${describe(found.clazz)} and ${describe(clazz)}. ` +
-          'An application has one: remove one class, or its @SingletonProto()');
-      }
       try {
-        found = { clazz, proto: defaultCreateProto(app)(ctx) };
-        return found.proto;
+        return createProto(ctx);
       } catch (err) {
-        throw failed(clazz, err);
+        throw failed(ctx.clazz, err);
       }
     },
     createObject: (...args) => createObject(...args).catch(err => {
-      throw failed(found!.clazz, err);
+      throw failed((args[1] as EggPrototype & { clazz: Class }).clazz, err);
     }),
   });
 
+  let found: Class | undefined;
   GlobalGraph.instance!.registerBuildHook(graph => {
     for (const { val: { proto } } of graph.protoGraph.nodes.values()) {
-      const { clazz } = proto as { clazz?: { prototype: unknown } };
-      if (clazz?.prototype instanceof SessionStore) proto.protoImplType = STORE_PROTO;
+      const { clazz } = proto as { clazz?: Class };
+      if (!(clazz?.prototype instanceof SessionStore)) continue;
+      assertStore(clazz, proto.initType);
+      if (found) {
+        throw new Error(`[egg-tegg-session] two session stores: ${describeClass(found)} and ${describeClass(clazz)}. ` +
+          'An application has one: remove one class, or its @SingletonProto()');
+      }
+      found = clazz;
+      proto.protoImplType = STORE_PROTO;
     }
   });
-
-  return async () => found && (await app.eggContainerFactory.getOrCreateEggObject(found.proto)).obj as SessionStore;
+  return () => found;
 }
+
+function assertStore(clazz: Class, initType: string): void {
+  const missing = [ 'get', 'set', 'destroy' ].filter(method => typeof clazz.prototype[method] !== 'function');
+  if (missing.length > 0) {
+    throw new TypeError(`[egg-tegg-session] the session store ${describeClass(clazz)} lacks ${missing.join(' and ')}: ` +
+      'implement get, set and destroy as the abstract class SessionStore declares them');
+  }
+  if (initType !== ObjectInitType.SINGLETON) {
+    throw new TypeError(`[egg-tegg-session] the session store ${describeClass(clazz)} must be a singleton: ` +
+      'decorate it with @SingletonProto()');
+  }
+}
+
+const failed = (clazz: Class, err: unknown) => new Error(
+  `[egg-tegg-session] the session store ${describeClass(clazz)} could not be created: ${(err as Error).message}\n` +
+  'Fix its constructor, its init() and what it injects; or remove the class, and sessions are kept in the cookie',
+  { cause: err });
+
+/** What is injected as `sessionStore`: the current application's store, whatever it is at the time. */
+const activeStoreView = new Proxy(Object.create(SessionStore.prototype) as SessionStore, {
+  get(_, key) {
+    const store = current() as Record<PropertyKey, unknown> | undefined;
+    if (!store) {
+      if (typeof key === 'symbol' || key === 'then') return undefined;
+      throw new Error('[egg-tegg-session] there is no session store: sessions are kept in the cookie');
+    }
+    const value = store[key];
+    return typeof value === 'function' ? value.bind(store) : value;
+  },
+  has: (_, key) => key in (current() ?? {}),
+  preventExtensions: () => false,
+});
+
+function current() {
+  const ctx = currentContext();
+  return ctx ? storeFor(ctx) : activeStore(currentApp()).store;
+}
+
+const viewHook = {
+  async postCreate(_: unknown, proto: EggPrototype) {
+    if (proto.name === 'sessionStore' && proto.getQualifier(EggQualifierAttribute) === EggType.APP) {
+      proto.constructEggObject = () => activeStoreView;
+    }
+  },
+};
 
 /**
  * Makes what is injected as `sessionStore` follow `app.sessionStore`, which tegg would otherwise read only once.
  *
- * @return undoes it
+ * @return undoes it, unless another application is running
  */
 export function provideActiveStore(app: Application): () => void {
-  const active = (): SessionStoreLike | undefined => {
-    const { store, ContextStore } = app.config.session;
-    return ContextStore && app.currentContext ? new ContextStore(app.currentContext) : store ?? undefined;
+  const { eggPrototypeLifecycleUtil } = app;
+  eggPrototypeLifecycleUtil.registerLifecycle(viewHook);
+  return () => {
+    if (aliveApplications().length === 0) eggPrototypeLifecycleUtil.deleteLifecycle(viewHook);
   };
-  const view = new Proxy(Object.create(SessionStore.prototype) as SessionStore, {
-    get(_, key) {
-      const store = active() as Record<PropertyKey, unknown> | undefined;
-      if (!store) {
-        if (typeof key === 'symbol' || key === 'then') return undefined;
-        throw new Error('[egg-tegg-session] there is no session store: sessions are kept in the cookie');
-      }
-      const value = store[key];
-      return typeof value === 'function' ? value.bind(store) : value;
-    },
-    has: (_, key) => key in (active() ?? {}),
-  });
-  const hook = {
-    async postCreate(_: unknown, proto: EggPrototype) {
-      if (proto.name === 'sessionStore' && proto.getQualifier(EggQualifierAttribute) === EggType.APP) {
-        proto.constructEggObject = () => view;
-      }
-    },
-  };
-  app.eggPrototypeLifecycleUtil.registerLifecycle(hook);
-  return () => app.eggPrototypeLifecycleUtil.deleteLifecycle(hook);
+}
+
+/**
+ * Has tegg destroy neither less nor more than what is only this application's when it closes. It would destroy what others
+ * share with it, and forgets the singletons that it had made when loading failed half-way: the next application of the
+ * process would be given them.
+ */
+export function settleOwnership({ moduleHandler, loadUnitInstanceFactory }: Application, others: readonly Application[]): void {
+  const theirs = new Set(others.flatMap(other => other.moduleHandler.loadUnits));
+  moduleHandler.loadUnits = moduleHandler.loadUnits.filter(unit => !theirs.has(unit));
+  moduleHandler.loadUnitInstances = moduleHandler.loadUnits
+    .map(unit => loadUnitInstanceFactory.getLoadUnitInstance(unit))
+    .filter(instance => instance !== undefined);
 }

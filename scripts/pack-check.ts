@@ -11,7 +11,7 @@ import { startServer, visit } from '../test/support/egg-server';
 const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
   /^(index|app)\.(js|d\.ts)$/,
-  /^(app|config|module)\/.+\.(js|d\.ts)$/,
+  /^(app|config|module|testing)\/.+\.(js|d\.ts)$/,
   /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE|docs\/.+\.md)$/,
 ];
 const APP_DEPENDENCIES = [
@@ -56,7 +56,7 @@ function pack(): string {
     .map(file => file.replace(/^package\//, ''));
   for (const file of packed) assert.ok(ALLOWED.some(pattern => pattern.test(file)), `${file} must not be packed`);
   for (const file of before) {
-    const compiled = /^(index|app|(app|config|module)\/.+)(?<!\.d)\.ts$/.exec(file);
+    const compiled = /^(index|app|(app|config|module|testing)\/.+)(?<!\.d)\.ts$/.exec(file);
     const expected = compiled ? [ `${compiled[1]}.js`, `${compiled[1]}.d.ts` ] : ALLOWED[2].test(file) ? [ file ] : [];
     for (const name of expected) assert.ok(packed.includes(name), `${name} is not packed`);
   }

@@ -65,6 +65,7 @@ describe('example', () => {
         ...process.env,
         EGG_TYPESCRIPT: undefined,
         EGG_LOG: undefined,
+        NODE_V8_COVERAGE: undefined,
         SESSION_KEYS: undefined,
         PATH: path.join(ROOT, 'node_modules/.bin') + path.delimiter + process.env.PATH,
         PORT: '0',

@@ -240,7 +240,7 @@ describe('the injected session', () => {
     for (const value of [ 'a string', 5 ]) {
       const response = await client.run((_, ctx: Context) => {
         assert.throws(() => {
-          ctx.session = value;
+          ctx.session = value as never;
         }, { message: 'this.session can only be set as null or an object.' });
         return { ok: true };
       });

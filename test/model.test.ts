@@ -26,33 +26,89 @@ function merge(base: Data, mine: Data, theirs: Data): Data {
   return json(result);
 }
 
+const DAY = 24 * 3600 * 1000;
+
 /** An id that the application is about to make. */
 const NEW = 'new';
 
-/** What one request must see and do, where `records` are what is stored. */
+/** What is stored under an id: the data with their lifetime in ms, or what is left of a session that ended or moved. */
+type Stored = { data: Data; maxAge: number } | { successor: string | null };
+
+/** What is stored, as far as the model knows. */
+class Records {
+  private readonly all = new Map<string, Stored>();
+
+  /** @param leavesTombstones whether the store does */
+  constructor(private readonly leavesTombstones: boolean) {}
+
+  get(id: string | undefined): Stored | undefined {
+    return this.all.get(id!);
+  }
+
+  alive(id: string | undefined) {
+    const stored = this.get(id);
+    return stored && 'data' in stored ? stored : undefined;
+  }
+
+  set(id: string, data: Data, maxAge: number) {
+    this.all.set(id, { data: json(data), maxAge });
+  }
+
+  /** Takes a record away. */
+  retire(id: string, successor: string | null) {
+    const stored = this.get(id);
+    if (!stored || 'successor' in stored) return stored;
+    if (this.leavesTombstones) this.all.set(id, { successor });
+    else this.all.delete(id);
+    return stored;
+  }
+
+  delete(id: string) {
+    this.all.delete(id);
+  }
+
+  /** Gives what was stored as new the id that the application has made. */
+  name(id: string) {
+    const stored = this.all.get(NEW);
+    this.all.delete(NEW);
+    if (stored) this.all.set(id, stored);
+    for (const each of this.all.values()) if ('successor' in each && each.successor === NEW) each.successor = id;
+  }
+
+  get ids() {
+    return [ ...this.all.keys() ];
+  }
+}
+
+/** What one request must see and do. */
 class RequestModel {
+  state: 'new' | 'kept' | 'ended' | 'destroyed' = 'new';
   /** The session; null when it was destroyed. */
   data: Data | null = {};
-  /** The id of its record; undefined while it has none. */
   id?: string;
-  /** The record as this request knows it. */
+  /** The lifetime that the session shows. */
+  maxAge = DAY;
+  private choseMaxAge = false;
+  /** The data as this request knows that they are stored. */
   private base: Data = {};
   /** Whether the session is one that was assigned to `ctx.session` since it was last stored. */
   replaced = false;
-  private written = false;
-  /** Whether it has found that its record is gone. */
-  private ended = false;
+  private cookieIsDue = false;
   /** What the response does to the browser's cookie. */
   cookie: 'keeps' | 'sets' | 'drops' = 'keeps';
-  /** What it may do just as well, as koa-session may save what is as it was. */
-  cookieToo?: 'sets' | 'drops';
 
-  constructor(private readonly records: Map<string, Data>, id: string | undefined) {
-    const record = records.get(id!);
-    if (!record) return;
+  constructor(private readonly records: Records, id: string | undefined) {
+    const stored = records.get(id);
+    if (!stored) return;
     this.id = id;
-    this.data = json(record);
-    this.base = json(record);
+    if ('successor' in stored) {
+      this.state = 'ended';
+      return;
+    }
+    this.state = 'kept';
+    this.data = json(stored.data);
+    this.base = json(stored.data);
+    this.maxAge = stored.maxAge;
   }
 
   change(change: Change['apply']) {
@@ -61,99 +117,127 @@ class RequestModel {
     this.data = json(data);
   }
 
+  choose(maxAge: number) {
+    this.maxAge = maxAge;
+    this.choseMaxAge = true;
+  }
+
   assign(data: Data | null) {
-    if (this.ended && data) {
-      this.ended = false;
-      this.id = undefined;
-      this.base = {};
-    }
     this.data = json(data);
-    this.replaced = this.id !== undefined;
+    if (!data) return;
+    if (this.state === 'destroyed') this.state = 'new';
+    this.base = {};
+    this.replaced = this.state === 'kept';
+  }
+
+  /** Returns the error that the request must see. */
+  save(): RegExp | undefined {
+    this.commit(true);
+    return this.state === 'ended' ? /has ended/ : undefined;
   }
 
   commit(forced = false) {
-    const { records, data, base, replaced } = this;
+    const { records, data, base, replaced, state } = this;
     if (!data) return this.destroy();
-    if (this.ended) return;
     const changed = replaced || !isDeepStrictEqual(data, base);
-    const latest = records.get(this.id!);
-    if (!changed && !forced) {
-      if (this.id !== undefined) this.cookieToo = latest || this.written ? 'sets' : 'drops';
-    } else if (this.id === undefined) {
-      this.begin();
-    } else if (latest) {
-      records.set(this.id, replaced ? data : merge(base, data, latest));
-      this.saved();
-    } else if (!changed && this.written) {
-      this.cookie = 'sets';
-    } else {
-      this.end();
+    if (!changed && !this.choseMaxAge && !forced) {
+      if (this.cookieIsDue) this.cookie = 'sets';
+      return;
     }
+    if (state === 'new') return this.begin();
+    const latest = state === 'kept' && records.alive(this.id);
+    if (!latest) return this.end();
+    this.keep(replaced ? data : merge(base, data, latest.data), data, latest.maxAge);
   }
 
   destroy() {
-    this.records.delete(this.id!);
-    this.id = undefined;
+    if (this.state === 'destroyed') return;
+    let endedElsewhere = false;
+    for (let id = this.state === 'new' ? null : this.id!; id !== null;) {
+      const left = this.records.retire(id, null);
+      const successor = left && 'successor' in left ? left.successor : undefined;
+      endedElsewhere ||= successor !== undefined;
+      id = successor ?? null;
+    }
+    this.state = 'destroyed';
     this.data = null;
-    this.base = {};
-    this.ended = false;
-    this.cookie = 'drops';
+    this.cookie = endedElsewhere ? 'keeps' : 'drops';
+    this.cookieIsDue = false;
   }
 
   regenerate() {
-    const { records, id, data, base } = this;
-    if (id !== undefined && !this.replaced) {
-      this.data = merge(base, data!, (this.ended ? undefined : records.get(id)) ?? {});
+    const { records, base } = this;
+    if (this.state === 'kept') {
+      const left = records.retire(this.id!, NEW);
+      if (left && 'data' in left) {
+        if (!this.replaced) this.data = merge(base, this.data!, left.data);
+        if (!this.choseMaxAge) this.maxAge = left.maxAge;
+      } else {
+        this.keepOwn();
+      }
+    } else if (this.state === 'ended') {
+      this.keepOwn();
     }
-    records.delete(id!);
     this.begin();
   }
 
   /** Returns the error that the request must see. */
   update(change: Change['apply']): RegExp | undefined {
-    const { records, id, data, base } = this;
+    const { records, data, base } = this;
     if (!data) return /was destroyed/;
-    if (id === undefined) {
+    if (this.state === 'new') {
       this.change(change);
       return undefined;
     }
-    const latest = this.ended ? undefined : records.get(id);
+    const latest = this.state === 'kept' && records.alive(this.id);
     if (!latest) {
       this.end();
       return /has ended/;
     }
-    const result = json(latest);
+    const result = this.replaced ? json(data) : merge(base, data, latest.data);
     change(result);
-    records.set(id, json(result));
-    this.data = merge(latest, json(result), this.replaced ? data : merge(base, data, latest));
-    this.base = json(result);
-    this.written ||= !isDeepStrictEqual(json(result), latest);
+    const written = this.choseMaxAge || !isDeepStrictEqual(json(result), latest.data);
+    const { cookie, cookieIsDue } = this;
+    this.keep(json(result), json(result), latest.maxAge);
+    this.cookie = cookie;
+    this.cookieIsDue = cookieIsDue || written;
     return undefined;
+  }
+
+  /** What another request had kept is not this one's any more. */
+  private keepOwn() {
+    if (this.replaced) return;
+    const changed = Object.entries(this.data!).filter(([ field, value ]) => !isDeepStrictEqual(this.base[field], value));
+    this.data = Object.fromEntries(changed);
   }
 
   private begin() {
     this.id = NEW;
-    this.records.set(NEW, this.data!);
-    this.saved();
+    this.state = 'kept';
+    this.choseMaxAge = true;
+    this.keep(this.data!, this.data!, this.maxAge);
   }
 
-  private saved() {
-    this.base = this.data!;
+  private keep(record: Data, shown: Data, latestMaxAge: number) {
+    if (!this.choseMaxAge) this.maxAge = latestMaxAge;
+    this.records.set(this.id!, record, this.maxAge);
+    this.data = shown;
+    this.base = shown;
     this.replaced = false;
-    this.written = true;
-    this.ended = false;
+    this.choseMaxAge = false;
     this.cookie = 'sets';
+    this.cookieIsDue = false;
   }
 
   private end() {
-    this.ended = true;
-    this.cookie = 'drops';
+    this.state = 'ended';
+    this.cookie = 'keeps';
+    this.cookieIsDue = false;
   }
 }
 
 interface Model {
-  /** What is stored. */
-  records: Map<string, Data>;
+  records: Records;
   /** The ids of all sessions that were ever stored. */
   ids: Set<string>;
   /** The open requests. */
@@ -222,30 +306,35 @@ class Real {
     });
   }
 
-  async record(id: string): Promise<Data | null> {
-    const record = await this.store.get(id, 60_000, {} as SessionStoreOptions);
-    return record ? Object.fromEntries(Object.entries(record).filter(([ field ]) => field[0] !== '_')) : null;
+  async record(id: string): Promise<Stored | undefined> {
+    const record = await this.store.get(id, DAY, {} as SessionStoreOptions);
+    if (!record) return undefined;
+    if ('_successor' in record) return { successor: record._successor as string | null };
+    const data = Object.fromEntries(Object.entries(record).filter(([ field ]) => field[0] !== '_'));
+    return { data, maxAge: record._maxAge as number };
   }
 }
 
 /** After a step of a request, the session is as the model says, and so is all that is stored. */
 async function check(model: Model, request: RequestModel, { session }: Context, real: Real) {
   if (request.id === NEW) {
-    const id = session.externalKey;
+    const id = session.externalKey!;
     assert.ok(!model.ids.has(id), `${id} is not new`);
     model.ids.add(id);
     request.id = id;
-    model.records.set(id, model.records.get(NEW)!);
-    model.records.delete(NEW);
+    model.records.name(id);
   }
   assert.deepEqual(session && json(session.toJSON()), request.data, 'the session');
-  if (session && request.id !== undefined && !request.replaced) assert.equal(session.externalKey, request.id);
+  if (session) assert.equal(session.maxAge, request.maxAge, 'its lifetime');
+  if (session && request.state === 'kept') assert.equal(session.externalKey, request.id);
   await checkRecords(model, real);
 }
 
 async function checkRecords(model: Model, real: Real) {
-  const stored = await Promise.all(real.ids.map(async id => [ id, await real.record(id) ]));
-  assert.deepEqual(stored, real.ids.map(id => [ id, model.records.get(id) ?? null ]), 'what is stored');
+  const stored = await Promise.all(real.ids.map(async id => [ id, await real.record(id) ] as const));
+  // an id that no session was given may have a tombstone: the session had ended before it could move there
+  const known = stored.filter(([ id, record ]) => model.ids.has(id) || (record && 'data' in record));
+  assert.deepEqual(known, known.map(([ id ]) => [ id, model.records.get(id) ]), 'what is stored');
 }
 
 type Command = fc.AsyncCommand<Model, Real>;
@@ -272,7 +361,7 @@ const finish = (slot: number): Command => ({
     const { ctx, finish } = real.requests.get(slot)!;
     const { cookie, value } = await finish();
     await check(model, request, ctx, real);
-    assert.ok([ request.cookie, request.cookieToo ].includes(cookie), `the response ${cookie} the cookie`);
+    assert.equal(cookie, request.cookie, 'what the response does to the cookie');
     if (cookie === 'sets') real.cookies.set(request.id!, value!);
     if (cookie !== 'keeps') model.id = cookie === 'sets' ? request.id : undefined;
   },
@@ -280,9 +369,9 @@ const finish = (slot: number): Command => ({
 });
 
 const removeElsewhere = (nth: number): Command => ({
-  check: ({ records }) => records.size > 0,
+  check: ({ records }) => records.ids.length > 0,
   async run(model, real) {
-    const ids = [ ...model.records.keys() ];
+    const { ids } = model.records;
     const id = ids[nth % ids.length];
     model.records.delete(id);
     await real.store.destroy(id, {} as SessionStoreOptions);
@@ -342,7 +431,11 @@ const assign = (slot: number, data: Data | null) =>
     ctx.session = data as any;
   }, data === null);
 const save = (slot: number) =>
-  step('save()', slot, request => request.commit(true), session => session.save());
+  step('save()', slot, request => request.save(), session => session.save());
+const choose = (slot: number, maxAge: number) =>
+  step(`maxAge = ${maxAge}`, slot, request => request.choose(maxAge), session => {
+    session.maxAge = maxAge;
+  });
 const regenerate = (slot: number) =>
   step('regenerate()', slot, request => request.regenerate(), session => session.regenerate());
 const destroy = (slot: number) =>
@@ -355,6 +448,7 @@ const commands = fc.commands([ fc.oneof(
   { weight: 8, arbitrary: fc.tuple(slots, changes).map(([ slot, what ]) => change(slot, what)) },
   { weight: 4, arbitrary: fc.tuple(slots, changes).map(([ slot, what ]) => update(slot, what)) },
   { weight: 2, arbitrary: slots.map(save) },
+  { weight: 1, arbitrary: fc.tuple(slots, fc.constantFrom(DAY, DAY / 24, 20 * DAY)).map(([ slot, maxAge ]) => choose(slot, maxAge)) },
   { weight: 2, arbitrary: fc.tuple(slots, fc.nat(2)).map(([ slot, user ]) => assign(slot, { user })) },
   { weight: 1, arbitrary: slots.map(slot => assign(slot, null)) },
   { weight: 1, arbitrary: slots.map(regenerate) },
@@ -408,7 +502,7 @@ describe('up to four open requests of one session do with it what a simple model
       app.sessionStore = store;
       await fc.assert(fc.asyncProperty(commands, async commands => {
         ids = [];
-        const model: Model = { records: new Map(), ids: new Set(), requests: new Map() };
+        const model: Model = { records: new Records(store.retire !== undefined), ids: new Set(), requests: new Map() };
         const real = new Real(client, store, ids);
         try {
           for (const command of BEGIN) await command.run(model, real);

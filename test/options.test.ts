@@ -324,9 +324,12 @@ describe('config.session', () => {
     }
 
     it('when it boots', async () => {
-      assert.equal(await bootError('web'), undefined);
-      assert.match((await bootError('web', { maxAge: '1d' as never }))!, /config\.session\.maxAge is '1d'; it must be a number/);
-      assert.match((await bootError('web', { store: {} as never }))!, /config\.session\.store is \{\}; it must be an object with/);
+      const [ none, maxAge, store ] = await Promise.all([
+        bootError('web'), bootError('web', { maxAge: '1d' as never }), bootError('web', { store: {} as never }),
+      ]);
+      assert.equal(none, undefined);
+      assert.match(maxAge!, /config\.session\.maxAge is '1d'; it must be a number/);
+      assert.match(store!, /config\.session\.store is \{\}; it must be an object with/);
     });
   });
 });

@@ -127,7 +127,7 @@ for (const env of [ 'local', 'prod' ]) {
               let id = '';
               await client.run((session, ctx) => {
                 session.data = DATA;
-                id = ctx.session.externalKey;
+                id = ctx.session.externalKey!;
               });
               const cookie = client.cookies.get(NAME)!;
               for (const secret of [ id, cookie, DATA ]) secrets.add(secret);
@@ -198,7 +198,7 @@ describe('an error of PostgreSQL, which quotes the row', () => {
       let id = '';
       await client.run((session, ctx) => {
         session.data = DATA;
-        id = ctx.session.externalKey;
+        id = ctx.session.externalKey!;
       });
       const cookie = client.cookies.get(NAME)!;
       const { status, text } = await client.tryRun((session, ctx) => {
@@ -231,7 +231,7 @@ describe('an error of an application\'s own store, whose server quotes the comma
       let id = '';
       const { status, text } = await client.tryRun((session, ctx) => {
         session.data = DATA;
-        id = ctx.session.externalKey;
+        id = ctx.session.externalKey!;
       });
       assert.equal(status, 500);
       assert.match(text, /unknown command ['`]set['`]/);

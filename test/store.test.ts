@@ -238,7 +238,15 @@ describe('a store of config.session', () => {
 });
 
 describe('a store that can\'t be used stops the application, and the error says what to do:', () => {
-  const boot = (kind: string) => bootError('broken-store', {}, { BROKEN_STORE: kind });
+  const FAULTS = { constructor: 'a broken constructor', init: 'a broken init', inject: 'nowhereToBeFound' };
+  const messages = new Map<string, Promise<string | undefined>>();
+  before(async () => {
+    for (const kind of [ '', 'two', 'incomplete', 'context', ...Object.keys(FAULTS) ]) {
+      messages.set(kind, bootError('broken-store', {}, { BROKEN_STORE: kind }));
+    }
+    await Promise.all(messages.values());
+  });
+  const boot = (kind: string) => messages.get(kind);
   const FIRST = /FirstStore \(.*modules\/first\/FirstStore\.ts\)/;
 
   it('nothing is wrong with this one', async () => {
@@ -264,8 +272,7 @@ describe('a store that can\'t be used stops the application, and the error says 
     assert.match(message, /decorate it with @SingletonProto\(\)/);
   });
 
-  for (const [ kind, reason ] of [[ 'constructor', 'a broken constructor' ], [ 'init', 'a broken init' ],
-    [ 'inject', 'nowhereToBeFound' ]]) {
+  for (const [ kind, reason ] of Object.entries(FAULTS)) {
     it(`it can't be created: ${reason}`, async () => {
       const message = (await boot(kind))!;
       assert.match(message, FIRST);

@@ -136,13 +136,13 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
         assert.deepEqual(await read(key), { n: 2 });
       });
 
-      it('may be of the browser\'s session', async () => {
+      it('can be the browser\'s session', async () => {
         const key = newKey();
         await set(key, { n: 1 }, 'session');
         assert.deepEqual(await read(key), { n: 1 });
       });
 
-      it('may be of weeks', async () => {
+      it('can be weeks', async () => {
         const key = newKey();
         await set(key, { n: 1 }, 29 * 24 * 3600 * 1000);
         assert.deepEqual(await read(key), { n: 1 });

@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { types } from 'node:util';
 import type { Application } from 'egg';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
+import { setStore } from '../../module/store/activeStore';
 
 type StoreClass = new (app: Application) => SessionStoreLike;
 
@@ -31,8 +32,7 @@ export default {
         assert(typeof method === 'function', `store.${name} must be function`);
         if (types.isGeneratorFunction(method)) methods[name] = app.toAsyncFunction(method as never);
       }
-      config.session.ContextStore = undefined;
     }
-    config.session.store = store || undefined;
+    setStore(app, store || undefined, `app.sessionStore (${store?.constructor?.name})`);
   },
 };

@@ -1,8 +1,10 @@
 import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
-import { RequestSession, type SessionEnvironment } from '../../module/RequestSession';
-import { resolveConfig, type SessionConfig } from '../../module/SessionConfig';
+import { RequestSession } from '../../module/RequestSession';
+import { configOf } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
+import type { SessionEnvironment } from '../../module/SessionEnvironment';
+import { storeFor } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
@@ -13,8 +15,6 @@ const environments = new WeakMap<Application, SessionEnvironment>();
 
 /** Egg's middleware `session`: loads the session before what follows runs, and saves it afterwards. */
 export default (_: unknown, app: Application): Middleware => {
-  // a wrong option stops the application here, before it connects to anything
-  resolveConfig(app.config.session, app.config.cookies);
   const mockable = 'mockSession' in app;
   return (ctx, next) => {
     const session = RequestSession.for(ctx, environments.get(app)!);
@@ -24,21 +24,18 @@ export default (_: unknown, app: Application): Middleware => {
 };
 
 /** To be called once tegg has loaded; see {@link defineContextSession}. */
-export function mountSession(app: Application, config: SessionConfig): void {
+export function mountSession(app: Application): void {
+  const config = configOf(app);
   const stores = new WeakMap<SessionStoreLike, Store>();
   const env: SessionEnvironment = {
     app,
     config,
     cookie: new SessionCookie(app, config),
     storeFor(ctx) {
-      const { store, ContextStore } = app.config.session;
-      if (!store && !ContextStore) return undefined;
-      const active = ContextStore ? new ContextStore(ctx) : store!;
-      let guarded = stores.get(active);
-      if (!guarded) {
-        guarded = new GuardedStore(new CompleteStore(active));
-        stores.set(active, guarded);
-      }
+      const store = storeFor(ctx);
+      if (!store) return undefined;
+      let guarded = stores.get(store);
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store)));
       return guarded;
     },
     createSession: (ctx, data) => createSession(ctx, data),

@@ -1,11 +1,31 @@
 import type { Application } from 'egg';
 import type { Redis } from 'ioredis';
-import { RedisSessionStore } from 'egg-tegg-session';
+import { MemorySessionStore, RedisSessionStore } from 'egg-tegg-session';
 import { settings } from './settings';
 
-class TeggSessionStore extends RedisSessionStore {
+class OurRedisStore extends RedisSessionStore {
   constructor(protected readonly redis: Redis) {
     super();
+  }
+}
+
+class OurMemoryStore extends MemorySessionStore {}
+
+/** A store as egg-session's users write it. */
+class MapStore {
+  private readonly entries = new Map<string, { json: string; expires: number }>();
+
+  async get(key: string) {
+    const entry = this.entries.get(key);
+    return entry && entry.expires > Date.now() ? JSON.parse(entry.json) : null;
+  }
+
+  async set(key: string, value: object, maxAge: number) {
+    this.entries.set(key, { json: JSON.stringify(value), expires: Date.now() + maxAge });
+  }
+
+  async destroy(key: string) {
+    this.entries.delete(key);
   }
 }
 
@@ -26,6 +46,10 @@ const readmeStore = (redis: Redis) => ({
 });
 
 export default (app: Application & { redis: Redis }) => {
-  if (settings.redis === undefined) return;
-  app.sessionStore = (settings.plugin === 'egg-session' ? readmeStore(app.redis) : new TeggSessionStore(app.redis)) as never;
+  const { plugin, kept } = settings;
+  if (plugin === 'none' || kept === 'cookie') return;
+  const ours = plugin === 'egg-tegg-session';
+  const store = kept === 'memory' ? ours ? new OurMemoryStore() : new MapStore()
+    : ours ? new OurRedisStore(app.redis) : readmeStore(app.redis);
+  app.sessionStore = store as never;
 };

@@ -1,7 +1,9 @@
 /** What the benchmark chooses for a server, by the environment. */
 export interface Settings {
-  plugin: 'egg-session' | 'egg-tegg-session';
-  /** The port of the Redis that keeps the sessions; without it, the cookie does. */
+  plugin: 'none' | 'egg-session' | 'egg-tegg-session';
+  /** Where sessions are kept. */
+  kept: 'cookie' | 'memory' | 'Redis';
+  /** The port of Redis. */
   redis?: number;
   /** For files that Egg writes. */
   dir: string;

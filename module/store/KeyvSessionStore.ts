@@ -26,21 +26,25 @@ export abstract class KeyvSessionStore extends SessionStore {
   /** The Keyv instance; it is disconnected when the application closes. */
   protected abstract readonly keyv: KeyvClient;
 
+  private keepsLong = false;
+
   async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    const json = await this.client.get(keyOf(key));
-    if (json === undefined || json === null) return undefined;
     try {
-      return JSON.parse(json as string);
-    } catch {
+      const json = await this.client.get(keyOf(key));
+      return json === undefined || json === null ? undefined : JSON.parse(json as string);
+    } catch (err) {
+      if (!(err instanceof SyntaxError)) throw err;
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable');
       return undefined;
     }
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
-    if (!await this.client.set(keyOf(key), JSON.stringify(record), this.ttl(maxAge))) {
+    const ttl = this.ttl(maxAge);
+    if (!await this.client.set(keyOf(key), JSON.stringify(record), ttl)) {
       throw new Error('[egg-tegg-session] Keyv could not write the session');
     }
+    if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);
   }
 
   async destroy(key: string): Promise<void> {
@@ -51,12 +55,21 @@ export abstract class KeyvSessionStore extends SessionStore {
     await this.keyv.disconnect();
   }
 
+  /** memcached says yes to a lifetime that it takes for a date in the past. */
+  private async proveKept(key: string, ttl: number): Promise<void> {
+    this.keepsLong = await this.client.get(keyOf(key)) !== undefined;
+    if (this.keepsLong) return;
+    throw new Error(`[egg-tegg-session] nothing was kept of a session for ${ttl} ms: this store takes no maxAge of 30 days or more`);
+  }
+
   private get client(): KeyvClient {
     // Keyv's default is to take an error for a miss
     this.keyv.throwOnErrors = true;
     return this.keyv;
   }
 }
+
+const THIRTY_DAYS = 30 * 24 * 3600 * 1000;
 
 /** Memcached takes keys of up to 250 printable characters, SQL adapters of up to 255. */
 const keyOf = (key: string) =>

@@ -97,9 +97,7 @@ export abstract class RedisSessionStore extends SessionStore {
 /** The record in a hash; undefined when there is none. */
 function parse(fields: string[][]): SessionRecord | undefined {
   if (fields.length === 0) return undefined;
-  const record: SessionRecord = {};
-  for (const [ name, json ] of fields) record[name] = JSON.parse(json);
-  return record;
+  return Object.fromEntries(fields.map(([ name, json ]) => [ name, JSON.parse(json) ]));
 }
 
 /** What WRITE returns. */

@@ -1,22 +1,8 @@
 import type { Context } from 'egg';
 import { LifecycleDestroy } from '@eggjs/tegg';
-import { lifetimeOf, ONE_DAY, type Tombstone } from '../record';
+import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record';
 
-/**
- * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
- * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser.
- */
-export type SessionRecord = Record<string, unknown>;
-
-/** A difference between two records. */
-export interface SessionChanges {
-  /** Fields to write. */
-  set: SessionRecord;
-  /** Names of fields to remove. */
-  unset: string[];
-  /** Whether all other fields are to be removed too, except those about the record: the session was replaced. */
-  replace: boolean;
-}
+export type { SessionChanges, SessionMaxAge, SessionRecord };
 
 /** What comes along with a call. */
 export interface SessionStoreOptions {
@@ -27,9 +13,6 @@ export interface SessionStoreOptions {
   /** On `set`: whether the data changed, or the session is only renewed. */
   changed?: boolean;
 }
-
-/** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
-export type SessionMaxAge = number | 'session';
 
 /**
  * Where sessions are kept. Extend it in a tegg module, decorate the class with `@SingletonProto()`, and it is the

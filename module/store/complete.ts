@@ -1,6 +1,8 @@
 import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, type Tombstone } from '../record';
 import { inTurn } from './inTurn';
-import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreLike, SessionStoreOptions } from './SessionStore';
+import {
+  SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
+} from './SessionStore';
 
 /** For how many ms koa-session has stores keep a session after it has expired. */
 const GRACE = 10_000;
@@ -22,8 +24,17 @@ export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
 
+  /** Whether the store writes in one step whatever it is asked to; if not, all that this process writes has to wait. */
+  private readonly isAtomic: boolean;
+
+  /** The same store, if it has optional methods: those of other objects may be anything. */
+  private readonly more: Partial<SessionStoreLike>;
+
   constructor(private readonly store: SessionStoreLike) {
-    this.keepsExpiry = Boolean(store.touch ?? store.merge ?? store.compareAndSet ?? store.retire);
+    this.more = store instanceof SessionStore ? store : {};
+    const { touch, merge, compareAndSet, retire } = this.more;
+    this.keepsExpiry = Boolean(touch ?? merge ?? compareAndSet ?? retire);
+    this.isAtomic = Boolean(merge && compareAndSet && retire);
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions): Promise<Existing> {
@@ -38,14 +49,14 @@ export class CompleteStore {
   }
 
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    return this.store.touch ? await this.store.touch(key, options)
+    return this.more.touch ? await this.more.touch(key, options)
       : await this.merge(key, NO_CHANGES, { ...options, changed: false });
   }
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    if (this.store.merge) return await this.store.merge(key, changes, options);
-    return await inTurn(key, async () => {
+    return await this.inTurn(key, async () => {
+      if (this.more.merge) return await this.more.merge(key, changes, options);
       const latest = await this.get(key, undefined, options);
       if (!isAlive(latest)) return false;
       const record = applyChanges(latest, changes);
@@ -58,13 +69,14 @@ export class CompleteStore {
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
   async compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
     options: SessionStoreOptions): Promise<boolean> {
-    if (this.store.compareAndSet) {
-      return await this.store.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
-    }
-    const before = JSON.stringify(expected);
-    return await inTurn(key, async () => {
+    // that it was touched meanwhile is no change
+    const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
+    return await this.inTurn(key, async () => {
+      if (this.more.compareAndSet) {
+        return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
+      }
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || JSON.stringify(latest) !== before) return false;
+      if (!isAlive(latest) || contents(latest) !== contents(expected)) return false;
       await this.set(key, record, maxAge, options);
       return true;
     });
@@ -72,11 +84,15 @@ export class CompleteStore {
 
   /** Without a `retire` of the store's own, no tombstone stays. What was there is told only when there is a successor. */
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
-    if (this.store.retire) return await this.store.retire(key, successor, graceMs, options);
-    return await inTurn(key, async () => {
+    return await this.inTurn(key, async () => {
+      if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
       const latest = successor === null ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;
     });
+  }
+
+  private inTurn<T>(key: string, write: () => Promise<T>): Promise<T> {
+    return this.isAtomic ? write() : inTurn(key, write);
   }
 }

@@ -1,7 +1,9 @@
 import { AssertionError } from 'node:assert';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
@@ -29,11 +31,23 @@ export interface AppOptions {
 
 export const fixtureDir = (name: string) => path.join(__dirname, '../fixtures/apps', name);
 
-/** Boots a fixture application; close it with `app.close()`. */
-export async function createApp(name: string, { session, config, boot }: AppOptions = {}): Promise<MockApplication> {
-  fixture.config = { ...config, session };
+// each application listens to the process as long as that lives; egg-mock allows a hundred
+process.setMaxListeners(0);
+
+const files = fs.mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-'));
+process.once('exit', () => fs.rmSync(files, { recursive: true, force: true }));
+
+/** Prepares what the next application takes. It writes its files elsewhere: other processes start the same fixtures. */
+export function configure({ session, config, boot }: AppOptions): void {
+  const dir = fs.mkdtempSync(path.join(files, 'app-'));
+  fixture.config = { rundir: dir, logger: { dir }, ...config, session };
   fixture.boot = boot;
-  const app = mm.app({ baseDir: fixtureDir(name), cache: false });
+}
+
+/** Boots a fixture application; close it with `app.close()`. */
+export async function createApp(name: string, options: AppOptions = {}): Promise<MockApplication> {
+  configure(options);
+  const app = mm.app({ baseDir: fixtureDir(name), cache: false, clean: false });
   try {
     await app.ready();
   } catch (err) {

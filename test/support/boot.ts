@@ -10,9 +10,10 @@ import { createApp } from './app';
  * @return the message of the error that stops it, or undefined when it starts
  */
 export async function bootError(name: string, session: SessionOptions = {}, env = {}): Promise<string | undefined> {
+  // an undefined value keeps node from passing the variable on: the coverage of these processes is not wanted
   const { stdout } = await promisify(execFile)(process.execPath, [
     '-r', 'ts-node/register/transpile-only', '-r', path.join(__dirname, 'env.ts'), __filename, name, JSON.stringify(session),
-  ], { cwd: path.join(__dirname, '../..'), env: { ...process.env, ...env } });
+  ], { cwd: path.join(__dirname, '../..'), env: { ...process.env, NODE_V8_COVERAGE: undefined, ...env } });
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)).message;
 }
 

@@ -4,5 +4,3 @@ process.env.NODE_ENV = 'test';
 // what fails a test is thrown, the log is for looking closer: EGG_LOG=INFO npx mocha …
 process.env.EGG_LOG ??= 'NONE';
 process.env.NO_DEPRECATION ??= 'egg-logger';
-// each application listens to the process as long as that lives
-process.setMaxListeners(0);

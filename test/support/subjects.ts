@@ -1,7 +1,7 @@
 import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionStoreLike } from '../..';
-import { type AppOptions, Client, createApp, fixture, fixtureDir } from './app';
+import { type AppOptions, Client, configure, createApp, fixtureDir } from './app';
 
 
 /**
@@ -30,10 +30,9 @@ const SAME = { cookies: { sameSite: false } };
 const open: Array<{ close(): Promise<unknown> }> = [];
 
 /** Boots an application with the real egg-session, which egg-mock would replace by the plugin that is tested. */
-async function createEggSessionApp({ session, config, boot }: AppOptions): Promise<MockApplication> {
-  fixture.config = { ...config, session };
-  fixture.boot = boot;
-  const app = mm.app({ baseDir: fixtureDir('egg-session'), cache: false, ...{ plugin: false } });
+async function createEggSessionApp(options: AppOptions): Promise<MockApplication> {
+  configure(options);
+  const app = mm.app({ baseDir: fixtureDir('egg-session'), cache: false, clean: false, ...{ plugin: false } });
   await app.ready();
   return app;
 }

@@ -1,20 +1,25 @@
 import type { Application, Context } from 'egg';
+import { settings } from '../settings';
 
 const SIGNED_IN = { userId: 1234567, name: 'Ada Lovelace', roles: [ 'editor', 'reviewer' ], csrfToken: 'q3Xh0cZ1n8sVbT5yLw7KdR2u', n: 0 };
 
 export default (app: Application) => {
-  app.get('/', (ctx: Context) => {
-    ctx.body = {};
+  const withSession = settings.plugin !== 'none';
+  app.get('/cpu', (ctx: Context) => {
+    ctx.body = process.cpuUsage();
   });
   app.get('/sign-in', (ctx: Context) => {
-    ctx.session = SIGNED_IN as never;
+    if (withSession) ctx.session = { ...SIGNED_IN };
     ctx.body = {};
   });
+  app.get('/unused', (ctx: Context) => {
+    ctx.body = { userId: SIGNED_IN.userId };
+  });
   app.get('/read', (ctx: Context) => {
-    ctx.body = { userId: ctx.session.userId };
+    ctx.body = { userId: (withSession ? ctx.session : SIGNED_IN).userId };
   });
   app.get('/write', (ctx: Context) => {
-    ctx.session.n++;
-    ctx.body = { userId: ctx.session.userId };
+    if (withSession) ctx.session.n = (ctx.session.n ?? 0) + 1;
+    ctx.body = { userId: (withSession ? ctx.session : SIGNED_IN).userId };
   });
 };

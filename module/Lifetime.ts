@@ -1,0 +1,70 @@
+import type { Context } from 'egg';
+import { lifetimeOf, ONE_DAY } from './record';
+import { checkMaxAge, type SessionConfig } from './SessionConfig';
+import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+
+/** A lifetime at one moment, and as the request has chosen it; undefined when it has chosen none. */
+export interface Chosen {
+  readonly maxAge: SessionMaxAge | undefined;
+  readonly chosen: SessionMaxAge | undefined;
+  readonly choices: number;
+}
+
+/**
+ * The lifetime of a request's session. A request that chooses none leaves the one that is kept as it is, also when another
+ * request changes it meanwhile.
+ */
+export class Lifetime {
+  private kept?: SessionMaxAge;
+  /** How often the request has chosen, and how many of these are kept. */
+  private choices = 0;
+  private keptChoices = 0;
+
+  constructor(private readonly ctx: Context, private readonly config: SessionConfig) {}
+
+  /** `session.maxAge`, which koa-session keeps with the options of the request. */
+  get maxAge(): SessionMaxAge | undefined {
+    return this.ctx.sessionOptions.maxAge;
+  }
+
+  /** @throws TypeError when it is no lifetime */
+  set maxAge(value: unknown) {
+    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.config.maxAge ?? ONE_DAY, 'session.maxAge');
+    this.choices++;
+  }
+
+  /** Takes the lifetime of what was loaded. Resolves to the one that its store gives to it. */
+  load(record: SessionRecord): SessionMaxAge {
+    const { ctx: { sessionOptions } } = this;
+    if ('_maxAge' in record || '_session' in record) sessionOptions.maxAge = lifetimeOf(record);
+    this.kept = sessionOptions.maxAge;
+    return this.valid();
+  }
+
+  /** Whether `session.maxAge` was set, to whatever, and is not kept yet. */
+  get isChosen(): boolean {
+    return this.choices !== this.keptChoices;
+  }
+
+  /** Whether it differs from what is kept, as when `ctx.sessionOptions` was written to. */
+  get isChanged(): boolean {
+    return this.maxAge !== this.kept;
+  }
+
+  now(): Chosen {
+    const { choices, maxAge } = this;
+    return { choices, maxAge, chosen: this.isChosen || this.isChanged ? this.valid() : undefined };
+  }
+
+  /** To be called when it is kept: that counts, unless the request has chosen again since `then`. */
+  keep(then: Chosen, kept = then.maxAge): void {
+    this.kept = kept;
+    this.keptChoices = then.choices;
+    if (this.choices === then.choices && this.maxAge === then.maxAge) this.ctx.sessionOptions.maxAge = kept;
+  }
+
+  /** @throws TypeError when `ctx.sessionOptions.maxAge` is no lifetime */
+  valid(): SessionMaxAge {
+    return checkMaxAge(this.maxAge ?? ONE_DAY, 'ctx.sessionOptions.maxAge');
+  }
+}

@@ -1,0 +1,17 @@
+import type { Application, Context } from 'egg';
+import type { SessionConfig } from './SessionConfig';
+import type { SessionCookie } from './SessionCookie';
+import type { ContextSession } from './SessionData';
+import type { Store } from './store/guard';
+import type { SessionRecord } from './store/SessionStore';
+
+/** What the sessions of all requests of an application have in common. */
+export interface SessionEnvironment {
+  app: Application;
+  config: SessionConfig;
+  cookie: SessionCookie;
+  /** The active store, for this request; undefined when sessions live in the cookie. */
+  storeFor(ctx: Context): Store | undefined;
+  /** Makes koa-session's object of data. */
+  createSession(ctx: Context, data: SessionRecord): ContextSession;
+}

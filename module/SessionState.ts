@@ -1,0 +1,182 @@
+import type { Context } from 'egg';
+import { type Chosen, Lifetime } from './Lifetime';
+import { type Loaded, loadFromCookie, loadFromStore, tell } from './loadSession';
+import { dataOf, fieldsOf, toJson } from './record';
+import type { ContextSession } from './SessionData';
+import type { SessionEnvironment } from './SessionEnvironment';
+import type { Store } from './store/guard';
+import type { SessionRecord } from './store/SessionStore';
+import { StoreRecord } from './StoreRecord';
+import { WorkingCopy } from './WorkingCopy';
+
+/**
+ * What is known of a request's session: its state, its id, its data and its cookie. {@link RequestSession} has what is done
+ * with it.
+ */
+export abstract class SessionState {
+  /** Whether the middleware serves this context, and whether it has done its last commit. */
+  phase: 'unserved' | 'served' | 'closing' | 'closed' = 'unserved';
+  /** As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it. */
+  protected state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
+  protected cookieState: Loaded['cookie'] = 'good';
+  /** Undefined when sessions live in the cookie. */
+  protected readonly stored?: StoreRecord;
+  /** What was loaded. */
+  protected record: SessionRecord = {};
+  /** The data, once somebody has asked for them; null after `ctx.session = null`. */
+  protected copy?: WorkingCopy | null;
+  protected readonly lifetime: Lifetime;
+  protected hasWritten = false;
+  /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
+  protected mustMove = false;
+  private hasToldEnd = false;
+  /** The operation that is under way; the next one waits for it. */
+  private busy?: Promise<unknown>;
+
+  protected constructor(protected readonly ctx: Context, protected readonly env: SessionEnvironment,
+    readonly store = env.storeFor(ctx)) {
+    this.lifetime = new Lifetime(ctx, env.config);
+    if (store) this.stored = new StoreRecord(ctx, store);
+  }
+
+  /** Whether the session is saved when the request ends. */
+  get commitsItself(): boolean {
+    return this.env.config.autoCommit;
+  }
+
+  protected async load(store: Store): Promise<void> {
+    this.copy = undefined;
+    this.begin(await loadFromStore(this.ctx, store, this.env));
+  }
+
+  /** Opens the session in the cookie, when somebody first asks for it. */
+  protected open(): void {
+    if (this.state !== 'unread') return;
+    if (this.store) this.state = 'new'; // the middleware does not serve this context, and has read no store
+    else this.begin(loadFromCookie(this.ctx, this.env));
+  }
+
+  protected begin({ state, id, record, cookie }: Loaded): void {
+    this.state = state;
+    this.record = record;
+    this.cookieState = cookie;
+    const maxAge = this.lifetime.load(record);
+    if (this.stored) Object.assign(this.stored, { key: id, maxAge });
+  }
+
+  /** What `read` has given; undefined when nobody has asked for it. */
+  get current(): ContextSession | null | undefined {
+    return this.copy && this.copy.session;
+  }
+
+  /** `ctx.session`: koa-session's object, or null. */
+  read(): ContextSession | null {
+    if (this.copy === undefined) {
+      this.open();
+      // a request that does not use the session does not remove the cookie, and would tell of it for ever
+      if (this.cookieState === 'bad') tell(this.env.app, 'invalid', { ctx: this.ctx, badCookie: true });
+      const data = dataOf(this.record);
+      const session = this.env.createSession(this.ctx, data);
+      Object.assign(session, { isNew: this.state !== 'kept' });
+      this.copy = new WorkingCopy(session, toJson(data));
+    }
+    return this.copy && this.copy.session;
+  }
+
+  /** `ctx.session = value`. */
+  assign(value: object | null): void {
+    if (value === null) {
+      this.copy = null;
+      return;
+    }
+    this.open();
+    if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
+    if (this.state === 'destroyed') this.state = 'new';
+    this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
+    this.copy.replacesKept = this.state === 'kept';
+  }
+
+  /** The session's id in the store. */
+  get externalKey(): string | undefined {
+    return this.stored?.key;
+  }
+
+  get maxAge(): unknown {
+    return this.lifetime.maxAge;
+  }
+
+  /** @throws TypeError when it is no lifetime */
+  set maxAge(value: unknown) {
+    this.lifetime.maxAge = value;
+  }
+
+  /** All that can refuse to save the session, before anything is written or removed. */
+  protected prepare(copy: WorkingCopy): string {
+    const { ctx, env: { config } } = this;
+    if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
+      throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
+        'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
+    }
+    config.beforeSave?.(ctx, copy.session);
+    return copy.toJson();
+  }
+
+  protected hasKept(copy: WorkingCopy, json: string, chosen: Chosen): void {
+    copy.isKept(json);
+    if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
+    this.state = 'kept';
+    this.lifetime.keep(chosen, this.stored?.maxAge);
+    this.hasWritten = true;
+    this.mustMove = false;
+    this.sendId();
+  }
+
+  protected sendId(): void {
+    const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
+    this.cookieState = 'good';
+    if (!stored || ctx.headerSent) return;
+    if (externalKey) externalKey.set(ctx, stored.key);
+    else cookie.writeId(ctx, stored.key);
+  }
+
+  /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
+  protected end(): void {
+    this.state = 'ended';
+    this.env.cookie.withdraw(this.ctx);
+  }
+
+  protected tellEnd(reason: string): void {
+    if (!this.hasToldEnd) this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', reason);
+    this.hasToldEnd = true;
+  }
+
+  protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
+    while (this.busy) await this.busy.catch(() => undefined);
+    const busy = operation();
+    this.busy = busy;
+    try {
+      return await busy;
+    } finally {
+      this.busy = undefined;
+      // a response that begins before the end of the request has to be right already
+      if (this.phase !== 'closing') this.env.cookie.protect(this.ctx);
+    }
+  }
+
+  /** Waits for the operations that are under way. */
+  protected async idle(): Promise<void> {
+    while (this.busy) await this.busy.catch(() => undefined);
+  }
+
+  /** @throws Error when the response has begun and the browser's cookie would have to change */
+  protected requireCookie(what: string, needed: boolean, isLate = this.ctx.headerSent): void {
+    if (!isLate || (this.store && !needed)) return;
+    throw new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`);
+  }
+
+  /** @throws Error when an update would have to be saved with the response, and that was before */
+  protected requireCommit(): void {
+    this.requireCookie('session.update()', this.state !== 'kept',
+      this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
+  }
+}
