@@ -20,11 +20,11 @@ const SIGN_IN: Array<[ how: string, signIn: (session: any, ctx: Context) => Prom
     await session.manuallyCommit();
     return { ...session };
   } ],
-  [ 'callbacks', (_, { session }) => new Promise((resolve, reject) => {
+  [ 'ctx.session, with a callback', (_, { session }) => new Promise((resolve, reject) => {
     session.regenerate((err?: Error) => {
       if (err) return reject(err);
       session.userId = 7;
-      session.manuallyCommit((failed?: Error) => (failed ? reject(failed) : resolve({ ...session })));
+      resolve({ ...session });
     });
   }) ],
 ];
