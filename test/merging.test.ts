@@ -18,6 +18,38 @@ forEachStore('only what a request has changed is written', (site, { atomic }) =>
     assert.deepEqual(await stored(), { cart: [ 'a' ], first: 1, second: 2 });
   });
 
+  it('the order of the fields is no change', async () => {
+    const response = await site.client.run(session => {
+      const { userId } = session;
+      delete session.userId;
+      session.userId = userId;
+    });
+    assert.deepEqual(response.setCookies, []);
+  });
+
+  it('commit() of koa-session saves, moves and calls back too', async () => {
+    const { id } = (await site.client.run(async (session, ctx) => {
+      session.n = 1;
+      await ctx.session.commit();
+      const unchanged = await site.stored();
+      await ctx.session.commit({ regenerate: true });
+      session.n = 2;
+      await new Promise((resolve, reject) => {
+        ctx.session.commit({ save: true }, (err?: Error) => (err ? reject(err) : resolve(undefined)));
+      });
+      assert.equal(unchanged!.n, 1);
+      return { id: session.externalKey };
+    })).json();
+    assert.notEqual(id, site.id);
+    assert.equal(await stored(), undefined);
+    assert.deepEqual(await stored(id), { userId: 1, cart: [ 'a' ], n: 2 });
+    await site.client.run((_, ctx) => new Promise<void>((resolve, reject) => {
+      ctx.session.n = 3;
+      ctx.session.commit((err?: Error) => (err ? reject(err) : resolve()));
+    }));
+    assert.equal((await stored(id))!.n, 3);
+  });
+
   it('the same field is the last writer\'s', async () => {
     const first = await slow(session => {
       session.n = 1;

@@ -285,7 +285,7 @@ forEachStore('session.update()', (site, { atomic }) => {
 
   it('takes no offence at what an arrow function happens to return', async () => {
     await site.client.run(async (session: any) => {
-      session.nested = { list: [{ id: 1 }, { id: 2 }], deep: { deeper: {} } };
+      session.nested = { list: [{ id: 1 }, { id: 2 }], deep: { deeper: {} }, none: null };
       await session.update((data: any) => data);
       await session.update((data: any) => Object.assign(data, { n: 1 }));
       await session.update((data: any) => data.n++);
@@ -297,7 +297,7 @@ forEachStore('session.update()', (site, { atomic }) => {
       await session.update((data: any) => delete data.userId);
       await session.update(() => null);
     });
-    assert.deepEqual(await stored(), { cart: [], n: 2, at: 'now', nested: { list: [{ id: 1 }], deep: { deeper: { set: true } } } });
+    assert.deepEqual(await stored(), { cart: [], n: 2, at: 'now', nested: { list: [{ id: 1 }], deep: { deeper: { set: true } }, none: null } });
   });
 
   for (const [ title, end ] of Object.entries(ENDS)) {
