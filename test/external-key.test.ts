@@ -123,6 +123,23 @@ describe('externalKey', () => {
     assert.ok(lines()[0].trim().endsWith(`[session][missed] key(${shortHash(id)})`), lines()[0]);
   });
 
+  it('is kept out of shared caches, where it is told', async () => {
+    const { run, ids } = await begin();
+    const cached = (handle: (session: any) => unknown) => async (session: any, ctx: Context) => {
+      await handle(session);
+      ctx.set('cache-control', 'public, max-age=60');
+    };
+    const control = async (handle: (session: any) => unknown, id = '') =>
+      (await run(cached(handle), as(id))).headers['cache-control'];
+    for (const handle of [ add, (session: any) => session.save(), (session: any) => session.regenerate() ]) {
+      assert.equal(await control(handle), 'private, max-age=60');
+    }
+    const [ id ] = ids();
+    assert.equal(await control(add, id), 'private, max-age=60');
+    assert.equal(await control(session => session.n, id), 'public, max-age=60');
+    assert.equal(await control(session => session.n), 'public, max-age=60');
+  });
+
   it('leaves cookies alone', async () => {
     const { client, run, ids } = await begin();
     client.cookies.set('EGG_SESS', 'what is this');
