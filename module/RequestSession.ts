@@ -56,7 +56,7 @@ export class RequestSession extends SessionState {
       this.ctx.coreLogger.error(err);
     } finally {
       this.phase = 'closed';
-      this.env.cookie.protect(this.ctx);
+      this.env.cookie.protect(this.ctx, this.hasToldKey);
     }
   }
 

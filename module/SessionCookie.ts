@@ -108,9 +108,9 @@ export class SessionCookie {
     this.setLines(ctx, this.lines(ctx).filter(line => !this.isOurs(line)));
   }
 
-  /** Keeps a response that sets the cookie out of shared caches. */
-  protect(ctx: Context): void {
-    if (ctx.headerSent || !this.lines(ctx).some(line => this.isOurs(line))) return;
+  /** Keeps a response that sets the cookie, or `hasId` in another way, out of shared caches. */
+  protect(ctx: Context, hasId: boolean): void {
+    if (ctx.headerSent || (!hasId && !this.lines(ctx).some(line => this.isOurs(line)))) return;
     const directives = String(ctx.response.get('cache-control')).split(',').map(text => text.trim())
       .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
     if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
@@ -126,8 +126,9 @@ export class SessionCookie {
   private read(ctx: Context, sealedFor: string): Opened<string> | null | undefined {
     const { key } = this.config;
     const raw = ctx.cookies.get(key, { signed: false });
-    if (!raw) return undefined;
+    if (raw === undefined) return undefined;
     if (!this.sealed) {
+      if (!raw) return undefined;
       const before = this.lines(ctx);
       const value = ctx.cookies.get(key, ctx.sessionOptions);
       // Egg signs anew, or removes the signature, on a route that may not even use the session
@@ -135,8 +136,18 @@ export class SessionCookie {
       if (stale) this.setLines(ctx, before);
       return value ? { value, stale } : null;
     }
-    const opened = this.keys().open(sealedFor, raw);
-    return opened ? { value: opened.text, stale: opened.stale } : null;
+    const open = (text: string) => this.keys().open(sealedFor, text);
+    const opened = open(raw) ?? this.all(ctx).map(open).find(Boolean);
+    if (opened) return { value: opened.text, stale: opened.stale };
+    return raw || this.all(ctx).length > 0 ? null : undefined;
+  }
+
+  /** All cookies of this name: other hosts of the domain can have the browser send one before ours. */
+  private all(ctx: Context): string[] {
+    const [ name ] = this.names;
+    return ctx.get('cookie').split(';').map(text => text.trim())
+      .filter(text => text.startsWith(name) && text !== name)
+      .map(text => text.slice(name.length));
   }
 
   private decode(ctx: Context, text: string): unknown {

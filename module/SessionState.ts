@@ -27,6 +27,8 @@ export abstract class SessionState {
   protected copy?: WorkingCopy | null;
   protected readonly lifetime: Lifetime;
   protected hasWritten = false;
+  /** Whether the response has the id where `config.session.externalKey` puts it. */
+  protected hasToldKey = false;
   /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
   protected mustMove = false;
   private hasToldEnd = false;
@@ -135,6 +137,7 @@ export abstract class SessionState {
     const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
     this.cookieState = 'good';
     if (!stored || ctx.headerSent) return;
+    this.hasToldKey = externalKey !== undefined;
     if (externalKey) externalKey.set(ctx, stored.key);
     else cookie.writeId(ctx, stored.key);
   }
@@ -159,7 +162,7 @@ export abstract class SessionState {
     } finally {
       this.busy = undefined;
       // a response that begins before the end of the request has to be right already
-      if (this.phase !== 'closing') this.env.cookie.protect(this.ctx);
+      if (this.phase !== 'closing') this.env.cookie.protect(this.ctx, this.hasToldKey);
     }
   }
 

@@ -3,12 +3,11 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import Redis from 'ioredis';
 import { MemorySessionStore, RedisSessionStore, type SessionOptions } from '..';
+import { LONGEST as CENTURY } from '../module/record';
 import { Sealer } from '../module/Sealer';
 import { MapStore } from './support/MapStore';
 import { startRedis, type TestServer } from './support/servers';
 import { count, DAY, KEYS, MODES, NAME, read, start, stop } from './support/web';
-
-const CENTURY = 100 * 365 * DAY;
 
 const NO_LIFETIMES = [ 'v', 'Session', '1000', '', 0, -0, -1, NaN, Infinity, -Infinity, 1e300, true, false, {}, [], [ 1000 ], 1n, () => 1000 ];
 

@@ -81,6 +81,39 @@ for (const [ mode, given, sealedFor ] of MODES) {
   });
 }
 
+for (const [ mode, given, sealedFor ] of MODES) {
+  describe(`a sealed cookie with ${mode} among others of its name, as another host of the domain can set them`, () => {
+    afterEach(stop);
+
+    it('is found, and stays', async () => {
+      const { app, client, run } = await start(given());
+      await run(count);
+      const good = client.cookies.get(NAME)!;
+      const bad = [ '', 'x', '2', new Sealer([ 'another key' ]).seal(sealedFor, '{"n":5}'), new Sealer(KEYS).seal('other', '{"n":5}'),
+        good.slice(0, -1), `${good}A`, `"${good}"` ];
+      const { events } = listen(app);
+      for (const each of bad) {
+        for (const values of [[ each, good ], [ good, each ], [ each, each, good ], [ each, good, each ]]) {
+          const cookie = [ 'other=1', ...values.map(value => `${NAME}=${value}`), `x${NAME}=${each}` ].join('; ');
+          const response = await client.another().run(read, { cookie });
+          assert.deepEqual(response.json(), { n: 1, isNew: false }, cookie);
+          assert.deepEqual(response.setCookies, [], cookie);
+        }
+      }
+      assert.deepEqual(events, []);
+    });
+
+    it('is a new session when none of them opens, with one event', async () => {
+      const { app, client } = await start(given());
+      const { events } = listen(app);
+      const response = await client.run(read, { cookie: `${NAME}=a; ${NAME}=b; ${NAME}=c` });
+      assert.deepEqual(response.json(), EMPTY);
+      assert.equal(response.setCookies.length, 1);
+      assert.deepEqual(events, [ 'invalid' ]);
+    });
+  });
+}
+
 describe('a sealed cookie with the id of a session that is not in the store', () => {
   afterEach(stop);
 
