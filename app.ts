@@ -6,7 +6,7 @@ import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
 import { resolveConfig } from './module/SessionConfig';
-import { SessionLogger } from './module/SessionLogger';
+import { EVENTS, logEvent } from './module/SessionLogger';
 import type { SessionStore } from './module/store/SessionStore';
 import { announceStore, setStore } from './module/store/activeStore';
 import { MemorySessionStore } from './module/store/MemorySessionStore';
@@ -69,10 +69,7 @@ export default class SessionBoot implements IBoot {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
-    const logger = new SessionLogger();
-    for (const name of [ 'missed', 'expired', 'invalid' ] as const) {
-      app.on(`session:${name}`, event => logger.event(name, event));
-    }
+    for (const name of EVENTS) app.on(`session:${name}`, event => logEvent(name, event));
   }
 
   async didReady(err?: Error) {

@@ -1,7 +1,6 @@
 import type { Context } from 'egg';
-import { dataOf, ONE_DAY } from './record';
-import type { SessionConfig } from './SessionConfig';
-import type { SessionRecord } from './store/SessionStore';
+import { dataOf } from './record';
+import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 /** The part of Egg's cookies that signs and encrypts. */
 interface EggKeys {
@@ -25,7 +24,7 @@ export function legacyTexts(ctx: Context, name: string): string[] {
 }
 
 /** The record with no longer to live than a new session has: who forges a cookie chooses its lifetime too. */
-export function withCappedLifetime(record: SessionRecord, maxAge: SessionConfig['maxAge'] = ONE_DAY): SessionRecord {
+export function withCappedLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionRecord {
   if (maxAge === 'session') return record;
   const cap = (value: unknown, limit: number) => (typeof value === 'number' ? Math.min(value, limit) : limit);
   return { ...dataOf(record), _maxAge: cap(record._maxAge, maxAge), _expire: cap(record._expire, Date.now() + maxAge) };

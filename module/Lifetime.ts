@@ -29,7 +29,7 @@ export class Lifetime {
 
   /** @throws TypeError when it is no lifetime */
   set maxAge(value: unknown) {
-    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.config.maxAge ?? ONE_DAY, 'session.maxAge');
+    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.config.maxAge, 'session.maxAge');
     this.choices++;
   }
 

@@ -127,7 +127,7 @@ export class RequestSession extends SessionState {
     if (this.state === 'ended') return this.end();
     const json = this.prepare(copy);
     const now = lifetime.now();
-    if (!stored) cookie.writeData(ctx, cookie.encode(json, lifetime.valid()));
+    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid()));
     else if (this.state !== 'kept') await stored.create(json, lifetime.valid());
     else if (!await stored.save(copy, json, now.chosen)) return this.end();
     this.hasKept(copy, json, now);

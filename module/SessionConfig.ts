@@ -5,7 +5,7 @@ import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { distance } from 'fastest-levenshtein';
 import { currentApp } from './applications';
 import { LONGEST, ONE_DAY } from './record';
-import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
+import type { SessionMaxAge, SessionRecord, SessionStoreLike } from './store/SessionStore';
 
 /**
  * `config.session`: the options of egg-session and koa-session, and the cookie's attributes.
@@ -77,13 +77,13 @@ export interface SessionOptions {
 /** The resolved options: checked, without `null`, with the defaults in place, frozen. */
 export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
   readonly key: string;
+  readonly maxAge: SessionMaxAge;
   readonly autoCommit: boolean;
   readonly encrypt: boolean;
   readonly genid: (ctx: Context) => string;
   readonly httpOnly: boolean;
   readonly logValue: boolean;
 };
-
 
 type Rule = [ allowed: string, test: (value: any) => boolean ];
 
@@ -104,7 +104,7 @@ const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, o
  * @return the value, rounded to whole ms
  * @throws TypeError that names the value and what is allowed
  */
-export function checkMaxAge(value: unknown, what: string): number | 'session' {
+export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
   const [ allowed, test ] = maxAge;
   if (!test(value)) throw wrong(what, value, `it must be ${allowed}`);
   return value === 'session' ? value : Math.round(value as number);

@@ -97,18 +97,19 @@ export class SessionCookie {
     return text;
   }
 
-  writeData(ctx: Context, text: string): void {
-    this.write(ctx, text);
+  /** Writes the text of `encode`, or '' to remove the cookie. */
+  writeText(ctx: Context, text: string): void {
+    ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
+    this.keepPrivate(ctx);
   }
 
   writeId(ctx: Context, id: string): void {
-    this.write(ctx, this.sealed ? this.keys().seal(forId(this.config.key), id) : id);
+    this.writeText(ctx, this.sealed ? this.keys().seal(forId(this.config.key), id) : id);
   }
 
   /** Has the browser remove the cookie. */
   remove(ctx: Context): void {
-    ctx.cookies.set(this.config.key, '', ctx.sessionOptions);
-    this.keepPrivate(ctx);
+    this.writeText(ctx, '');
   }
 
   /** Takes back what this response would have done to the cookie. */
@@ -127,11 +128,6 @@ export class SessionCookie {
       for (const name of FOR_SHARED_CACHES) ctx.remove(name);
       ctx.vary('Cookie');
     });
-  }
-
-  private write(ctx: Context, text: string) {
-    ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
-    this.keepPrivate(ctx);
   }
 
   /** The cookie's text once the seal, the signature or the encryption is found good. */

@@ -4,7 +4,11 @@ import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp } from './applications';
 import { configOf } from './SessionConfig';
 
-/** What is told with `session:missed`, `session:expired` and `session:invalid`. */
+/** The events `session:missed`, `session:expired` and `session:invalid`. */
+export const EVENTS = [ 'missed', 'expired', 'invalid' ] as const;
+export type SessionEventName = typeof EVENTS[number];
+
+/** What comes with an event. */
 export interface SessionEvent {
   ctx: Context;
   /** A short hash of the session's id; undefined when the session lives in the cookie. */
@@ -38,23 +42,23 @@ export class SessionLogger {
     this.write('error', message, args);
   }
 
-  /** Writes the line for an event: egg-session's, but for a hash in place of the id, and for a cookie that does not open. */
-  event(name: 'missed' | 'expired' | 'invalid', { ctx, key, value = '', badCookie }: SessionEvent): void {
-    if (name === 'missed') {
-      ctx.coreLogger.warn('[session][missed] key(%s)', key);
-    } else if (badCookie) {
-      ctx.coreLogger.info('[session][invalid] the cookie %s does not open, and the session starts anew: config.keys may have ' +
-        'changed, the cookie may be of another mode (encrypt, or a store, was switched on or off), or somebody has ' +
-        'changed it', configOf(ctx.app).key);
-    } else {
-      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%s)`, key, print(value));
-    }
-  }
-
   private write(level: 'debug' | 'info' | 'warn' | 'error', message: unknown, args: unknown[]): void {
     const app = currentApp();
     const shown = configOf(app).logValue ? [ message, ...args ] : hideSessions([ message, ...args ]);
     app.coreLogger[level](...shown as [ unknown ]);
+  }
+}
+
+/** Logs an event as egg-session does, but with a hash in place of the id, and a line of its own for a cookie that does not open. */
+export function logEvent(name: SessionEventName, { ctx, key, value = '', badCookie }: SessionEvent): void {
+  if (name === 'missed') {
+    ctx.coreLogger.warn('[session][missed] key(%s)', key);
+  } else if (badCookie) {
+    ctx.coreLogger.info('[session][invalid] the cookie %s does not open, and the session starts anew: config.keys may have ' +
+      'changed, the cookie may be of another mode (encrypt, or a store, was switched on or off), or somebody has ' +
+      'changed it', configOf(ctx.app).key);
+  } else {
+    ctx.coreLogger.warn(`[session][${name}] key(%s) value(%s)`, key, print(value));
   }
 }
 

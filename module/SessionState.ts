@@ -154,7 +154,7 @@ export abstract class SessionState {
   }
 
   protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
-    while (this.busy) await this.busy.catch(() => undefined);
+    while (this.busy) await this.idle();
     const busy = operation();
     this.busy = busy;
     try {

@@ -1,6 +1,4 @@
-import {
-  applyChanges, assertName, changesBetween, dataOf, isEmpty, isField, namesOf, toJson,
-} from './record';
+import { applyChanges, changesBetween, dataOf, fieldsOf, isEmpty, namesOf, toJson } from './record';
 import type { ContextSession } from './SessionData';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
@@ -24,14 +22,7 @@ export class WorkingCopy {
    * @throws TypeError when a field can't be kept, for its name or its value
    */
   toJson(): string {
-    const { session } = this;
-    const data: SessionRecord = {};
-    for (const name of Object.keys(session)) {
-      if (name === 'isNew' || name[0] === '_' || typeof session[name] === 'function') continue;
-      assertName(name, isField);
-      data[name] = session[name];
-    }
-    return toJson(data);
+    return toJson(fieldsOf(this.session));
   }
 
   isChanged(json: string): boolean {

@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import { isExpired, isRecord, isTombstone } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
-import type { SessionEvent } from './SessionLogger';
+import type { SessionEvent, SessionEventName } from './SessionLogger';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -41,7 +41,7 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
   const { app, config: { valid, logValue } } = env;
-  const refuse = (name: 'missed' | 'expired' | 'invalid') => {
+  const refuse = (name: SessionEventName) => {
     tell(app, name, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
     return NEW;
   };
@@ -56,6 +56,6 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
 }
 
-export function tell(app: Application, name: 'missed' | 'expired' | 'invalid', event: SessionEvent): void {
+export function tell(app: Application, name: SessionEventName, event: SessionEvent): void {
   setImmediate(() => app.emit(`session:${name}`, event));
 }

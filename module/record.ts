@@ -72,13 +72,13 @@ export function dataOf(record: SessionRecord): SessionRecord {
 }
 
 /**
- * The fields of an object that is assigned to `ctx.session`, which may be koa-session's own or a copy of it.
+ * The fields of koa-session's object, or of what is assigned to `ctx.session`, which may be a copy of it.
  *
  * @throws TypeError when a name is reserved
  */
 export function fieldsOf(assigned: object): SessionRecord {
   const data: SessionRecord = {};
-  for (const name in assigned) {
+  for (const name of Object.keys(assigned)) {
     const value = (assigned as SessionRecord)[name];
     if (name === 'isNew' || name === 'maxAge' || name[0] === '_' || typeof value === 'function') continue;
     assertName(name, isField);

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { later } from './support/app';
-import { ENDS, forEachStore, redis, setsNoCookie } from './support/concurrent';
+import { ENDS, forEachStore, gate, redis, setsNoCookie } from './support/concurrent';
 import { until } from './support/servers';
 
 const DAY = 24 * 3600 * 1000;
@@ -418,6 +418,34 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
       assert.deepEqual((await site.client.run(session => ({ session }))).json(), { session: { n: 1 } });
     });
   });
+});
+
+forEachStore('a request that has written, and whose session ends then', site => {
+  const WRITES: Record<string, (session: any) => Promise<void>> = {
+    'save()': session => session.save(),
+    'update()': session => session.update((data: any) => {
+      data.n = 1;
+    }),
+    'regenerate()': session => session.regenerate(),
+  };
+  for (const [ title, write ] of Object.entries(WRITES)) {
+    it(`sets no cookie, after ${title}`, async () => {
+      const written = gate();
+      const goOn = gate();
+      let id!: string;
+      const writing = site.client.copy().run(async session => {
+        session.own = 1;
+        await write(session);
+        id = session.externalKey!;
+        written.open();
+        await goOn.opened;
+      });
+      await Promise.race([ written.opened, writing ]);
+      await site.removeElsewhere(id);
+      goOn.open();
+      setsNoCookie(await writing);
+    });
+  }
 });
 
 forEachStore('with rolling, a session that has ended can\'t come back', (site, { atomic }) => {

@@ -94,6 +94,8 @@ class RequestModel {
   /** Whether the session is one that was assigned to `ctx.session` since it was last stored. */
   replaced = false;
   private cookieIsDue = false;
+  /** The fields that still have the object that was loaded, changed inside or not. */
+  private given = new Set<string>();
   /** What the response does to the browser's cookie. */
   cookie: 'keeps' | 'sets' | 'drops' = 'keeps';
 
@@ -108,13 +110,15 @@ class RequestModel {
     this.state = 'kept';
     this.data = json(stored.data);
     this.base = json(stored.data);
+    this.given = new Set(Object.keys(stored.data));
     this.maxAge = stored.maxAge;
   }
 
-  change(change: Change['apply']) {
+  change(change: Change['apply'], field?: string) {
     const data = json(this.data!);
     change(data);
     this.data = json(data);
+    if (field) this.given.delete(field);
   }
 
   choose(maxAge: number) {
@@ -127,6 +131,7 @@ class RequestModel {
     if (!data) return;
     if (this.state === 'destroyed') this.state = 'new';
     this.base = {};
+    this.given = new Set();
     this.replaced = this.state === 'kept';
   }
 
@@ -150,6 +155,11 @@ class RequestModel {
     this.keep(replaced ? data : merge(base, data, latest.data), data, latest.maxAge);
   }
 
+  /** A cookie that was set for a session that has ended since is taken back. */
+  confirm() {
+    if (this.state === 'kept' && this.cookie !== 'keeps' && !this.records.alive(this.id)) this.end();
+  }
+
   destroy() {
     if (this.state === 'destroyed') return;
     let endedElsewhere = false;
@@ -170,7 +180,7 @@ class RequestModel {
     if (this.state === 'kept') {
       const left = records.retire(this.id!, NEW);
       if (left && 'data' in left) {
-        if (!this.replaced) this.data = merge(base, this.data!, left.data);
+        if (!this.replaced) this.show(merge(base, this.data!, left.data));
         if (!this.choseMaxAge) this.maxAge = left.maxAge;
       } else {
         this.keepOwn();
@@ -198,6 +208,7 @@ class RequestModel {
     change(result);
     const written = this.choseMaxAge || !isDeepStrictEqual(json(result), latest.data);
     const { cookie, cookieIsDue } = this;
+    this.show(json(result));
     this.keep(json(result), json(result), latest.maxAge);
     this.cookie = cookie;
     this.cookieIsDue = cookieIsDue || written;
@@ -207,8 +218,14 @@ class RequestModel {
   /** What another request had kept is not this one's any more. */
   private keepOwn() {
     if (this.replaced) return;
-    const changed = Object.entries(this.data!).filter(([ field, value ]) => !isDeepStrictEqual(this.base[field], value));
-    this.data = Object.fromEntries(changed);
+    const own = Object.entries(this.data!).filter(([ field, value ]) =>
+      !isDeepStrictEqual(this.base[field], value) && !(this.given.has(field) && typeof value === 'object'));
+    this.data = Object.fromEntries(own);
+  }
+
+  private show(data: Data) {
+    for (const field of Object.keys(data)) if (!isDeepStrictEqual(data[field], this.data![field])) this.given.add(field);
+    this.data = data;
   }
 
   private begin() {
@@ -358,6 +375,7 @@ const finish = (slot: number): Command => ({
     const request = model.requests.get(slot)!;
     model.requests.delete(slot);
     request.commit();
+    request.confirm();
     const { ctx, finish } = real.requests.get(slot)!;
     const { cookie, value } = await finish();
     await check(model, request, ctx, real);
@@ -397,11 +415,14 @@ const step = (title: string, slot: number, predict: (request: RequestModel) => R
 
 interface Change {
   title: string;
+  /** The field that it assigns; one that it only changes inside is not. */
+  field?: string;
   apply(data: Data): unknown;
 }
 
 const setField = (field: string, value: unknown): Change => ({
   title: `${field} = ${JSON.stringify(value)}`,
+  field,
   apply: data => {
     data[field] = structuredClone(value);
   },
@@ -409,7 +430,7 @@ const setField = (field: string, value: unknown): Change => ({
 const fields = fc.constantFrom('a', 'b', 'list');
 const changes = fc.oneof(
   fc.tuple(fields, fc.constantFrom(1, 2, 'x', null, [], {})).map(([ field, value ]) => setField(field, value)),
-  fields.map(field => ({ title: `delete ${field}`, apply: (data: Data) => delete data[field] })),
+  fields.map(field => ({ title: `delete ${field}`, field, apply: (data: Data) => delete data[field] })),
   fc.nat(2).map(value => ({
     title: `list.push(${value})`,
     apply: ({ list }: Data) => Array.isArray(list) && list.push(value),
@@ -422,8 +443,8 @@ const changes = fc.oneof(
   }),
 );
 
-const change = (slot: number, { title, apply }: Change) =>
-  step(title, slot, request => request.change(apply), apply);
+const change = (slot: number, { title, field, apply }: Change) =>
+  step(title, slot, request => request.change(apply, field), apply);
 const update = (slot: number, { title, apply }: Change) =>
   step(`update: ${title}`, slot, request => request.update(apply), session => session.update(apply), false);
 const assign = (slot: number, data: Data | null) =>

@@ -1,8 +1,11 @@
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import { mock } from 'node:test';
 import vm from 'node:vm';
-import type { SessionRecord } from '..';
+import { MemorySessionStore, type SessionOptions, type SessionRecord } from '..';
+import { CompleteStore } from '../module/store/complete';
 import { MapStore } from './support/MapStore';
-import { EMPTY, listen, read, start, stop } from './support/web';
+import { count, EMPTY, listen, read, start, stop } from './support/web';
 
 /** A store that returns and throws what it is told to. */
 class OddStore extends MapStore {
@@ -243,3 +246,68 @@ describe('an error of the handler\'s', () => {
   });
 });
 
+describe('a store that lies', () => {
+  afterEach(stop);
+
+  it('with a record that no log line can print: the session starts anew, and the process goes on', async () => {
+    const store = new MapStore();
+    store.get = async () => ({ _expire: 1, n: 1n });
+    const { app, run } = await start({ store });
+    await run(count);
+    const told = once(app as never, 'session:expired');
+    assert.deepEqual((await run(read)).json(), { n: null, isNew: true });
+    await told;
+    app.expectLog('[session][expired]', 'coreLogger');
+  });
+
+  it('with a tombstone that leads back to itself: destroy() comes to an end', async () => {
+    const store = new class extends MemorySessionStore {
+      override async retire(key: string) {
+        return { _successor: key };
+      }
+    }();
+    const { run } = await start({ store });
+    await run(count);
+    await run(session => session.destroy());
+  });
+
+  it('that answers after a write was given up: nothing is written any more', async () => {
+    const store = new MapStore();
+    const complete = new CompleteStore(store);
+    await store.set('id', { n: 1 }, 60_000);
+    const { get } = store;
+    let answer!: () => void;
+    store.get = async key => {
+      await new Promise<void>(resolve => {
+        answer = resolve;
+      });
+      return await get.call(store, key);
+    };
+    const clock = mock.timers;
+    clock.enable({ apis: [ 'setTimeout' ] });
+    const merging = complete.merge('id', { set: { n: 2 }, unset: [], replace: false }, {} as never);
+    await new Promise(setImmediate);
+    clock.tick(10_000);
+    await assert.rejects(merging, /took longer than 10 s/);
+    clock.reset();
+    answer();
+    await new Promise(setImmediate);
+    assert.equal(store.records.get('id')!.n, 1);
+  });
+});
+
+describe('a hook of config.session that is async', () => {
+  afterEach(stop);
+  for (const [ name, session ] of Object.entries({
+    valid: { valid: async () => false },
+    beforeSave: { beforeSave: async () => undefined },
+  } as unknown as Record<string, SessionOptions>)) {
+    it(`${name}: fails the request, as its answer would come too late`, async () => {
+      const { client } = await start({ store: new MapStore(), ...session });
+      await client.tryRun(count);
+      const { status, text } = await client.tryRun(count);
+      assert.equal(status, 500);
+      assert.match(text, new RegExp(`config\\.session\\.${name} returned a promise; it must not be async`));
+    });
+  }
+});

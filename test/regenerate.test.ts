@@ -508,6 +508,24 @@ forEachStore('regenerate()', (site, { atomic }) => {
   });
 });
 
+forEachStore('a slower regenerate() of a session that was signed out', site => {
+  it('keeps nothing of a field that it had only changed inside', async () => {
+    await site.client.run(session => {
+      Object.assign(session, { user: { name: 'alice' } });
+    });
+    const slower = await site.slow(async (session: any) => {
+      session.user.seen = true;
+      session.own = { is: 'kept' };
+      await session.regenerate();
+      return { session: session.toJSON() };
+    });
+    await site.client.run(session => session.destroy());
+    const response = await slower.finish();
+    assert.deepEqual(response.json().session, { own: { is: 'kept' } });
+    assert.deepEqual((await slower.client.run(read)).json().session, { own: { is: 'kept' } });
+  });
+});
+
 forEachStore('under autoCommit: false, regenerate()', (site, { atomic }) => {
   it('moves what is stored and what has changed, without a commit', async () => {
     const { id } = (await site.client.run(async session => {

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { MemorySessionStore, type SessionOptions } from '..';
 import { resolveConfig } from '../module/SessionConfig';
@@ -48,6 +49,19 @@ describe('session ids', () => {
         });
         assert.deepEqual((await run(read)).json(), { n, isNew: false });
       }
+    });
+  }
+
+  for (const id of [ '', undefined, 7, null, Promise.resolve('an id') ]) {
+    it(`can't be ${inspect(id)}`, async () => {
+      const store = new MapStore();
+      const { app, client } = await start({ store, encrypt: false, genid: () => id as string });
+      app.mockLog('logger');
+      const response = await client.tryRun(count);
+      assert.equal(response.status, 500);
+      assert.deepEqual(response.setCookies, []);
+      assert.match(response.text, /config\.session\.genid returned .*; it must return a string that is not empty/);
+      assert.equal(store.records.size, 0);
     });
   }
 });

@@ -144,3 +144,47 @@ describe('Cache-Control as a list of headers', () => {
     assert.equal(headers['cache-control'], 'private, private="x-a, x-b", max-age=60');
   });
 });
+
+describe('shared caches get no response that sets the cookie', () => {
+  afterEach(stop);
+  const PAGES: Record<string, Handle> = {
+    'an error with headers of its own': (session, ctx) => {
+      session.n = 1;
+      ctx.throw(404, 'not here', { headers: { 'cache-control': PUBLIC } });
+    },
+    'headers that are sent before the end': async (session, ctx) => {
+      session.n = 1;
+      await session.save();
+      ctx.set('cache-control', PUBLIC);
+      ctx.flushHeaders();
+      return {};
+    },
+    'headers that are given to writeHead()': async (session, ctx) => {
+      session.n = 1;
+      await session.save();
+      ctx.respond = false;
+      ctx.res.writeHead(200, { 'cache-control': PUBLIC });
+      ctx.res.end('{}');
+    },
+    'a quoted string in the header': (session, ctx) => {
+      session.n = 1;
+      ctx.set('cache-control', `ext="a,private,b", ${PUBLIC}`);
+    },
+    'a header for CDNs': (session, ctx) => {
+      session.n = 1;
+      ctx.set('cdn-cache-control', 'max-age=600');
+      ctx.set('surrogate-control', 'max-age=600');
+    },
+  };
+  for (const [ title, handle ] of Object.entries(PAGES)) {
+    it(`with ${title}`, async () => {
+      const { client } = await start({ store: new MapStore() });
+      const { headers, setCookies } = await client.tryRun(handle);
+      assert.equal(setCookies.length, 1);
+      assert.match(headers['cache-control']!.replace(/"[^"]*"/g, ''), /\bprivate\b/);
+      assert.doesNotMatch(headers['cache-control']!, /public|s-maxage/);
+      assert.equal(headers['cdn-cache-control'], undefined);
+      assert.equal(headers['surrogate-control'], undefined);
+    });
+  }
+});

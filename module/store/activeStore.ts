@@ -1,24 +1,29 @@
 import type { Application, Context } from 'egg';
+import { configOf } from '../SessionConfig';
 import type { SessionStoreLike } from './SessionStore';
 
-export interface ActiveStore {
+interface ActiveStore {
   /** The store of all requests. */
   store?: SessionStoreLike;
   /** Each request has an instance of this class of its own; then there is no `store`. */
   ContextStore?: new (ctx: Context) => SessionStoreLike;
-  /** Where it came from, for people to read: a tegg class with its file, `app.sessionStore`, an option, or the cookie. */
-  origin: string;
 }
 
 const origins = new WeakMap<Application, { store: SessionStoreLike; origin: string }>();
 
 /** Where an application's sessions are kept now: `config.session.ContextStore`, else `config.session.store`, else the cookie. */
 export function activeStore(app: Application): ActiveStore {
-  const { store, ContextStore, key } = app.config.session;
-  if (ContextStore) return { ContextStore, origin: `config.session.ContextStore (${ContextStore.name})` };
-  if (!store) return { origin: `the cookie ${key ?? 'EGG_SESS'}` };
+  const { store, ContextStore } = app.config.session;
+  return ContextStore ? { ContextStore } : { store: store ?? undefined };
+}
+
+/** Where it came from, for people to read: a tegg class with its file, `app.sessionStore`, an option, or the cookie. */
+function originOf(app: Application): string {
+  const { store, ContextStore } = activeStore(app);
+  if (ContextStore) return `config.session.ContextStore (${ContextStore.name})`;
+  if (!store) return `the cookie ${configOf(app).key}`;
   const set = origins.get(app);
-  return { store, origin: set?.store === store ? set.origin : 'config.session.store' };
+  return set?.store === store ? set.origin : 'config.session.store';
 }
 
 /** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */
@@ -37,15 +42,15 @@ const announced = new WeakSet<Application>();
 /** Says in the log where sessions are kept, now and whenever that changes. */
 export function announceStore(app: Application): void {
   announced.add(app);
-  app.coreLogger.info('[egg-tegg-session] sessions are kept in %s', activeStore(app).origin);
+  app.coreLogger.info('[egg-tegg-session] sessions are kept in %s', originOf(app));
 }
 
 const ofRequest = new WeakMap<Context, SessionStoreLike>();
 
 /** The store for a request: with a `ContextStore` its own instance, built when it is first asked for. */
 export function storeFor(ctx: Context): SessionStoreLike | undefined {
-  const { store, ContextStore } = ctx.app.config.session;
-  if (!ContextStore) return store ?? undefined;
+  const { store, ContextStore } = activeStore(ctx.app);
+  if (!ContextStore) return store;
   let own = ofRequest.get(ctx);
   if (!own) ofRequest.set(ctx, own = new ContextStore(ctx));
   return own;
