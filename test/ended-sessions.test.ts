@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
-import { later } from './support/app';
-import { ENDS, forEachStore, redis, setsNoCookie } from './support/concurrent';
+import type { SessionStore } from '..';
+import { Client, createApp, later } from './support/app';
+import { ENDS, forEachStore, gate, redis, setsNoCookie } from './support/concurrent';
+import { MapStore } from './support/MapStore';
 import { until } from './support/servers';
 
 const DAY = 24 * 3600 * 1000;
@@ -275,6 +277,21 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
     assert.equal(await stored(), undefined);
   });
 
+  for (const calls of [[ 'update', 'destroy' ], [ 'destroy', 'update' ]]) {
+    it(`${calls.join('() and ')}() at once in one request end it, and remove the cookie`, async () => {
+      const response = await site.client.run(async (session: any) => {
+        const [ update, destroy ] = [ 'update', 'destroy' ].map(name => calls.indexOf(name));
+        const done = await Promise.allSettled(calls.map(call => session[call]((data: any) => {
+          data.n = 1;
+        })));
+        assert.equal(done[destroy].status, 'fulfilled');
+        assert.equal(done[update].status, 'rejected');
+      });
+      assert.match(response.setCookies.join(), /^EGG_SESS=;/);
+      assert.equal(await stored(), undefined);
+    });
+  }
+
   it('what is assigned while destroy() runs begins another session', async () => {
     const response = await site.client.run(async (session, ctx) => {
       const destroying = session.destroy();
@@ -462,3 +479,42 @@ forEachStore('with rolling, a session that has ended can\'t come back', (site, {
     assert.ok(await site.ttl() > DAY - 60_000);
   });
 }, { rolling: true });
+
+describe('a cookie under an older key', () => {
+  const withKeys = async (store: SessionStore, keys: string) => {
+    const app = await createApp('web', { config: { keys }, session: { store } });
+    return { app, client: await Client.of(app) };
+  };
+
+  it('is written anew, but not for a session that has ended meanwhile', async () => {
+    const store = new MapStore();
+    const before = await withKeys(store, 'old');
+    await before.client.run(session => {
+      session.userId = 1;
+    });
+    await before.client.close();
+    await before.app.close();
+
+    const { app, client } = await withKeys(store, 'new, old');
+    const browser = client.another(before.client.cookies);
+    const reads = (session: any) => ({ userId: session.userId ?? null });
+    assert.equal((await browser.copy().run(reads)).setCookies.length, 1);
+    const running = gate();
+    const goOn = gate();
+    const reader = browser.run(async session => {
+      const seen = reads(session);
+      running.open();
+      await goOn.opened;
+      return seen;
+    });
+    await running.opened;
+    await browser.copy().run(session => session.destroy());
+    goOn.open();
+    const response = await reader;
+    assert.deepEqual(response.json(), { userId: 1 });
+    setsNoCookie(response);
+    assert.equal(store.records.size, 0);
+    await client.close();
+    await app.close();
+  });
+});

@@ -136,6 +136,18 @@ forEachStore('regenerate()', (site, { atomic }) => {
   });
 
   if (atomic) {
+    it('merges what others have written once', async () => {
+      const mover = await slow(async session => {
+        await session.regenerate();
+        site.fail('merge');
+      });
+      await site.client.run(session => {
+        session.flash = 'theirs';
+      });
+      await mover.finish();
+      assert.equal((await mover.client.run(read)).json().session.flash, 'theirs');
+    });
+
     it('merges nothing when nobody else has written, also with a lifetime of its own', async () => {
       for (const maxAge of [ undefined, 60_000 ]) {
         site.fail('merge');
@@ -455,10 +467,14 @@ forEachStore('regenerate()', (site, { atomic }) => {
       });
       await site.client.run(session => {
         session.flash = 'theirs';
+        session.maxAge = 60_000;
       });
       const response = await mover.finish();
       assert.equal(response.setCookies.length, 1);
-      assert.deepEqual((await mover.client.run(read)).json().session, { userId: 1, cart: [ 'a' ], flash: 'theirs' });
+      assert.match(response.setCookies[0], /max-age=60;/);
+      const { session, maxAge } = (await mover.client.run(session => ({ ...read(session), maxAge: session.maxAge }))).json();
+      assert.deepEqual(session, { userId: 1, cart: [ 'a' ], flash: 'theirs' });
+      assert.equal(maxAge, 60_000);
     });
   });
 
