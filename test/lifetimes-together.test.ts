@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { MockApplication } from 'egg-mock';
 import { Client, createApp, later } from './support/app';
-import { forEachStore } from './support/concurrent';
+import { forEachStore, setsNoCookie } from './support/concurrent';
 import { MapStore } from './support/MapStore';
 import type { SessionStore } from '..';
 
@@ -107,6 +107,13 @@ forEachStore('a request that sets no maxAge', (site, { atomic }) => {
       });
     });
   }
+
+  it('and only reads lets it end when it is due, without rolling or renew', async () => {
+    const { _expire } = (await site.record())!;
+    later(DAY - MINUTE);
+    setsNoCookie(await site.client.run(session => ({ userId: session.userId })));
+    assert.equal((await site.record())!._expire, _expire);
+  });
 
   it('one that sets it by ctx.sessionOptions wins too', async () => {
     const slower = await site.slow((session, ctx) => {

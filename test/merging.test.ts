@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { crc32 } from 'node:zlib';
-import { forEachStore } from './support/concurrent';
+import { forEachStore, setsNoCookie } from './support/concurrent';
 
 forEachStore('only what a request has changed is written', (site, { atomic }) => {
   const { slow, stored } = site;
@@ -81,6 +81,14 @@ forEachStore('only what a request has changed is written', (site, { atomic }) =>
     assert.equal((await stored())!.n, 2);
   });
 
+  it('another order of the fields is no change', async () => {
+    setsNoCookie(await site.client.run(session => {
+      const { userId } = session;
+      delete session.userId;
+      session.userId = userId;
+    }));
+  });
+
   it('a changed field is found exactly, where 32-bit hashes are equal', async () => {
     const [ before, after ] = [ '9cr3ml', '1x1uw6h' ];
     assert.equal(crc32(JSON.stringify({ text: before })), crc32(JSON.stringify({ text: after })));
@@ -135,6 +143,18 @@ forEachStore('only what a request has changed is written', (site, { atomic }) =>
         ctx.session = {};
       });
       assert.deepEqual((await site.client.run(session => ({ session }))).json(), { session: {} });
+    });
+
+    it('replaces it once: what others write after save() is kept', async () => {
+      await site.client.run(async (session, ctx) => {
+        ctx.session = { first: 1 };
+        await session.save();
+        await site.client.copy().run(other => {
+          other.theirs = 1;
+        });
+        session.second = 1;
+      });
+      assert.deepEqual(await stored(), { first: 1, theirs: 1, second: 1 });
     });
 
     it('replaces what a save() before it is still writing', async () => {

@@ -70,6 +70,18 @@ forEachStore('regenerate()', (site, { atomic }) => {
       assert.deepEqual(await stored(id), { userId: 1, n: 'mine' });
     });
 
+    it('its own change of a field that others have removed', async () => {
+      const writer = await slow(session => {
+        session.cart.push('mine');
+        return regenerate(session);
+      });
+      await site.client.run(session => {
+        delete session.cart;
+      });
+      const { id } = (await writer.finish()).json();
+      assert.deepEqual(await stored(id), { userId: 1, cart: [ 'a', 'mine' ] });
+    });
+
     it('what is written after the new record and before the old one ends', async () => {
       const mover = await slow(regenerate);
       const retiring = site.hold(taking);
@@ -120,6 +132,31 @@ forEachStore('regenerate()', (site, { atomic }) => {
       assert.deepEqual(await stored(id), { userId: 2 });
     });
   });
+
+  if (atomic) {
+    it('merges what others have written once', async () => {
+      const mover = await slow(async session => {
+        await session.regenerate();
+        site.fail('merge');
+      });
+      await site.client.run(session => {
+        session.flash = 'theirs';
+      });
+      await mover.finish();
+      assert.equal((await mover.client.run(read)).json().session.flash, 'theirs');
+    });
+
+    it('merges nothing when nobody else has written, also with a lifetime of its own', async () => {
+      for (const maxAge of [ undefined, 60_000 ]) {
+        site.fail('merge');
+        await site.client.run(async session => {
+          session.n = 1;
+          if (maxAge) session.maxAge = maxAge;
+          await session.regenerate();
+        });
+      }
+    });
+  }
 
   it('twice in one request leaves one session', async () => {
     const ids: string[] = [];
@@ -390,6 +427,19 @@ forEachStore('regenerate()', (site, { atomic }) => {
       });
     }
 
+    it('it is told in the log if something has changed', async () => {
+      const logged = site.logged();
+      for (const n of [ undefined, 1 ]) {
+        await site.client.run(async session => {
+          if (n) session.n = n;
+          site.fail('set');
+          await assert.rejects(session.regenerate(), /set failed/);
+        });
+        assert.equal(logged().length, n ?? 0);
+      }
+      assert.match(logged()[0], /INFO.* nothing was saved: regenerate\(\) has failed/);
+    });
+
     it('it can be tried again, with all that was meant for the new id', async () => {
       const response = await site.client.run(async session => {
         session.userId = 2;
@@ -411,10 +461,14 @@ forEachStore('regenerate()', (site, { atomic }) => {
       });
       await site.client.run(session => {
         session.flash = 'theirs';
+        session.maxAge = 60_000;
       });
       const response = await mover.finish();
       assert.equal(response.setCookies.length, 1);
-      assert.deepEqual((await mover.client.run(read)).json().session, { userId: 1, cart: [ 'a' ], flash: 'theirs' });
+      assert.match(response.setCookies[0], /max-age=60;/);
+      const { session, maxAge } = (await mover.client.run(session => ({ ...read(session), maxAge: session.maxAge }))).json();
+      assert.deepEqual(session, { userId: 1, cart: [ 'a' ], flash: 'theirs' });
+      assert.equal(maxAge, 60_000);
     });
   });
 
