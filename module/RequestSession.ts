@@ -49,14 +49,15 @@ export class RequestSession extends SessionState {
     try {
       await this.idle();
       this.phase = 'closing';
+      const { contacts } = this;
       if (this.commitsItself) await this.commit();
+      if (contacts > 0 && contacts === this.contacts) await this.confirm();
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
       this.ctx.coreLogger.error(err);
     } finally {
       this.phase = 'closed';
-      this.env.cookie.protect(this.ctx, this.hasToldKey);
     }
   }
 
@@ -74,9 +75,21 @@ export class RequestSession extends SessionState {
       if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
     } else if (this.cookieState === 'bad') {
       cookie.remove(ctx);
-    } else if (this.cookieState === 'stale' && this.state === 'kept') {
+    } else if (this.cookieState === 'stale' && await this.confirm()) {
       this.sendId();
     }
+  }
+
+  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
+  private async confirm(): Promise<boolean> {
+    const { stored, ctx } = this;
+    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    return await this.oneByOne(async () => {
+      const isThere = await stored.latest() !== undefined;
+      if (isThere) this.contacts++;
+      else this.end();
+      return isThere;
+    });
   }
 
   /** Whether a session that has not changed is to be saved, so that it lives on. */
@@ -84,7 +97,7 @@ export class RequestSession extends SessionState {
     const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
     if (this.state !== 'kept') return false;
     if (this.lifetime.isChanged) return true;
-    if (this.hasWritten) return false;
+    if (this.contacts > 0) return false;
     // a cookie is written anew only for a session that is still there
     if (rolling || this.cookieState === 'stale') return true;
     if (!renew) return false;
@@ -146,7 +159,10 @@ export class RequestSession extends SessionState {
 
   private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
     const to = stored.newKey();
-    if (to === stored.key) return await this.write(); // config.session.genid gives no other
+    if (to === stored.key) {
+      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id that it has');
+      return await this.write();
+    }
     const json = this.prepare(copy);
     const now = this.lifetime.now();
     const left = await stored.move(to, json, now.chosen);
@@ -232,7 +248,7 @@ export class RequestSession extends SessionState {
       copy.isKept(json);
       lifetime.keep(now, stored.maxAge);
       if (outcome === 'unchanged') return true;
-      this.hasWritten = true;
+      this.contacts++;
       this.cookieState = 'stale'; // the browser's cookie has to live as long
       return true;
     });

@@ -44,9 +44,7 @@ export class Session {
   declare manuallyCommit: () => Promise<void>;
 
   /** The data as a plain object. */
-  toJSON(): SessionData {
-    return { ...this };
-  }
+  declare toJSON: () => SessionData;
 
   /** Reads a field and removes it, as for a message that is shown once. */
   pop<K extends keyof SessionData>(key: K): SessionData[K] | undefined;
@@ -153,7 +151,8 @@ export function injectSession(): Session {
       if (key === 'then') return then();
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
-      if (key === 'pop' || key === 'toJSON') return Session.prototype[key].bind(injected);
+      if (key === 'pop') return Session.prototype.pop.bind(injected);
+      if (key === 'toJSON') return () => fields(current());
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
       const value = session?.[key];
@@ -180,6 +179,11 @@ export function injectSession(): Session {
     },
   });
   return injected;
+}
+
+/** The data, also in fields whose names are those of the injected session's methods. */
+function fields(session: ContextSession | null): SessionData {
+  return Object.fromEntries(Object.entries(session ?? {}).filter(([ name ]) => isField(session, name)));
 }
 
 /** Runs the `fn` of an `update()` on `data`. */

@@ -179,6 +179,12 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   return Object.freeze(withCookiePrefix(config, cookies));
 }
 
+/** @throws TypeError when a function of `config.session` is async: its answer would come too late */
+export function refusePromise(result: unknown, name: string): void {
+  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
+  throw new TypeError(`[egg-tegg-session] config.session.${name} returned a promise; it must not be async`);
+}
+
 /** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */
 function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies']): SessionConfig {
   const prefix = /^__(host|secure)-/i.exec(config.key)?.[0];

@@ -1,4 +1,5 @@
 import type { Application, Context } from 'egg';
+import onHeaders from 'on-headers';
 import { legacyTexts, withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord } from './record';
 import { Sealer } from './Sealer';
@@ -10,6 +11,12 @@ const MAX_COOKIE_BYTES = 4096;
 
 /** What egg-cookies puts before the name of the partitioned twin of a cookie, under `config.cookies.autoChips`. */
 const TWIN = '_CHIPS-';
+
+/** The commas of a header that stand outside quoted strings. */
+const OUTSIDE_QUOTES = /,(?=(?:[^"]*"[^"]*")*[^"]*$)/;
+
+/** What shared caches go by instead of `Cache-Control` (RFC 9213). */
+const FOR_SHARED_CACHES = [ 'cdn-cache-control', 'surrogate-control' ];
 
 /** What a request's cookie holds. One that is `stale` has to be written anew. */
 export type Opened<T> = { value: T; stale: boolean };
@@ -101,6 +108,7 @@ export class SessionCookie {
   /** Has the browser remove the cookie. */
   remove(ctx: Context): void {
     ctx.cookies.set(this.config.key, '', ctx.sessionOptions);
+    this.keepPrivate(ctx);
   }
 
   /** Takes back what this response would have done to the cookie. */
@@ -108,18 +116,22 @@ export class SessionCookie {
     this.setLines(ctx, this.lines(ctx).filter(line => !this.isOurs(line)));
   }
 
-  /** Keeps a response that sets the cookie, or `hasId` in another way, out of shared caches. */
-  protect(ctx: Context, hasId: boolean): void {
-    if (ctx.headerSent || (!hasId && !this.lines(ctx).some(line => this.isOurs(line)))) return;
-    const directives = String(ctx.response.get('cache-control')).split(',').map(text => text.trim())
-      .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
-    if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
-    ctx.set('cache-control', directives.join(', '));
-    ctx.vary('Cookie');
+  /** Keeps a response that sets the cookie, or `hasId` in another way, out of shared caches, whatever its headers will be. */
+  keepPrivate(ctx: Context, hasId = false): void {
+    onHeaders(ctx.res, () => {
+      if (!hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
+      const directives = String(ctx.response.get('cache-control')).split(OUTSIDE_QUOTES).map(text => text.trim())
+        .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
+      if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
+      ctx.set('cache-control', directives.join(', '));
+      for (const name of FOR_SHARED_CACHES) ctx.remove(name);
+      ctx.vary('Cookie');
+    });
   }
 
   private write(ctx: Context, text: string) {
     ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
+    this.keepPrivate(ctx);
   }
 
   /** The cookie's text once the seal, the signature or the encryption is found good. */

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp } from './applications';
@@ -46,7 +47,7 @@ export class SessionLogger {
         'changed, the cookie may be of another mode (encrypt, or a store, was switched on or off), or somebody has ' +
         'changed it', configOf(ctx.app).key);
     } else {
-      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%j)`, key, value);
+      ctx.coreLogger.warn(`[session][${name}] key(%s) value(%s)`, key, print(value));
     }
   }
 
@@ -54,6 +55,15 @@ export class SessionLogger {
     const app = currentApp();
     const shown = configOf(app).logValue ? [ message, ...args ] : hideSessions([ message, ...args ]);
     app.coreLogger[level](...shown as [ unknown ]);
+  }
+}
+
+/** As `%j` does, which throws at what JSON can't hold. */
+function print(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return inspect(value);
   }
 }
 

@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
 import { type Loaded, loadFromCookie, loadFromStore, tell } from './loadSession';
 import { dataOf, fieldsOf, toJson } from './record';
+import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { Store } from './store/guard';
@@ -26,9 +27,8 @@ export abstract class SessionState {
   /** The data, once somebody has asked for them; null after `ctx.session = null`. */
   protected copy?: WorkingCopy | null;
   protected readonly lifetime: Lifetime;
-  protected hasWritten = false;
-  /** Whether the response has the id where `config.session.externalKey` puts it. */
-  protected hasToldKey = false;
+  /** How often this request has written the session, or found that it is still there. */
+  protected contacts = 0;
   /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
   protected mustMove = false;
   private hasToldEnd = false;
@@ -80,7 +80,7 @@ export abstract class SessionState {
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });
-      this.copy = new WorkingCopy(session, toJson(data));
+      this.copy = new WorkingCopy(session, toJson(data), data);
     }
     return this.copy && this.copy.session;
   }
@@ -119,7 +119,7 @@ export abstract class SessionState {
       throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
-    config.beforeSave?.(ctx, copy.session);
+    refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
     return copy.toJson();
   }
 
@@ -128,7 +128,7 @@ export abstract class SessionState {
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
     this.lifetime.keep(chosen, this.stored?.maxAge);
-    this.hasWritten = true;
+    this.contacts++;
     this.mustMove = false;
     this.sendId();
   }
@@ -137,9 +137,9 @@ export abstract class SessionState {
     const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
     this.cookieState = 'good';
     if (!stored || ctx.headerSent) return;
-    this.hasToldKey = externalKey !== undefined;
-    if (externalKey) externalKey.set(ctx, stored.key);
-    else cookie.writeId(ctx, stored.key);
+    if (!externalKey) return cookie.writeId(ctx, stored.key);
+    externalKey.set(ctx, stored.key);
+    cookie.keepPrivate(ctx, true);
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
@@ -161,8 +161,6 @@ export abstract class SessionState {
       return await busy;
     } finally {
       this.busy = undefined;
-      // a response that begins before the end of the request has to be right already
-      if (this.phase !== 'closing') this.env.cookie.protect(this.ctx, this.hasToldKey);
     }
   }
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { changesBetween, dataOf, isAlive, isEmpty, isTombstone, lifetimeFields, lifetimeOf, metaOf } from './record';
 import type { Store } from './store/guard';
@@ -89,7 +90,9 @@ export class StoreRecord {
   /** Ends the session, and the one that took its place elsewhere. Resolves to whether another request had ended it. */
   async retire(): Promise<boolean> {
     let endedElsewhere = false;
-    for (let key = this.id ?? null; key !== null;) {
+    const seen = new Set<string>();
+    for (let key = this.id ?? null; key !== null && !seen.has(key);) {
+      seen.add(key);
       const left = await this.store.retire(key, null, TOMBSTONE_MS, { ctx: this.ctx });
       endedElsewhere ||= isTombstone(left);
       key = isTombstone(left) ? left._successor : null;
@@ -122,8 +125,11 @@ export class StoreRecord {
     return changed ? 'written' : 'unchanged';
   }
 
+  /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newKey(): string {
-    return this.ctx.sessionOptions.genid(this.ctx) as string;
+    const key: unknown = this.ctx.sessionOptions.genid(this.ctx);
+    if (typeof key === 'string' && key) return key;
+    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(key)}; it must return a string that is not empty`);
   }
 
   private options(changed: boolean) {

@@ -14,8 +14,9 @@ export class WorkingCopy {
   /**
    * @param session koa-session's object
    * @param kept the data that are kept, as JSON
+   * @param given the same, as the session was given them
    */
-  constructor(readonly session: ContextSession, private kept: string) {}
+  constructor(readonly session: ContextSession, private kept: string, private readonly given: SessionRecord = {}) {}
 
   /**
    * The data as JSON.
@@ -66,15 +67,21 @@ export class WorkingCopy {
     const before = JSON.parse(seen);
     const changed = new Set(namesOf(changesBetween(before, JSON.parse(this.toJson()))));
     const { set, unset } = changesBetween(before, data);
-    for (const [ name, value ] of Object.entries(set)) if (!changed.has(name)) this.session[name] = value;
+    for (const [ name, value ] of Object.entries(set)) {
+      if (!changed.has(name)) this.session[name] = this.given[name] = value;
+    }
     for (const name of unset) if (!changed.has(name)) delete this.session[name];
   }
 
-  /** Leaves only what this request has changed; what was kept belongs to another session now. */
+  /** Leaves only what this request has assigned; what was kept belongs to another session now, changed inside or not. */
   forgetKept(): void {
     if (this.replacesKept) return;
+    const { session, given } = this;
     const { set } = this.pending(this.toJson());
-    for (const name of Object.keys(this.session.toJSON())) if (!Object.hasOwn(set, name)) delete this.session[name];
+    for (const [ name, value ] of Object.entries(session.toJSON())) {
+      const isOwn = Object.hasOwn(set, name) && !(typeof value === 'object' && value === given[name]);
+      if (!isOwn) delete session[name];
+    }
     this.kept = '{}';
   }
 

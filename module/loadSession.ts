@@ -1,5 +1,6 @@
 import type { Application, Context } from 'egg';
 import { isExpired, isRecord, isTombstone } from './record';
+import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { SessionEvent } from './SessionLogger';
 import { shortHash } from './shortHash';
@@ -47,7 +48,11 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
   if (isExpired(record)) return refuse('expired');
-  if (valid && !valid(ctx, record)) return refuse('invalid');
+  if (valid) {
+    const isValid = valid(ctx, record);
+    refusePromise(isValid, 'valid');
+    if (!isValid) return refuse('invalid');
+  }
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
 }
 

@@ -205,6 +205,14 @@ describe('RedisSessionStore', () => {
     assert.equal(await store.touch('id'), 60_000);
   });
 
+  it('sends nothing twice that the server refuses', async () => {
+    const sent = async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+    await store.set('id', { n: 1 }, 60_000);
+    const before = await sent();
+    await assert.rejects(store.set('id', { n: 2 }, -1), /no lifetime/);
+    assert.equal(await sent(), before);
+  });
+
   it('adds nothing when the server is out of memory, leaves what is there, and can still end a session', async () => {
     const record = { n: 1, _maxAge: 60_000 };
     await store.set('full', record, 60_000);

@@ -55,10 +55,10 @@ export class CompleteStore {
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    return await this.inTurn(key, async () => {
+    return await this.inTurn(key, async isLate => {
       if (this.more.merge) return await this.more.merge(key, changes, options);
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest)) return false;
+      if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
       await this.set(key, record, maxAge, options);
@@ -71,12 +71,12 @@ export class CompleteStore {
     options: SessionStoreOptions): Promise<boolean> {
     // that it was touched meanwhile is no change
     const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
-    return await this.inTurn(key, async () => {
+    return await this.inTurn(key, async isLate => {
       if (this.more.compareAndSet) {
         return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
       }
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || contents(latest) !== contents(expected)) return false;
+      if (!isAlive(latest) || contents(latest) !== contents(expected) || isLate()) return false;
       await this.set(key, record, maxAge, options);
       return true;
     });
@@ -92,7 +92,7 @@ export class CompleteStore {
     });
   }
 
-  private inTurn<T>(key: string, write: () => Promise<T>): Promise<T> {
-    return this.isAtomic ? write() : inTurn(key, write);
+  private inTurn<T>(key: string, write: (isLate: () => boolean) => Promise<T>): Promise<T> {
+    return this.isAtomic ? write(() => false) : inTurn(key, write);
   }
 }

@@ -55,7 +55,7 @@ function withoutSecrets(err: unknown, keys: string[]): Error {
   const clean = keys.reduce((text, key) => text.replaceAll(key, shortHash(key)),
     message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
   const error = Object.assign(new Error(clean), { name }, code === undefined ? {} : { code });
-  const frames = stack?.match(/^ {4}at .*$/gm) ?? [];
+  const frames = stack?.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm) ?? [];
   error.stack = [ `${name}: ${error.message}`, ...frames ].join('\n');
   return error;
 }
