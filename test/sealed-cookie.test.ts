@@ -103,6 +103,15 @@ for (const [ mode, given, sealedFor ] of MODES) {
       assert.deepEqual(events, []);
     });
 
+    it('is a new session when all of them are empty, and that is nothing to tell of', async () => {
+      const { app, client } = await start(given());
+      const { events } = listen(app);
+      const response = await client.run(read, { cookie: `${NAME}=; ${NAME}=` });
+      assert.deepEqual(response.json(), EMPTY);
+      assert.deepEqual(response.setCookies, []);
+      assert.deepEqual(events, []);
+    });
+
     it('is a new session when none of them opens, with one event', async () => {
       const { app, client } = await start(given());
       const { events } = listen(app);
