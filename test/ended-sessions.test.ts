@@ -307,6 +307,36 @@ forEachStore('a session that has ended can\'t come back', (site, { atomic }) => 
     assert.equal(response.setCookies.length, 1);
   });
 
+  it('one that is assigned while destroy() runs is not saved when there is nothing in it', async () => {
+    const response = await site.client.run(async (session, ctx) => {
+      const destroying = session.destroy();
+      ctx.session = {};
+      await destroying;
+    });
+    assert.match(response.setCookies.join(), /^EGG_SESS=;/);
+    assert.equal(site.client.cookies.size, 0);
+  });
+
+  it('one that begins after destroy() can be destroyed too', async () => {
+    const response = await site.client.run(async (session, ctx) => {
+      await session.destroy();
+      ctx.session = { flash: 'bye' };
+      await session.destroy();
+    });
+    assert.match(response.setCookies.join(), /^EGG_SESS=;/);
+    assert.equal(site.client.cookies.size, 0);
+  });
+
+  it('one that begins after destroy() is saved, also when regenerate() had failed before', async () => {
+    await site.client.run(async (session, ctx) => {
+      site.fail('set');
+      await assert.rejects(session.regenerate(), /set failed/);
+      await session.destroy();
+      ctx.session = { flash: 'bye' };
+    });
+    assert.deepEqual((await site.client.run(session => ({ session: session.toJSON() }))).json(), { session: { flash: 'bye' } });
+  });
+
   it('the id of one that has ended and begun anew is not set when there is nothing in it', async () => {
     await site.client.run(async (session, ctx) => {
       await session.destroy();

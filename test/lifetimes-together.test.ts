@@ -115,6 +115,34 @@ forEachStore('a request that sets no maxAge', (site, { atomic }) => {
     assert.equal((await site.record())!._expire, _expire);
   });
 
+  it('but one that sets it to what it has loaded wins too', async () => {
+    const slower = await site.slow(session => {
+      session.maxAge = DAY;
+    });
+    await site.client.run(session => {
+      session.maxAge = MINUTE;
+    });
+    await check(await slower.finish(), DAY);
+  });
+
+  for (const [ title, before ] of [[ 'has saved', undefined ], [ 'has saved a lifetime of its own', 2 * MINUTE ]] as const) {
+    it(`leaves a lifetime that is set after it ${title}`, async () => {
+      const slower = await site.slow(async session => {
+        session.n = 1;
+        if (before) session.maxAge = before;
+        await session.save();
+        await site.client.run(other => {
+          other.maxAge = 3 * MINUTE;
+        });
+        session.n = 2;
+      });
+      await site.client.copy().run(session => {
+        session.maxAge = MINUTE;
+      });
+      await check(await slower.finish(), 3 * MINUTE);
+    });
+  }
+
   it('one that sets it by ctx.sessionOptions wins too', async () => {
     const slower = await site.slow((session, ctx) => {
       session.n = 1;

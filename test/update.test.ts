@@ -350,6 +350,25 @@ forEachStore('session.update()', (site, { atomic }) => {
       assert.deepEqual(await stored(), { userId: 1, cart: [ 'a' ], n: 4 });
     });
 
+    it('writes nothing when it ends late after all, also when nobody else has written', async () => {
+      await site.client.run(async session => {
+        const end = gate();
+        const running = gate();
+        const { result, timers } = holdTimers(() => session.update(async data => {
+          running.open();
+          await end.opened;
+          add(data);
+        }));
+        await running.opened;
+        timers[0].fire();
+        await assert.rejects(result, TOOK_TOO_LONG);
+        end.open();
+        for (let i = 0; i < 20; i++) await turn();
+        await session.update(() => undefined);
+      });
+      assert.deepEqual(await stored(), { userId: 1, cart: [ 'a' ] });
+    });
+
     it('does so on a session that is new', async () => {
       await site.client.another().run(async session => {
         const end = gate();
@@ -444,6 +463,22 @@ forEachStore('session.update()', (site, { atomic }) => {
         })));
       });
       assert.deepEqual((await browser.run(read)).json().session, { n: 5 });
+    });
+
+    it('has fn run again on what is assigned meanwhile', async () => {
+      const browser = site.client.another();
+      await browser.run(async (session, ctx) => {
+        const running = gate();
+        const updating = session.update(async data => {
+          running.open();
+          await turn();
+          add(data);
+        });
+        await running.opened;
+        ctx.session = { n: 7 };
+        await updating;
+      });
+      assert.deepEqual((await browser.run(read)).json().session, { n: 8 });
     });
 
     it('works beside save()', async () => {
