@@ -33,7 +33,7 @@ export class Lifetime {
     this.choices++;
   }
 
-  /** Takes the lifetime of what was loaded. Resolves to the one that its store gives to it. */
+  /** Takes the lifetime of what was loaded, and returns it; without one in the record, the one of the options. */
   load(record: SessionRecord): SessionMaxAge {
     const { ctx: { sessionOptions } } = this;
     if ('_maxAge' in record || '_session' in record) sessionOptions.maxAge = lifetimeOf(record);

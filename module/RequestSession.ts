@@ -80,31 +80,6 @@ export class RequestSession extends SessionState {
     }
   }
 
-  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  private async confirm(): Promise<boolean> {
-    const { stored, ctx } = this;
-    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
-    return await this.oneByOne(async () => {
-      const isThere = await stored.latest() !== undefined;
-      if (isThere) this.contacts++;
-      else this.end();
-      return isThere;
-    });
-  }
-
-  /** Whether a session that has not changed is to be saved, so that it lives on. */
-  private mustRenew(): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
-    if (this.state !== 'kept') return false;
-    if (this.lifetime.isChanged) return true;
-    if (this.contacts > 0) return false;
-    // a cookie is written anew only for a session that is still there
-    if (rolling || this.cookieState === 'stale') return true;
-    if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
-    return Boolean(store?.keepsExpiry && _expire === undefined);
-  }
-
   /**
    * Saves the session now, changed or not.
    *
@@ -130,7 +105,7 @@ export class RequestSession extends SessionState {
     if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid()));
     else if (this.state !== 'kept') await stored.create(json, lifetime.valid());
     else if (!await stored.save(copy, json, now.chosen)) return this.end();
-    this.hasKept(copy, json, now);
+    this.afterWrite(copy, json, now);
   }
 
   /**
@@ -151,7 +126,7 @@ export class RequestSession extends SessionState {
         const json = this.prepare(copy);
         const now = lifetime.now();
         await stored.create(json, lifetime.valid(), stored.newKey());
-        this.hasKept(copy, json, now);
+        this.afterWrite(copy, json, now);
       }
       this.requireCookie('session.regenerate()', true);
     });
@@ -174,10 +149,10 @@ export class RequestSession extends SessionState {
       failure = err;
     });
     if (merged === false) return this.end();
-    this.hasKept(copy, json, now);
+    this.afterWrite(copy, json, now);
     const all = applyChanges(JSON.parse(json), theirs);
     copy.show(all, json);
-    if (merged) return copy.isKept(JSON.stringify(all));
+    if (merged) return copy.markKept(JSON.stringify(all));
     // the session has moved all the same; what others have changed is left to the next write
     this.ctx.sessionOptions.maxAge = maxAge;
     throw failure;
@@ -245,7 +220,7 @@ export class RequestSession extends SessionState {
       const outcome = await stored.replace(latest, JSON.parse(json), now.chosen);
       if (outcome === 'overtaken') return false;
       copy.show(JSON.parse(json), seen);
-      copy.isKept(json);
+      copy.markKept(json);
       lifetime.keep(now, stored.maxAge);
       if (outcome === 'unchanged') return true;
       this.contacts++;

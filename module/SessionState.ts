@@ -123,8 +123,8 @@ export abstract class SessionState {
     return copy.toJson();
   }
 
-  protected hasKept(copy: WorkingCopy, json: string, chosen: Chosen): void {
-    copy.isKept(json);
+  protected afterWrite(copy: WorkingCopy, json: string, chosen: Chosen): void {
+    copy.markKept(json);
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
     this.lifetime.keep(chosen, this.stored?.maxAge);
@@ -146,6 +146,31 @@ export abstract class SessionState {
   protected end(): void {
     this.state = 'ended';
     this.env.cookie.withdraw(this.ctx);
+  }
+
+  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
+  protected async confirm(): Promise<boolean> {
+    const { stored, ctx } = this;
+    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    return await this.oneByOne(async () => {
+      const isThere = await stored.latest() !== undefined;
+      if (isThere) this.contacts++;
+      else this.end();
+      return isThere;
+    });
+  }
+
+  /** Whether a session that has not changed is to be saved, so that it lives on. */
+  protected mustRenew(): boolean {
+    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
+    if (this.state !== 'kept') return false;
+    if (this.lifetime.isChanged) return true;
+    if (this.contacts > 0) return false;
+    // a cookie is written anew only for a session that is still there
+    if (rolling || this.cookieState === 'stale') return true;
+    if (!renew) return false;
+    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
+    return Boolean(store?.keepsExpiry && _expire === undefined);
   }
 
   protected tellEnd(reason: string): void {

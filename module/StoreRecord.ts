@@ -46,15 +46,15 @@ export class StoreRecord {
    */
   async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
     if (chosen !== undefined || copy.isChanged(json)) return await this.merge(copy.pending(json), chosen);
-    return this.isThere(await this.store.touch(this.key, this.options(false)));
+    return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
   }
 
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
   async merge(changes: SessionChanges, maxAge?: SessionMaxAge): Promise<boolean> {
-    return this.isThere(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(true)));
+    return this.noteLifetime(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(true)));
   }
 
-  private isThere(maxAge: SessionMaxAge | false): boolean {
+  private noteLifetime(maxAge: SessionMaxAge | false): boolean {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
     return true;

@@ -77,7 +77,7 @@ export class WorkingCopy {
   }
 
   /** To be called when these data are kept. */
-  isKept(json: string): void {
+  markKept(json: string): void {
     this.kept = json;
     this.replacesKept = false;
   }

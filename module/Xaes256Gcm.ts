@@ -9,7 +9,7 @@ const OPTIONS = { authTagLength: TAG_BYTES };
 /**
  * Authenticated encryption under nonces that are long enough to be random: XAES-256-GCM, as https://c2sp.org/XAES-256-GCM
  * specifies it. The first half of a nonce makes a key for one message (NIST SP 800-108r1, counter mode, AES-256-CMAC), and
- * AES-256-GCM encrypts under that key with the second half. All methods throw a RangeError for a nonce of another length.
+ * AES-256-GCM encrypts under that key with the second half. A nonce of another length is a RangeError.
  */
 export class Xaes256Gcm {
   private readonly aes: Cipher;

@@ -1,9 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { crc32 } from 'node:zlib';
-import Redis from 'ioredis';
-import { MemorySessionStore, RedisSessionStore, type SessionOptions } from '..';
+import { MemorySessionStore, type SessionOptions } from '..';
 import { MapStore } from './support/MapStore';
-import { startRedis, type TestServer } from './support/servers';
+import { redisOfSuite, TestRedisStore } from './support/redis';
 import { count, MODES, read, start, stop } from './support/web';
 
 const JSON_PLEASE = { accept: 'application/json' };
@@ -102,30 +101,15 @@ for (const [ mode, given ] of MODES) {
 
 class TestMemoryStore extends MemorySessionStore {}
 
-class TestRedisStore extends RedisSessionStore {
-  constructor(protected readonly redis: Redis) {
-    super();
-  }
-}
-
 describe('a session', () => {
-  let server: TestServer;
-  let redis: Redis;
-  before(async () => {
-    server = await startRedis();
-    redis = new Redis(server.port, '127.0.0.1');
-  });
-  after(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
+  const redis = redisOfSuite();
   afterEach(stop);
 
   const WHERE: Array<[ where: string, options: () => SessionOptions ]> = [
     [ 'the cookie', () => ({}) ],
     [ 'a MapStore', () => ({ store: new MapStore() }) ],
     [ 'MemorySessionStore', () => ({ store: new TestMemoryStore() }) ],
-    [ 'RedisSessionStore', () => ({ store: new TestRedisStore(redis) }) ],
+    [ 'RedisSessionStore', () => ({ store: new TestRedisStore(redis.client) }) ],
   ];
   for (const [ where, options ] of WHERE) {
     it(`comes back as JSON from ${where}`, async () => {

@@ -1,12 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
-import Redis from 'ioredis';
-import { MemorySessionStore, RedisSessionStore, type SessionOptions } from '..';
+import { MemorySessionStore, type SessionOptions } from '..';
 import { LONGEST as CENTURY } from '../module/record';
 import { Sealer } from '../module/Sealer';
 import { MapStore } from './support/MapStore';
-import { startRedis, type TestServer } from './support/servers';
+import { redisOfSuite, TestRedisStore } from './support/redis';
 import { count, DAY, KEYS, MODES, NAME, read, start, stop } from './support/web';
 
 const NO_LIFETIMES = [ 'v', 'Session', '1000', '', 0, -0, -1, NaN, Infinity, -Infinity, 1e300, true, false, {}, [], [ 1000 ], 1n, () => 1000 ];
@@ -100,32 +99,17 @@ describe('a sealed cookie with a lifetime that is none', () => {
   }
 });
 
-class TestRedisStore extends RedisSessionStore {
-  constructor(protected readonly redis: Redis) {
-    super();
-  }
-}
-
 describe('a key in Redis', () => {
-  let server: TestServer;
-  let redis: Redis;
-  before(async () => {
-    server = await startRedis();
-    redis = new Redis(server.port, '127.0.0.1');
-  });
-  after(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-  beforeEach(() => redis.flushall());
+  const redis = redisOfSuite();
+  beforeEach(() => redis.client.flushall());
   afterEach(stop);
 
   /** Each key has a time to live, of the lifetime that its record says. */
   async function check() {
-    const keys = await redis.keys('*');
+    const keys = await redis.client.keys('*');
     assert.notEqual(keys.length, 0);
     for (const key of keys) {
-      const [ ttl, record ] = [ await redis.pttl(key), await redis.hgetall(key) ];
+      const [ ttl, record ] = [ await redis.client.pttl(key), await redis.client.hgetall(key) ];
       assert.ok(ttl > 0, `${key}: ${ttl} ${JSON.stringify(record)}`);
       if ('_successor' in record) continue;
       const lifetime = record._session ? DAY : Number(record._maxAge);
@@ -163,7 +147,7 @@ describe('a key in Redis', () => {
   ];
   for (const options of OPTIONS) {
     it(`has a time to live after each step, with ${JSON.stringify(options)}`, async () => {
-      const { run } = await start({ ...options, store: new TestRedisStore(redis) });
+      const { run } = await start({ ...options, store: new TestRedisStore(redis.client) });
       await run(count);
       await check();
       for (const maxAge of [ undefined, 45_000.5, 'session', CENTURY, 50_000 ]) {
@@ -188,13 +172,13 @@ describe('a key in Redis', () => {
   for (const options of [{}, { rolling: true }, { renew: true }]) {
     for (const [ _maxAge, lifetime ] of RUBBISH) {
       it(`whose record says ${_maxAge} for its lifetime gets ${lifetime}, with ${JSON.stringify(options)}`, async () => {
-        const { run } = await start({ ...options, store: new TestRedisStore(redis) });
+        const { run } = await start({ ...options, store: new TestRedisStore(redis.client) });
         for (const [ what, step ] of STEPS) {
-          await redis.flushall();
+          await redis.client.flushall();
           await run(count);
-          const [ key ] = await redis.keys('*');
-          await redis.hset(key, { _maxAge, _expire: String(Date.now() + 1000) });
-          await redis.pexpire(key, 100_000);
+          const [ key ] = await redis.client.keys('*');
+          await redis.client.hset(key, { _maxAge, _expire: String(Date.now() + 1000) });
+          await redis.client.pexpire(key, 100_000);
           const response = await run(async (session, ctx) => {
             await step(session, ctx);
             return { maxAge: session.maxAge };

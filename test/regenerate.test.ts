@@ -10,7 +10,7 @@ const regenerate = async (session: any) => {
 };
 const read = (session: any) => ({ session: session.toJSON() });
 
-forEachStore('regenerate()', (site, { atomic }) => {
+forEachStore('regenerate()', (site, { atomic, name }) => {
   const { slow, stored, record } = site;
   /** A call of the store's after which, and before nothing else, the old record is taken. */
   const taking = atomic ? 'retire' : 'set';
@@ -396,14 +396,13 @@ forEachStore('regenerate()', (site, { atomic }) => {
       [ 'the write of the new record', () => site.fail('set'), () => undefined ],
       [ 'the end of the old record', () => site.fail('retire'), () => undefined ],
     ];
-    if (atomic) {
+    if (name === 'RedisSessionStore') {
       FAILURES.push([ 'Redis, all writes',
         () => redis.call('ACL', 'SETUSER', 'default', '-@scripting'),
         () => redis.call('ACL', 'SETUSER', 'default', '+@scripting') ]);
     }
     for (const [ title, breakIt, mend ] of FAILURES) {
-      it(`${title}: the old session works on with its cookie, without what was meant for the new one`, async function() {
-        if (title.startsWith('Redis') && redis?.status !== 'ready') this.skip();
+      it(`${title}: the old session works on with its cookie, without what was meant for the new one`, async () => {
         const ids: string[] = [];
         const response = await site.client.run(async (session, ctx) => {
           const { genid } = ctx.sessionOptions;

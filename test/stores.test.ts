@@ -3,26 +3,21 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mm, { type MockApplication } from 'egg-mock';
-import Redis, { Cluster } from 'ioredis';
+import Redis from 'ioredis';
 import Keyv from 'keyv';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
 import KeyvPostgres from '@keyv/postgres';
 import {
-  KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
+  KeyvSessionStore, MemorySessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
 } from '..';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
+import { TestRedisStore } from './support/redis';
 import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from './support/servers';
 
 class TestMemoryStore extends MemorySessionStore {
   protected override readonly maxEntries = 2000;
-}
-
-class TestRedisStore extends RedisSessionStore {
-  constructor(protected readonly redis: Redis | Cluster) {
-    super();
-  }
 }
 
 class TestKeyvStore extends KeyvSessionStore {

@@ -550,6 +550,17 @@ forEachStore('session.update()', (site, { atomic }) => {
   });
 });
 
+forEachStore('under autoCommit: false, session.update()', site => {
+  it('beside destroy() finds the session ended, and leaves the removal of the cookie alone', async () => {
+    const response = await site.client.run(async session => {
+      const [ updated, destroyed ] = await Promise.allSettled([ session.update(add), session.destroy() ]);
+      assert.deepEqual([ updated.status, destroyed.status ], [ 'rejected', 'fulfilled' ]);
+    });
+    assert.match(response.setCookies.join(), /^EGG_SESS=;/);
+    assert.equal(await site.stored(), undefined);
+  });
+}, { autoCommit: false });
+
 describe('session.update() of a session in a cookie', () => {
   let app: MockApplication;
   let client: Client;
