@@ -5,11 +5,11 @@ import type {} from '@eggjs/tegg-plugin';
 import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
+import { review } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
-import { EVENTS, logEvent } from './module/SessionLogger';
+import { LOGGED, logEvent } from './module/SessionLogger';
 import type { SessionStore } from './module/store/SessionStore';
 import { announceStore, setStore } from './module/store/activeStore';
-import { MemorySessionStore } from './module/store/MemorySessionStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -41,10 +41,6 @@ export default class SessionBoot implements IBoot {
     const { app } = this;
     // a wrong option stops the application here, before it connects to anything; it may still change options
     resolveConfig(app.config.session, app.config.cookies);
-    if (app.config.session.httpOnly === false) {
-      app.logger.warn('[egg-tegg-session]: please set `config.session.httpOnly` to true. ' +
-        'It is very dangerous if session can read by client JavaScript.');
-    }
     provideSession(app);
     this.foundStore = discoverStore(app);
     this.undo.push(provideActiveStore(app), addApplication(app));
@@ -60,16 +56,15 @@ export default class SessionBoot implements IBoot {
     const clazz = this.foundStore();
     if (!clazz) return;
     const store = await this.app.getEggObject(clazz) as SessionStore;
-    if (store instanceof MemorySessionStore) this.warnOfMemory();
     this.app.sessionStore = store;
-    setStore(this.app, store, describeClass(clazz));
+    setStore(this.app, store, describeClass(clazz), true);
   }
 
   async willReady() {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
-    for (const name of EVENTS) app.on(`session:${name}`, event => logEvent(name, event));
+    for (const name of LOGGED) app.on(`session:${name}`, event => logEvent(name, event));
   }
 
   async didReady(err?: Error) {
@@ -78,14 +73,8 @@ export default class SessionBoot implements IBoot {
       return;
     }
     announceStore(this.app);
+    review(this.app);
     warnOfUnusedStores(this.app, this.foundStore());
-  }
-
-  private warnOfMemory() {
-    const { config, logger, options: { workers = 1 } } = this.app as Application & { options: { workers?: number } };
-    if (config.env !== 'prod' && workers < 2) return;
-    logger.warn('[egg-tegg-session] MemorySessionStore is for development and tests: sessions are lost when the process ' +
-      'ends, and each worker has its own. Use RedisSessionStore, or another store that workers share');
   }
 
   async beforeClose() {

@@ -1,11 +1,15 @@
-import type { SessionOptions } from './module/SessionConfig';
+import type { SessionEvents } from './module/events';
 import type { ContextSession } from './module/SessionData';
+import type { SessionOptions } from './module/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
+export { SessionEndReason, SessionEvent, SessionEvents } from './module/events';
 export { Session } from './module/Session';
-export { SessionConfig, SessionOptions } from './module/SessionConfig';
+export { SessionConfig } from './module/SessionConfig';
 export { ContextSession, SessionData } from './module/SessionData';
 export { SessionLogger } from './module/SessionLogger';
+export { Risk, SessionOptions } from './module/SessionOptions';
+export { SessionInfo, SessionRegistry } from './module/SessionRegistry';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
 } from './module/store/SessionStore';
@@ -29,5 +33,10 @@ declare module 'egg' {
     /** The active store; undefined when sessions live in the cookie. Assign a store, a class of one, or `null`. */
     get sessionStore(): SessionStoreLike | undefined;
     set sessionStore(store: SessionStoreLike | (new (app: Application) => SessionStoreLike) | null | undefined);
+
+    on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): this;
+    on(name: string | symbol, listener: (...args: any[]) => void): this;
+    once<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): this;
+    once(name: string | symbol, listener: (...args: any[]) => void): this;
   }
 }

@@ -1,4 +1,4 @@
-import type { SessionOptions } from '../module/SessionConfig';
+import type { SessionOptions } from '../module/SessionOptions';
 
 /** What an application gets with nothing configured; `SessionOptions` documents every option. */
 const session: SessionOptions = {

@@ -33,6 +33,8 @@ export class Session {
   declare readonly populated: boolean;
   /** The session's id in the store; undefined when the session lives in the cookie. */
   declare readonly externalKey: string | undefined;
+  /** When the session was created, in ms since 1970; `regenerate()` starts that anew. Egg-mock's sessions have none. */
+  declare readonly createdAt: number;
   /** This session's lifetime in ms, or `'session'` to end with the browser. Setting it saves the session. */
   declare maxAge: number | 'session' | undefined;
 
@@ -118,6 +120,11 @@ export function injectSession(): Session {
     return session;
   };
 
+  const createdAt = () => {
+    const { request, session } = usable(requestContext());
+    return request ? request.createdAt : session?.createdAt;
+  };
+
   async function destroy() {
     const ctx = requestContext();
     const { request, session } = usable(ctx);
@@ -152,6 +159,7 @@ export function injectSession(): Session {
       if (key === 'destroy') return destroy;
       if (key === 'update') return update;
       if (key === 'pop') return Session.prototype.pop.bind(injected);
+      if (key === 'createdAt') return createdAt();
       if (key === 'toJSON') return () => fields(current());
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);

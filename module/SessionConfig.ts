@@ -4,75 +4,9 @@ import type { Application, Context, EggAppConfig } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { distance } from 'fastest-levenshtein';
 import { currentApp } from './applications';
-import { LONGEST, ONE_DAY } from './record';
-import type { SessionMaxAge, SessionRecord, SessionStoreLike } from './store/SessionStore';
-
-/**
- * `config.session`: the options of egg-session and koa-session, and the cookie's attributes.
- * `null` means the same as leaving the option out.
- */
-export interface SessionOptions {
-  /** The cookie's name. Default `EGG_SESS`. */
-  key?: string | null;
-  /** Lifetime in ms, up to 100 years, or `'session'` to end with the browser. Default one day. */
-  maxAge?: number | 'session' | null;
-  /** Save the session when the request ends; without it, call `session.manuallyCommit()`. Default true. */
-  autoCommit?: boolean | null;
-  /** Replace a cookie of the same name that the response already sets. Default true. */
-  overwrite?: boolean | null;
-  /** Hide the cookie from scripts in the page. Default true. */
-  httpOnly?: boolean | null;
-  /** Sign the cookie; has no effect on an encrypted one. Default true. */
-  signed?: boolean | null;
-  /** Seal the cookie: encrypt and authenticate it. With `encode` or `decode`, Egg encrypts it instead. Default true. */
-  encrypt?: boolean | null;
-  /** Also accept the cookies that egg-session wrote, which can be forged, and seal them anew. Default false. */
-  acceptLegacyCookie?: boolean | null;
-  /** Save on every request, so that `maxAge` counts from the last one. Default false. */
-  rolling?: boolean | null;
-  /** Save when less than half of `maxAge` is left. Default false. */
-  renew?: boolean | null;
-  /** Send the cookie over HTTPS only. Default: whether this request came over HTTPS. */
-  secure?: boolean | null;
-  /** `lax`, `strict` or `none`; `true` is `strict`, `false` sends no attribute. Default: `config.cookies`, else `lax`. */
-  sameSite?: string | boolean | null;
-  /** The cookie's domain, or a function that returns it. Default: this host only. */
-  domain?: string | (() => string) | null;
-  /** The cookie's path. Default `/`. */
-  path?: string | null;
-  /** Keep the cookie apart for each embedding site (CHIPS). Default false. */
-  partitioned?: boolean | null;
-  /** With `partitioned`, also remove the unpartitioned cookie of this name. Default false. */
-  removeUnpartitioned?: boolean | null;
-  /** The cookie's priority: `low`, `medium` or `high`. */
-  priority?: string | null;
-  /** Where the session's id travels instead of in the cookie. */
-  externalKey?: { get(ctx: Context): string | undefined; set(ctx: Context, key: string): void } | null;
-  /** Where sessions are kept. A tegg store or `app.sessionStore` takes its place. Default: in the cookie. */
-  store?: SessionStoreLike | null;
-  /** The same as a class that is built for every request; it goes before `store`. */
-  ContextStore?: (new (ctx: Context) => SessionStoreLike) | null;
-  /** Turns the session into the cookie's text. Default: JSON in Base64. */
-  encode?: ((record: SessionRecord) => string) | null;
-  /** Turns the cookie's text back; a SyntaxError counts as an invalid session. Default: JSON in Base64. */
-  decode?: ((text: string) => SessionRecord) | null;
-  /** Makes a session id. Default: 144 random bits in Base64url. */
-  genid?: ((ctx: Context) => string) | null;
-  /** Goes before each session id that the default `genid` makes. */
-  prefix?: string | null;
-  /** Says whether a loaded session may be used; if not, the request starts with a new one. */
-  valid?: ((ctx: Context, record: SessionRecord) => unknown) | null;
-  /** Called with the session before it is saved. */
-  beforeSave?: ((ctx: Context, session: object) => void) | null;
-  /** Print the session in the log lines about it. Default true. */
-  logValue?: boolean | null;
-  /** Run the session middleware. Default true. */
-  enable?: boolean | null;
-  /** Run it only for these paths, as for any Egg middleware. */
-  match?: unknown;
-  /** Run it for all paths but these, as for any Egg middleware. */
-  ignore?: unknown;
-}
+import { isField, LONGEST, ONE_DAY } from './record';
+import { RISKS, type SessionOptions } from './SessionOptions';
+import type { SessionMaxAge } from './store/SessionStore';
 
 /** The resolved options: checked, without `null`, with the defaults in place, frozen. */
 export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
@@ -124,6 +58,11 @@ const RULES: Record<keyof SessionOptions, Rule> = {
   acceptLegacyCookie: bool,
   rolling: bool,
   renew: bool,
+  absoluteMaxAge: [ 'a number of milliseconds, above 0 and up to 100 years',
+    value => typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST ],
+  principal: [ 'the name of a field of the session, or a function of its data',
+    value => typeof value === 'function' || (typeof value === 'string' && value !== '' && isField(value)) ],
+  maxSessions: [ 'a whole number above 0', value => Number.isSafeInteger(value) && value > 0 ],
   secure: bool,
   sameSite: [ '\'lax\', \'strict\', \'none\', true or false',
     value => typeof value === 'boolean' || /^(lax|strict|none)$/i.test(value) ],
@@ -142,6 +81,8 @@ const RULES: Record<keyof SessionOptions, Rule> = {
   valid: func,
   beforeSave: func,
   logValue: bool,
+  acceptedRisks: [ `a list of ${RISKS.join(', ')}`,
+    value => Array.isArray(value) && value.every(risk => RISKS.includes(risk)) ],
   enable: bool,
   match: any,
   ignore: any,
@@ -164,6 +105,9 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     if (name in given && !test(given[name])) throw wrongOption(name, given[name], `it must be ${allowed}, or be left out`);
   }
   const { prefix = '' } = given;
+  if ('maxSessions' in given && !('principal' in given)) {
+    throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
+  }
   if ('maxAge' in given) given.maxAge = checkMaxAge(given.maxAge, 'config.session.maxAge');
   const config = {
     key: 'EGG_SESS',

@@ -71,13 +71,14 @@ export class SessionCookie {
   }
 
   /**
-   * The cookie's text for data, given as JSON, and their lifetime.
+   * The cookie's text for data, given as JSON, their lifetime, and when the session was created.
    *
    * @throws Error when browsers would not keep it
    */
-  encode(data: string, maxAge: SessionMaxAge): string {
+  encode(data: string, maxAge: SessionMaxAge, createdAt: number): string {
     const { config: { key }, config } = this;
-    const meta = maxAge === 'session' ? '"_session":true' : `"_expire":${Date.now() + maxAge},"_maxAge":${maxAge}`;
+    const lifetime = maxAge === 'session' ? '"_session":true' : `"_expire":${Date.now() + maxAge},"_maxAge":${maxAge}`;
+    const meta = `${lifetime},"_createdAt":${createdAt}`;
     const json = `${data.slice(0, -1)}${data === '{}' ? '' : ','}${meta}}`;
     const text = this.sealed ? this.keys().seal(key, json)
       : config.encode ? config.encode(JSON.parse(json)) : Buffer.from(json).toString('base64');

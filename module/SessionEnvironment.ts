@@ -15,3 +15,15 @@ export interface SessionEnvironment {
   /** Makes koa-session's object of data. */
   createSession(ctx: Context, data: SessionRecord): ContextSession;
 }
+
+/** By `app.context`: egg-mock has an object of its own for the application. */
+const environments = new WeakMap<object, SessionEnvironment>();
+
+/** @throws Error before the application is ready */
+export function environmentOf(app: Application): SessionEnvironment {
+  const env = environments.get(app.context);
+  if (!env) throw new Error('[egg-tegg-session] the application is still starting: there are no sessions yet');
+  return env;
+}
+
+export const setEnvironment = (env: SessionEnvironment) => environments.set(env.app.context, env);

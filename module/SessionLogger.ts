@@ -1,23 +1,12 @@
 import { inspect } from 'node:util';
-import type { Context } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp } from './applications';
+import type { SessionEvents } from './events';
 import { configOf } from './SessionConfig';
 
-/** The events `session:missed`, `session:expired` and `session:invalid`. */
-export const EVENTS = [ 'missed', 'expired', 'invalid' ] as const;
-export type SessionEventName = typeof EVENTS[number];
-
-/** What comes with an event. */
-export interface SessionEvent {
-  ctx: Context;
-  /** A short hash of the session's id; undefined when the session lives in the cookie. */
-  key?: string;
-  /** The record; undefined when there is none, and under `config.session.logValue: false`. */
-  value?: unknown;
-  /** With `session:invalid`: whether the cookie did not open. */
-  badCookie?: boolean;
-}
+/** The events that are logged. */
+export const LOGGED = [ 'missed', 'expired', 'invalid' ] as const;
+export type LoggedEvent = typeof LOGGED[number];
 
 /**
  * An Egg logger for what happens to sessions. It writes where Egg's `coreLogger` writes, with the request when there is
@@ -50,7 +39,7 @@ export class SessionLogger {
 }
 
 /** Logs an event as egg-session does, but with a hash in place of the id, and a line of its own for a cookie that does not open. */
-export function logEvent(name: SessionEventName, { ctx, key, value = '', badCookie }: SessionEvent): void {
+export function logEvent(name: LoggedEvent, { ctx, key, value = '', badCookie }: SessionEvents['session:invalid']): void {
   if (name === 'missed') {
     ctx.coreLogger.warn('[session][missed] key(%s)', key);
   } else if (badCookie) {

@@ -1,10 +1,13 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
-import { type Loaded, loadFromCookie, loadFromStore, tell } from './loadSession';
+import { type SessionEvents, tell } from './events';
+import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
+import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf, toJson } from './record';
 import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
+import { SessionMeta } from './SessionMeta';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
@@ -27,18 +30,24 @@ export abstract class SessionState {
   /** The data, once somebody has asked for them; null after `ctx.session = null`. */
   protected copy?: WorkingCopy | null;
   protected readonly lifetime: Lifetime;
+  protected readonly meta: SessionMeta;
   /** How often this request has written the session, or found that it is still there. */
   protected contacts = 0;
   /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
   protected mustMove = false;
+  /** Whose session it was known to be last. */
+  protected principal?: string;
   private hasToldEnd = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
 
   protected constructor(protected readonly ctx: Context, protected readonly env: SessionEnvironment,
     readonly store = env.storeFor(ctx)) {
-    this.lifetime = new Lifetime(ctx, env.config);
-    if (store) this.stored = new StoreRecord(ctx, store);
+    const { config } = env;
+    this.lifetime = new Lifetime(ctx, config);
+    this.meta = new SessionMeta(ctx, config, Boolean(store?.isIndexed));
+    const limits = store && config.maxSessions !== undefined ? new PrincipalSessions(store, config, ctx) : undefined;
+    if (store) this.stored = new StoreRecord(ctx, store, this.meta, limits);
   }
 
   /** Whether the session is saved when the request ends. */
@@ -64,6 +73,9 @@ export abstract class SessionState {
     this.cookieState = cookie;
     const maxAge = this.lifetime.load(record);
     if (this.stored) Object.assign(this.stored, { key: id, maxAge });
+    if (state !== 'kept') return;
+    this.meta.load(record);
+    this.principal = this.meta.principal;
   }
 
   /** What `read` has given; undefined when nobody has asked for it. */
@@ -76,7 +88,7 @@ export abstract class SessionState {
     if (this.copy === undefined) {
       this.open();
       // a request that does not use the session does not remove the cookie, and would tell of it for ever
-      if (this.cookieState === 'bad') tell(this.env.app, 'invalid', { ctx: this.ctx, badCookie: true });
+      if (this.cookieState === 'bad') tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });
@@ -103,6 +115,17 @@ export abstract class SessionState {
     return this.stored?.key;
   }
 
+  /** When the session was created, in ms since 1970. */
+  get createdAt(): number {
+    this.read();
+    return this.meta.createdAt;
+  }
+
+  /** What the store knows the session by; undefined when it has none there. */
+  get storeKey(): string | undefined {
+    return this.stored && this.state === 'kept' ? this.store!.keyOf(this.stored.key) : undefined;
+  }
+
   get maxAge(): unknown {
     return this.lifetime.maxAge;
   }
@@ -124,6 +147,9 @@ export abstract class SessionState {
   }
 
   protected afterWrite(copy: WorkingCopy, json: string, chosen: Chosen): void {
+    if (this.state !== 'kept') this.tell('session:created', {}, copy.toData());
+    if (!this.stored) this.meta.keep(this.meta.of(copy.session), copy.session);
+    this.notePrincipal();
     copy.markKept(json);
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
@@ -145,6 +171,7 @@ export abstract class SessionState {
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
   protected end(): void {
     this.state = 'ended';
+    this.forget();
     this.env.cookie.withdraw(this.ctx);
   }
 
@@ -171,6 +198,28 @@ export abstract class SessionState {
     if (!renew) return false;
     if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
     return Boolean(store?.keepsExpiry && _expire === undefined);
+  }
+
+  /** What is known of a session that has ended is not true of the next one. */
+  protected forget(): void {
+    this.meta.reset();
+    this.principal = undefined;
+  }
+
+  /** To be called when the session is written: tells when it is another principal's. */
+  protected notePrincipal(): void {
+    const { principal: before, meta: { principal }, stored, env: { app } } = this;
+    if (principal === before) return;
+    if (before !== undefined && principal !== undefined) this.tell('session:destroyed', { reason: 'replaced' });
+    this.principal = principal;
+    if (principal !== undefined && stored && !stored.isFresh) warnOfFixation(app);
+  }
+
+  /** Tells an event of this session. */
+  protected tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: SessionRecord): void {
+    const { ctx, stored, principal, env: { app, config } } = this;
+    const about = config.logValue ? { value: data, principal } : {};
+    tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
   }
 
   protected tellEnd(reason: string): void {
@@ -205,4 +254,14 @@ export abstract class SessionState {
     this.requireCookie('session.update()', this.state !== 'kept',
       this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
+}
+
+const warned = new WeakSet<Application>();
+
+/** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
+function warnOfFixation(app: Application): void {
+  if (app.config.env === 'prod' || warned.has(app)) return;
+  warned.add(app);
+  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
+    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }

@@ -1,12 +1,14 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
-import { changesBetween, dataOf, isAlive, isEmpty, isTombstone, lifetimeFields, lifetimeOf, metaOf } from './record';
+import { endSession, type PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
+import {
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeFields, lifetimeOf, metaOf,
+} from './record';
+import type { About, SessionMeta } from './SessionMeta';
+import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
 import type { WorkingCopy } from './WorkingCopy';
-
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
-const TOMBSTONE_MS = 30_000;
 
 /** Changes a copy of the data, which it resolves to. */
 export type Update = (data: SessionRecord) => Promise<SessionRecord>;
@@ -16,8 +18,11 @@ export class StoreRecord {
   private id?: string;
   /** The lifetime that the record has: a request that chooses none leaves it as it is. */
   maxAge?: SessionMaxAge;
+  /** Whether this request has made the id. */
+  isFresh = false;
 
-  constructor(private readonly ctx: Context, private readonly store: Store) {}
+  constructor(private readonly ctx: Context, private readonly store: Store, private readonly meta: SessionMeta,
+    private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */
   get key(): string {
@@ -29,11 +34,25 @@ export class StoreRecord {
     this.id = id;
   }
 
-  /** Writes a record where there is none. */
+  /** What the store knows the session by. */
+  private get storeKey(): string {
+    return this.store.keyOf(this.key);
+  }
+
+  /** What stands for the session where people read. */
+  get name(): string {
+    return shortHash(this.key);
+  }
+
+  /** Writes a record where there is none, under a new key when none is given. */
   async create(json: string, maxAge: SessionMaxAge, key = this.key): Promise<void> {
-    await this.store.set(key, JSON.parse(json), maxAge, this.options(true));
+    const data = JSON.parse(json) as SessionRecord;
+    const about = this.meta.of(data);
+    await this.place(this.store.keyOf(key), data, about, maxAge);
     this.id = key;
     this.maxAge = maxAge;
+    this.meta.keep(about, data);
+    await this.limit(undefined);
   }
 
   /**
@@ -45,13 +64,27 @@ export class StoreRecord {
    * @return whether the record is still there
    */
   async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
-    if (chosen !== undefined || copy.isChanged(json)) return await this.merge(copy.pending(json), chosen);
-    return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
+    const about = this.meta.of(copy.session);
+    const more = this.meta.changes(about);
+    const hasChanged = chosen !== undefined || copy.isChanged(json);
+    if (!hasChanged && isEmpty({ ...more, replace: false })) {
+      return this.noteLifetime(await this.store.touch(this.storeKey, this.options(false)));
+    }
+    const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
+    return await this.own(about, copy.session, chosen, () =>
+      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged));
+  }
+
+  /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
+  async see(data: SessionRecord): Promise<boolean> {
+    const about = this.meta.of(data);
+    const changes: SessionChanges = { ...this.meta.changes(about), replace: false, renew: false };
+    return await this.own(about, data, undefined, () => this.merge(changes, undefined, false));
   }
 
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
-  async merge(changes: SessionChanges, maxAge?: SessionMaxAge): Promise<boolean> {
-    return this.noteLifetime(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(true)));
+  async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
+    return this.noteLifetime(await this.store.merge(this.storeKey, withLifetime(changes, maxAge), this.options(changed)));
   }
 
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
@@ -70,41 +103,88 @@ export class StoreRecord {
    * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
    */
   async move(to: string, json: string, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
-    const { store, key: from } = this;
+    const { store, meta } = this;
     const options = this.options(true);
     const maxAge = chosen ?? this.maxAge!;
-    await store.set(to, JSON.parse(json), maxAge, options);
-    const left = await store.retire(from, to, TOMBSTONE_MS, options).catch(async err => {
-      await store.retire(to, null, TOMBSTONE_MS, options).catch(() => undefined);
+    const data = JSON.parse(json) as SessionRecord;
+    const about = meta.of(data, Date.now());
+    const [ from, successor ] = [ this.storeKey, store.keyOf(to) ];
+    await this.place(successor, data, about, maxAge);
+    const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
+      await this.takeBack(successor, about);
       throw err;
     });
     if (!isAlive(left)) {
-      await store.retire(to, null, TOMBSTONE_MS, options);
+      await this.takeBack(successor, about);
       return undefined;
     }
+    const before = meta.indexedFor;
+    if (before !== undefined) await store.index(before, from, 0, options);
     this.id = to;
     this.maxAge = maxAge;
+    meta.keep(about, data);
+    await this.limit(before);
     return left;
   }
 
-  /** Ends the session, and the one that took its place elsewhere. Resolves to whether another request had ended it. */
-  async retire(): Promise<boolean> {
-    let endedElsewhere = false;
-    const seen = new Set<string>();
-    for (let key = this.id ?? null; key !== null && !seen.has(key);) {
-      seen.add(key);
-      const left = await this.store.retire(key, null, TOMBSTONE_MS, { ctx: this.ctx });
-      endedElsewhere ||= isTombstone(left);
-      key = isTombstone(left) ? left._successor : null;
+  /** Writes a whole record under a key that is new, and notes whose it is. */
+  private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge): Promise<void> {
+    const options = this.options(true);
+    await this.store.set(key, { ...data, ...about }, maxAge, options);
+    if (about._principal === undefined) return;
+    await this.store.index(about._principal, key, this.meta.indexMs(maxAge), options).catch(async err => {
+      await this.takeBack(key, {});
+      throw err;
+    });
+  }
+
+  /** Ends what was placed, as far as that can be done. */
+  private async takeBack(key: string, { _principal }: About): Promise<void> {
+    const options = this.options(true);
+    await this.store.retire(key, null, TOMBSTONE_MS, options).catch(() => undefined);
+    if (_principal !== undefined) await this.store.index(_principal, key, 0, options).catch(() => undefined);
+  }
+
+  /**
+   * Runs a write that makes a record say whose it is. The index has it before that: a session that is in no index can't be
+   * revoked.
+   */
+  private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>):
+  Promise<boolean> {
+    const { store, meta, storeKey: key } = this;
+    const before = meta.indexedFor;
+    const { _principal } = about;
+    const maxAge = chosen ?? this.maxAge!;
+    if (_principal !== undefined && (chosen !== undefined || meta.mustIndex(about, maxAge))) {
+      await store.index(_principal, key, meta.indexMs(maxAge), this.options(true));
     }
+    if (!await write()) return false;
+    if (before !== undefined && before !== _principal) await store.index(before, key, 0, this.options(true));
+    meta.keep(about, data);
+    await this.limit(before);
+    return true;
+  }
+
+  /** Ends the sessions that are too many, when this one has a principal that it had not `before`. */
+  private async limit(before: string | undefined): Promise<void> {
+    const { indexedFor } = this.meta;
+    if (indexedFor !== undefined && indexedFor !== before) await this.principals?.limit(indexedFor);
+  }
+
+  /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
+  async retire(): ReturnType<typeof endSession> {
+    if (this.id === undefined) return { hadEnded: false };
+    const result = await endSession(this.store, this.storeKey, { ctx: this.ctx });
     this.id = undefined;
-    return endedElsewhere;
+    return result;
   }
 
   /** The record as it is now; undefined when the session has ended. */
   async latest(): Promise<SessionRecord | undefined> {
-    const record = await this.store.get(this.key, this.maxAge, this.options(true));
-    return isAlive(record) ? record : undefined;
+    const record = await this.store.get(this.storeKey, this.maxAge, this.options(true));
+    if (!isAlive(record)) return undefined;
+    this.meta.load(record);
+    return record;
   }
 
   /**
@@ -117,18 +197,27 @@ export class StoreRecord {
   async replace(latest: SessionRecord, data: SessionRecord, chosen?: SessionMaxAge):
   Promise<'written' | 'unchanged' | 'overtaken'> {
     const maxAge = chosen ?? lifetimeOf(latest);
-    const changed = chosen !== undefined || !isEmpty(changesBetween(dataOf(latest), data));
-    if (changed && !await this.store.compareAndSet(this.key, latest, { ...metaOf(latest), ...data }, maxAge, this.options(true))) {
-      return 'overtaken';
+    if (chosen === undefined && isEmpty(changesBetween(dataOf(latest), data))) {
+      this.maxAge = maxAge;
+      return 'unchanged';
     }
+    const about = this.meta.of(data);
+    const { set, unset } = this.meta.changes(about);
+    const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
+    const written = await this.own(about, data, chosen, () =>
+      this.store.compareAndSet(this.storeKey, latest, record, maxAge, this.options(true)));
+    if (!written) return 'overtaken';
     this.maxAge = maxAge;
-    return changed ? 'written' : 'unchanged';
+    return 'written';
   }
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newKey(): string {
     const key: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof key === 'string' && key) return key;
+    if (typeof key === 'string' && key) {
+      this.isFresh = true;
+      return key;
+    }
     throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(key)}; it must return a string that is not empty`);
   }
 
@@ -136,6 +225,8 @@ export class StoreRecord {
     return { ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed };
   }
 }
+
+const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
 
 function withLifetime(changes: SessionChanges, maxAge?: SessionMaxAge): SessionChanges {
   if (maxAge === undefined) return changes;

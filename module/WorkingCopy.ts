@@ -25,6 +25,11 @@ export class WorkingCopy {
     return toJson(fieldsOf(this.session));
   }
 
+  /** The data as they are now. */
+  toData(): SessionRecord {
+    return fieldsOf(this.session);
+  }
+
   isChanged(json: string): boolean {
     if (this.replacesKept || json.length !== this.kept.length) return true;
     return json !== this.kept && !isEmpty(this.pending(json)); // the order of the fields is no change

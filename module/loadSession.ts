@@ -1,8 +1,11 @@
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
+import { tell } from './events';
+import { endSession } from './PrincipalSessions';
 import { isExpired, isRecord, isTombstone } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
-import type { SessionEvent, SessionEventName } from './SessionLogger';
+import type { LoggedEvent } from './SessionLogger';
+import { hasOutlived } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -13,8 +16,8 @@ export interface Loaded {
   state: 'new' | 'kept' | 'ended';
   id?: string;
   record: SessionRecord;
-  /** `stale`: good, but to be written anew; `bad`: it does not open. */
-  cookie: 'good' | 'stale' | 'bad';
+  /** `stale`: good, but to be written anew; `bad`: it does not open; `expired`: what it holds, or stands for, has. */
+  cookie: 'good' | 'stale' | 'bad' | 'expired';
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
@@ -27,9 +30,12 @@ export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvi
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
   if (!opened) return opened === null ? BAD : NEW;
   const { maxAge, rolling } = ctx.sessionOptions;
-  const record = await store.get(opened.value, maxAge, { ctx, rolling });
+  const key = store.keyOf(opened.value);
+  const record = await store.get(key, maxAge, { ctx, rolling });
   if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
-  return accept(ctx, record, opened.stale, env, opened.value);
+  const loaded = accept(ctx, record, opened.stale, env, opened.value);
+  if (loaded.cookie === 'expired') await endSession(store, key, { ctx });
+  return loaded;
 }
 
 /** Reads the session from the request's cookie. */
@@ -41,21 +47,17 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
   const { app, config: { valid, logValue } } = env;
-  const refuse = (name: SessionEventName) => {
-    tell(app, name, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
-    return NEW;
+  const refuse = (name: LoggedEvent, cookie: Loaded['cookie'] = 'good'): Loaded => {
+    tell(app, `session:${name}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
+    return { ...NEW, cookie };
   };
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
-  if (isExpired(record)) return refuse('expired');
+  if (isExpired(record) || hasOutlived(record, env.config)) return refuse('expired', 'expired');
   if (valid) {
     const isValid = valid(ctx, record);
     refusePromise(isValid, 'valid');
     if (!isValid) return refuse('invalid');
   }
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
-}
-
-export function tell(app: Application, name: SessionEventName, event: SessionEvent): void {
-  setImmediate(() => app.emit(`session:${name}`, event));
 }

@@ -1,6 +1,7 @@
 /**
  * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
- * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser.
+ * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970; and
+ * what `SessionRegistry` lists.
  */
 export type SessionRecord = Record<string, unknown>;
 
@@ -12,6 +13,8 @@ export interface SessionChanges {
   unset: string[];
   /** Whether all other fields are to be removed too, except those about the record: the session was replaced. */
   replace: boolean;
+  /** False when the record is to end when it would have ended without these changes. */
+  renew?: boolean;
 }
 
 /** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
@@ -138,9 +141,9 @@ export const isEmpty = ({ set, unset, replace }: SessionChanges) =>
 /** The names of the fields that are changed. */
 export const namesOf = ({ set, unset }: SessionChanges): string[] => [ ...Object.keys(set), ...unset ];
 
-/** The record with the changes applied. A replaced record keeps its lifetime, unless the changes have one. */
+/** The record with the changes applied. A replaced record keeps what is about the record, unless the changes have it. */
 export function applyChanges(record: SessionRecord, { set, unset, replace }: SessionChanges): SessionRecord {
-  const result = { ...replace ? lifetimeFields(lifetimeOf(record)) : record, ...set };
+  const result = { ...replace ? metaOf(record) : record, ...set };
   for (const name of unset) delete result[name];
   return result;
 }

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 
+/** How many characters of a hash are shown. */
+export const SHORT = 8;
+
 /** What stands for a session's id in log lines, events and errors, where the id itself would be a credential. */
 export const shortHash = (id: string): string => createHash('sha256').update(id).digest('base64url')
-  .slice(0, 8);
+  .slice(0, SHORT);

@@ -149,6 +149,7 @@ asEggSession(subject => {
       const calls: unknown[][] = [];
       const note = (name: string) => async (...args: any[]) => {
         const { ctx, ...options } = args.pop();
+        if (name === 'set') delete args[1]._createdAt; // not egg-session's
         calls.push([ name, ...args, ctx.path, options ]);
         return name === 'get' ? { n: 1 } : undefined;
       };

@@ -16,9 +16,10 @@ describe('a sealed cookie', () => {
     await run(count);
     const to = Date.now();
     const { text } = await openByHand(KEYS[0], NAME, client.cookies.get(NAME)!);
-    const { _expire, ...rest } = JSON.parse(text);
+    const { _expire, _createdAt, ...rest } = JSON.parse(text);
     assert.deepEqual(rest, { n: 1, _maxAge: DAY });
     assert.ok(from + DAY <= _expire && _expire <= to + DAY);
+    assert.ok(from <= _createdAt && _createdAt <= to);
     client.cookies.set(NAME, await sealByHand(KEYS[0], NAME, '{"n":41}', randomBytes(24)));
     assert.deepEqual((await run(count)).json(), { n: 42 });
   });

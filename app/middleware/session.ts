@@ -3,21 +3,19 @@ import { completeMock, defineContextSession } from '../../module/ContextSession'
 import { RequestSession } from '../../module/RequestSession';
 import { configOf } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
-import type { SessionEnvironment } from '../../module/SessionEnvironment';
-import { storeFor } from '../../module/store/activeStore';
+import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
+import { isTeggStore, requireIndexed, storeFor } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 
-const environments = new WeakMap<Application, SessionEnvironment>();
-
 /** Egg's middleware `session`: loads the session before what follows runs, and saves it afterwards. */
 export default (_: unknown, app: Application): Middleware => {
   const mockable = 'mockSession' in app;
   return (ctx, next) => {
-    const session = RequestSession.for(ctx, environments.get(app)!);
+    const session = RequestSession.for(ctx, environmentOf(app));
     if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);
     return session.serve(next);
   };
@@ -35,11 +33,12 @@ export function mountSession(app: Application): void {
       const store = storeFor(ctx);
       if (!store) return undefined;
       let guarded = stores.get(store);
-      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store)));
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), isTeggStore(app, store)));
       return guarded;
     },
     createSession: (ctx, data) => createSession(ctx, data),
   };
   const createSession = defineContextSession(env);
-  environments.set(app, env);
+  setEnvironment(env);
+  if (config.maxSessions !== undefined) requireIndexed(app, env.storeFor(app.createAnonymousContext()), 'config.session.maxSessions');
 }

@@ -21,6 +21,8 @@ export abstract class MemorySessionStore extends SessionStore {
   private cache?: LRUCache<string, string>;
   private purging?: NodeJS.Timeout;
   private lastRevision = 0;
+  /** Until when, in ms since 1970, which keys are a principal's. */
+  private readonly principals = new Map<string, Map<string, number>>();
 
   async get(key: string): Promise<SessionRecord | undefined> {
     return this.read(key);
@@ -41,7 +43,9 @@ export abstract class MemorySessionStore extends SessionStore {
 
   override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
     const record = this.readAlive(key);
-    return record ? this.write(key, applyChanges(record, changes)) : false;
+    if (!record) return false;
+    const left = changes.renew === false ? this.records.getRemainingTTL(key) : undefined;
+    return this.write(key, applyChanges(record, changes), undefined, left);
   }
 
   override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
@@ -60,6 +64,19 @@ export abstract class MemorySessionStore extends SessionStore {
     return record;
   }
 
+  override async index(principal: string, key: string, ms: number): Promise<void> {
+    const keys = this.principals.get(principal) ?? new Map<string, number>();
+    const now = Date.now();
+    keys.set(key, ms === 0 ? now : Math.max(now + ms, keys.get(key) ?? 0));
+    for (const [ each, until ] of keys) if (until <= now) keys.delete(each);
+    if (keys.size > 0) this.principals.set(principal, keys);
+    else this.principals.delete(principal);
+  }
+
+  override async* list(principal?: string): AsyncGenerator<string[]> {
+    yield [ ...(principal === undefined ? this.records : this.principals.get(principal) ?? new Map<string, number>()).keys() ];
+  }
+
   override async close(): Promise<void> {
     clearInterval(this.purging);
   }
@@ -75,12 +92,11 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   /** `_rev` tells `compareAndSet` whether anything was written since. */
-  private write(key: string, record: SessionRecord, maxAge = this.lifetime(record)): SessionMaxAge {
-    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge);
+  private write(key: string, record: SessionRecord, maxAge = this.lifetime(record), ttl?: number): SessionMaxAge {
+    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge, ttl);
   }
 
-  private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
-    const ttl = this.ttl(maxAge);
+  private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl = this.ttl(maxAge)): SessionMaxAge {
     const _expire = maxAge === 'session' ? null : Date.now() + ttl;
     this.records.set(key, JSON.stringify({ ...record, _expire }), { ttl });
     return maxAge;
@@ -91,9 +107,14 @@ export abstract class MemorySessionStore extends SessionStore {
     if (!this.cache) {
       const cache = new LRUCache<string, string>({ max: this.maxEntries, ttl: this.ttl('session'), ttlResolution: 0 });
       // not ttlAutopurge: its timers can't wait for more than 24 days
-      this.purging = setInterval(() => cache.purgeStale(), PURGE_INTERVAL).unref();
+      this.purging = setInterval(() => this.purge(cache), PURGE_INTERVAL).unref();
       this.cache = cache;
     }
     return this.cache;
+  }
+
+  private purge(cache: LRUCache<string, string>): void {
+    cache.purgeStale();
+    for (const principal of this.principals.keys()) void this.index(principal, '', 0);
   }
 }

@@ -10,11 +10,19 @@ export interface RedisClient {
   del(key: string): Promise<number>;
   evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>;
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>;
+  zscan(key: string, cursor: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, membersAndScores: string[]]>;
+  scan(cursor: string, MATCH: 'MATCH', pattern: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, keys: string[]]>;
+  /** Only a Cluster has these. */
+  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan'>>;
+  readonly options?: { keyPrefix?: string };
 }
+
+/** How many keys a SCAN looks at, so that Redis answers others in between. */
+const SCAN_COUNT = 500;
 
 /**
  * Keeps sessions in Redis (4.0 or later), each in a hash: one field of JSON for each field of the session. Every call is
- * one command on one key, so that it works on a Cluster.
+ * one command on one key, so that it works on a Cluster. The sessions of a principal are a sorted set beside them.
  *
  * ```ts
  * @SingletonProto()
@@ -49,7 +57,7 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   override async touch(key: string): Promise<SessionMaxAge | false> {
-    return lifetimeIn(await this.run(WRITE, key, 'any', '', String(Date.now()), '0', '0'));
+    return lifetimeIn(await this.run(WRITE, key, 'any', '', String(Date.now()), '0', '1', '0'));
   }
 
   override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
@@ -71,17 +79,40 @@ export abstract class RedisSessionStore extends SessionStore {
     }
   }
 
+  override async index(principal: string, key: string, ms: number): Promise<void> {
+    const now = Date.now();
+    await this.run(INDEX, INDEX_PREFIX + principal, key, String(now), ms === 0 ? '' : String(Math.ceil(now + ms)));
+  }
+
+  override async* list(principal?: string): AsyncGenerator<string[]> {
+    const { redis, prefix } = this;
+    if (principal !== undefined) {
+      yield* cursors(async cursor => {
+        const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT);
+        return [ next, found.filter((_, i) => i % 2 === 0) ];
+      });
+      return;
+    }
+    const start = (redis.options?.keyPrefix ?? '') + prefix; // SCAN knows nothing of ioredis' own prefix
+    for (const node of redis.nodes?.('master') ?? [ redis ]) {
+      yield* cursors(async cursor => {
+        const [ next, found ] = await node.scan(cursor, 'MATCH', `${start.replace(/[*?[\]\\]/g, '\\$&')}*`, 'COUNT', SCAN_COUNT);
+        return [ next, found.map(key => key.slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
+      });
+    }
+  }
+
   /**
    * Writes under a condition: the `_rev` that the record must have, 'any' when there must be one, or '' for none. Without
    * `maxAge`, the record's own lifetime counts. Resolves to the lifetime, or to false when the condition does not hold.
    */
-  private async write(key: string, condition: string, { set, unset, replace }: SessionChanges, maxAge?: SessionMaxAge):
+  private async write(key: string, condition: string, { set, unset, replace, renew = true }: SessionChanges, maxAge?: SessionMaxAge):
   Promise<SessionMaxAge | false> {
     const pairs = Object.entries({ ...set, _rev: randomInt(2 ** 47) }).filter(([ , value ]) => value !== undefined)
       .flatMap(([ name, value ]) => [ name, JSON.stringify(value) ]);
     const lifetime = maxAge === undefined ? '' : maxAge === 'session' ? maxAge : String(this.ttl(maxAge));
     return lifetimeIn(await this.run(WRITE, key, condition, lifetime, String(Date.now()), replace ? '1' : '0',
-      String(unset.length), ...unset, ...pairs));
+      renew ? '1' : '0', String(unset.length), ...unset, ...pairs));
   }
 
   /** Runs a script by its hash, and sends it only to a server that has not seen it. */
@@ -92,6 +123,19 @@ export abstract class RedisSessionStore extends SessionStore {
       return redis.eval(lua, 1, prefix + key, ...args);
     });
   }
+}
+
+/** What comes between the prefix and the name of a principal, in the key of the principal's sessions. */
+const INDEX_PREFIX = 'principal:';
+
+/** All that a command finds which goes on from a cursor. */
+async function* cursors(find: (cursor: string) => Promise<[next: string, found: string[]]>): AsyncGenerator<string[]> {
+  let cursor = '0';
+  do {
+    const [ next, found ] = await find(cursor);
+    if (found.length > 0) yield found;
+    cursor = next;
+  } while (cursor !== '0');
 }
 
 /** The record in a hash; undefined when there is none. */
@@ -115,7 +159,8 @@ const script = (lua: string): Script => ({ lua, sha: createHash('sha1').update(l
 
 /**
  * ARGV: the condition, the lifetime in ms, or 'session', or '' for the record's own, the time in ms, 1 to remove all
- * other fields, the number of fields to remove, their names, and the names and values of fields to write.
+ * other fields, 1 to let the record live on, the number of fields to remove, their names, and the names and values of fields
+ * to write. On the condition 'any', fields about the record are not removed with all others.
  *
  * A tombstone has no `_rev`, so that it is no record to any condition. `_expire` is for `renew`, which has to tell how
  * much of the lifetime is left. Nothing is written before it is sure that the key can be given its time to live. SET
@@ -127,11 +172,11 @@ const WRITE = script(`
     local rev = redis.call('HGET', key, '_rev')
     if not rev or (condition ~= 'any' and condition ~= rev) then return false end
   end
-  local fields = 6 + ARGV[5]
+  local fields = 7 + ARGV[6]
   if lifetime == '' then
     local own = redis.call('HMGET', key, '_session', '_maxAge')
     local session, maxAge = own[1], own[2]
-    for i = 6, fields - 1 do
+    for i = 7, fields - 1 do
       if ARGV[i] == '_session' then session = false elseif ARGV[i] == '_maxAge' then maxAge = false end
     end
     for i = fields, #ARGV, 2 do
@@ -146,11 +191,23 @@ const WRITE = script(`
   if ttl <= 0 or ttl > ${LONGEST} then return redis.error_reply('ERR no lifetime for a session: ' .. lifetime) end
 
   if ARGV[4] == '1' then
+    local about = {}
+    if condition == 'any' then
+      local record = redis.call('HGETALL', key)
+      for i = 1, #record, 2 do
+        if string.sub(record[i], 1, 1) == '_' then
+          about[#about + 1] = record[i]
+          about[#about + 1] = record[i + 1]
+        end
+      end
+    end
     redis.call('SET', key, '')
     redis.call('DEL', key)
+    if #about > 0 then redis.call('HSET', key, unpack(about)) end
   end
   for i = fields, #ARGV, 1000 do redis.call('HSET', key, unpack(ARGV, i, math.min(i + 999, #ARGV))) end
-  for i = 6, fields - 1, 1000 do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + 999, fields - 1))) end
+  for i = 7, fields - 1, 1000 do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + 999, fields - 1))) end
+  if ARGV[5] == '0' then return lifetime end
   if lifetime == 'session' then
     redis.call('HSET', key, '_session', 'true', '_expire', 'null')
     redis.call('HDEL', key, '_maxAge')
@@ -174,4 +231,14 @@ const RETIRE = script(`
   redis.call('HSET', KEYS[1], '_successor', ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return record
+`);
+
+/** ARGV: the key of a session, the time in ms, until when the session is the principal's, or '' to remove it */
+const INDEX = script(`
+  local key, session, now, till = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  if till == '' then redis.call('ZREM', key, session)
+  elseif tonumber(till) > tonumber(redis.call('ZSCORE', key, session) or 0) then redis.call('ZADD', key, till, session) end
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+  if last[2] then redis.call('PEXPIREAT', key, string.format('%.0f', last[2])) end
 `);

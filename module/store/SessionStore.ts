@@ -57,7 +57,8 @@ export abstract class SessionStore {
 
   /**
    * Applies changes to the record that is stored, atomically, and lets it live for its own lifetime, `_maxAge` or
-   * `_session`, which may be among the changes. A record that is replaced keeps its lifetime unless the changes have one.
+   * `_session`, which may be among the changes. A record that is replaced keeps its fields whose names start with `_`, unless
+   * the changes have them. Under `renew: false` the record ends when it would have ended anyway.
    *
    * Without it, the record is read again just before it is written: what another process writes or destroys between the
    * two is lost or brought back.
@@ -88,6 +89,19 @@ export abstract class SessionStore {
    */
   retire?(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions):
   Promise<SessionRecord | Tombstone | null | undefined>;
+
+  /**
+   * Notes that a principal has the session under this key, for so many ms at least; 0 takes it off the principal's sessions.
+   *
+   * Without it and `list`, there is no `SessionRegistry` and no `maxSessions`.
+   */
+  index?(principal: string, key: string, ms: number, options: SessionStoreOptions): Promise<void>;
+
+  /**
+   * The keys that `index` has noted for a principal, or the keys of all sessions of the application, in lists of any length.
+   * A key may be given twice, and one whose record is gone. Sessions that begin or end meanwhile may be given or not.
+   */
+  list?(principal: string | undefined, options: SessionStoreOptions): AsyncIterable<string[]>;
 
   /** Called when the application closes; does nothing, unless a store has connections of its own to close. */
   @LifecycleDestroy() // tegg would call `destroy`

@@ -1,5 +1,6 @@
 import type { Application, Context } from 'egg';
 import { configOf } from '../SessionConfig';
+import type { Store } from './guard';
 import type { SessionStoreLike } from './SessionStore';
 
 interface ActiveStore {
@@ -9,7 +10,7 @@ interface ActiveStore {
   ContextStore?: new (ctx: Context) => SessionStoreLike;
 }
 
-const origins = new WeakMap<Application, { store: SessionStoreLike; origin: string }>();
+const origins = new WeakMap<Application, { store: SessionStoreLike; origin: string; isTegg: boolean }>();
 
 /** Where an application's sessions are kept now: `config.session.ContextStore`, else `config.session.store`, else the cookie. */
 export function activeStore(app: Application): ActiveStore {
@@ -26,12 +27,26 @@ function originOf(app: Application): string {
   return set?.store === store ? set.origin : 'config.session.store';
 }
 
+/** Whether tegg has found this store; others are given the id of a session as its key, as applications rely on it. */
+export function isTeggStore(app: Application, store: SessionStoreLike): boolean {
+  const set = origins.get(app);
+  return set?.store === store && set.isTegg;
+}
+
+/** @throws Error when a store can't tell which sessions there are, as `what` needs to know */
+export function requireIndexed(app: Application, store: Store | undefined, what: string): Store {
+  if (store?.isIndexed) return store;
+  throw new Error(`[egg-tegg-session] ${what} needs a store that can tell which sessions there are, and they are kept in ` +
+    `${originOf(app)}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the methods index and list, as a class ` +
+    'that tegg finds');
+}
+
 /** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */
-export function setStore(app: Application, store: SessionStoreLike | undefined, origin: string): void {
+export function setStore(app: Application, store: SessionStoreLike | undefined, origin: string, isTegg = false): void {
   const { session } = app.config;
   if (store) {
     session.ContextStore = undefined;
-    origins.set(app, { store, origin });
+    origins.set(app, { store, origin, isTegg });
   }
   session.store = store;
   if (announced.has(app)) announceStore(app);

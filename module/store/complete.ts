@@ -24,6 +24,9 @@ export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
 
+  /** Whether the store can tell which sessions a principal has, and which there are. */
+  readonly isIndexed: boolean;
+
   /** Whether the store writes in one step whatever it is asked to; if not, all that this process writes has to wait. */
   private readonly isAtomic: boolean;
 
@@ -35,6 +38,7 @@ export class CompleteStore {
     const { touch, merge, compareAndSet, retire } = this.more;
     this.keepsExpiry = Boolean(touch ?? merge ?? compareAndSet ?? retire);
     this.isAtomic = Boolean(merge && compareAndSet && retire);
+    this.isIndexed = Boolean(this.more.index && this.more.list);
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions): Promise<Existing> {
@@ -61,7 +65,8 @@ export class CompleteStore {
       if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
-      await this.set(key, record, maxAge, options);
+      // a write that must not renew the record would renew it: what it has to say can wait
+      if (changes.renew !== false) await this.set(key, record, maxAge, options);
       return maxAge;
     });
   }
@@ -82,14 +87,24 @@ export class CompleteStore {
     });
   }
 
-  /** Without a `retire` of the store's own, no tombstone stays. What was there is told only when there is a successor. */
+  /** Without a `retire` of the store's own, no tombstone stays, and what was there is told only to those who need it. */
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
     return await this.inTurn(key, async () => {
       if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
-      const latest = successor === null ? undefined : await this.get(key, undefined, options);
+      const latest = successor === null && !this.isIndexed ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;
     });
+  }
+
+  /** @throws TypeError when the store is not indexed */
+  index(principal: string, key: string, ms: number, options: SessionStoreOptions): Promise<void> {
+    return this.more.index!(principal, key, ms, options);
+  }
+
+  /** @throws TypeError when the store is not indexed */
+  list(principal: string | undefined, options: SessionStoreOptions): AsyncIterable<string[]> {
+    return this.more.list!(principal, options);
   }
 
   private inTurn<T>(key: string, write: (isLate: () => boolean) => Promise<T>): Promise<T> {

@@ -1,58 +1,105 @@
-import { shortHash } from '../shortHash';
+import { createHash } from 'node:crypto';
+import type { Context } from 'egg';
+import { tell } from '../events';
+import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore } from './complete';
+import type { SessionStoreOptions } from './SessionStore';
+
+type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
 /** What a request's session sees of a store. */
-export type Store = Pick<CompleteStore, 'keepsExpiry' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire'>;
+export interface Store extends Pick<CompleteStore, Members> {
+  /** The key that the session with this id has in the store. */
+  keyOf(id: string): string;
+  /** What stands for a key in log lines, events and errors: the same as `shortHash` gives for the id. */
+  nameOf(key: string): string;
+}
 
-/** Keeps what is secret out of the errors of a store: drivers put the command into theirs, with its key and data. */
+/**
+ * Keeps what is secret from a store, and out of its errors: a hash of the id is the key, so that nobody signs in with what
+ * the store holds; and drivers put the command into their errors, with its key and data.
+ */
 export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
+  readonly isIndexed: boolean;
 
-  constructor(private readonly store: Store) {
+  /**
+   * @param store the store
+   * @param hashesIds false for stores that are given the id itself, as applications rely on it
+   */
+  constructor(private readonly store: Pick<CompleteStore, Members>, private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
+    this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
+  }
+
+  keyOf(id: string): string {
+    return this.hashesIds ? createHash('sha256').update(id).digest('base64url') : id;
+  }
+
+  nameOf(key: string): string {
+    return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
   }
 
   get(...args: Parameters<Store['get']>) {
-    return this.call(args[0], () => this.store.get(...args));
+    return this.call(args[2], [ args[0] ], () => this.store.get(...args));
   }
 
   set(...args: Parameters<Store['set']>) {
-    return this.call(args[0], () => this.store.set(...args));
+    return this.call(args[3], [ args[0] ], () => this.store.set(...args));
   }
 
   touch(...args: Parameters<Store['touch']>) {
-    return this.call(args[0], () => this.store.touch(...args));
+    return this.call(args[1], [ args[0] ], () => this.store.touch(...args));
   }
 
   merge(...args: Parameters<Store['merge']>) {
-    return this.call(args[0], () => this.store.merge(...args));
+    return this.call(args[2], [ args[0] ], () => this.store.merge(...args));
   }
 
   compareAndSet(...args: Parameters<Store['compareAndSet']>) {
-    return this.call(args[0], () => this.store.compareAndSet(...args));
+    return this.call(args[4], [ args[0] ], () => this.store.compareAndSet(...args));
   }
 
   retire(...args: Parameters<Store['retire']>) {
-    const [ key, successor ] = args;
-    return this.call(key, () => this.store.retire(...args), successor);
+    const [ key, successor, , options ] = args;
+    return this.call(options, successor ? [ key, successor ] : [ key ], () => this.store.retire(...args));
   }
 
-  private async call<T>(key: string, method: () => Promise<T>, successor?: string | null): Promise<T> {
+  index(...args: Parameters<Store['index']>) {
+    const [ , key, , options ] = args;
+    return this.call(options, [ key ], () => this.store.index(...args));
+  }
+
+  async* list(...args: Parameters<Store['list']>) {
+    try {
+      yield* this.store.list(...args);
+    } catch (err) {
+      throw this.clean(args[1].ctx, err, []);
+    }
+  }
+
+  private async call<T>({ ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
     try {
       return await method();
     } catch (err) {
-      throw withoutSecrets(err, successor ? [ key, successor ] : [ key ]);
+      throw this.clean(ctx, err, keys);
     }
+  }
+
+  private clean(ctx: Context, err: unknown, keys: string[]): Error {
+    const error = withoutSecrets(err, new Map(keys.map(key => [ key, this.nameOf(key) ])));
+    tell(ctx.app, 'session:storeError', { ctx, error });
+    return error;
   }
 }
 
-/** An error of its own with the message, the name and the code of `err`, where a hash stands for each key. */
-function withoutSecrets(err: unknown, keys: string[]): Error {
+/** An error of its own with the message, the name and the code of `err`, where a name stands for each key. */
+function withoutSecrets(err: unknown, names: Map<string, string>): Error {
   const { message, name, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
   if (typeof message !== 'string') {
     return new Error(`[egg-tegg-session] the session store failed with ${err === null ? 'null' : typeof err} instead of an Error`);
   }
-  const clean = keys.reduce((text, key) => text.replaceAll(key, shortHash(key)),
+  const clean = [ ...names ].reduce((text, [ key, name ]) => text.replaceAll(key, name),
     message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
   const error = Object.assign(new Error(clean), { name }, code === undefined ? {} : { code });
   const frames = stack?.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm) ?? [];

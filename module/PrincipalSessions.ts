@@ -1,0 +1,102 @@
+import type { Context } from 'egg';
+import { tell, type SessionEndReason } from './events';
+import { dataOf, isAlive, isTombstone } from './record';
+import type { SessionConfig } from './SessionConfig';
+import { hasOutlived, type About } from './SessionMeta';
+import type { Store } from './store/guard';
+import type { SessionRecord, SessionStoreOptions } from './store/SessionStore';
+
+/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
+export const TOMBSTONE_MS = 30_000;
+
+/** How many sessions are read or ended at a time: a server has to answer others in between. */
+const BATCH = 100;
+
+export interface LiveSession {
+  key: string;
+  record: About;
+}
+
+/** The sessions of principals, and of all, in a store that is indexed. */
+export class PrincipalSessions {
+  private readonly options: SessionStoreOptions;
+
+  constructor(private readonly store: Store, private readonly config: SessionConfig, private readonly ctx: Context) {
+    this.options = { ctx };
+  }
+
+  /** The sessions of a principal, in lists. What the index has of sessions that are gone is removed from it. */
+  async* of(principal: string): AsyncGenerator<LiveSession[]> {
+    const { store, options } = this;
+    for await (const keys of this.batches(principal)) {
+      const live: LiveSession[] = [];
+      await Promise.all(keys.map(async key => {
+        const record = await store.get(key, undefined, options);
+        if (!isAlive(record) || hasOutlived(record, this.config)) await store.index(principal, key, 0, options);
+        else if (record._principal === principal) live.push({ key, record });
+      }));
+      yield live;
+    }
+  }
+
+  /** Ends the principal's sessions beyond `maxSessions`, those first that were not seen for longest. */
+  async limit(principal: string): Promise<void> {
+    const all: LiveSession[] = [];
+    for await (const live of this.of(principal)) all.push(...live);
+    // whoever signs in at the same time has to come to the same order
+    all.sort((a, b) => (b.record._seenAt ?? 0) - (a.record._seenAt ?? 0) || (a.key < b.key ? -1 : 1));
+    const tooMany = all.slice(this.config.maxSessions);
+    for (let i = 0; i < tooMany.length; i += BATCH) {
+      await Promise.all(tooMany.slice(i, i + BATCH).map(({ key }) => this.end(key, 'evicted')));
+    }
+  }
+
+  /** The keys of a principal's sessions, or of all, in short lists. */
+  async* batches(principal?: string): AsyncGenerator<string[]> {
+    for await (const keys of this.store.list(principal, this.options)) {
+      for (let i = 0; i < keys.length; i += BATCH) yield keys.slice(i, i + BATCH);
+    }
+  }
+
+  /** The session under a key, or the one that took its place; undefined when neither is alive. */
+  async follow(key: string): Promise<LiveSession | undefined> {
+    const seen = new Set<string>();
+    for (let next: string | null = key; next !== null && !seen.has(next);) {
+      seen.add(next);
+      const record = await this.store.get(next, undefined, this.options);
+      if (isAlive(record)) return hasOutlived(record, this.config) ? undefined : { key: next, record };
+      next = isTombstone(record) ? record._successor : null;
+    }
+    return undefined;
+  }
+
+  /** Ends a session, and the one that took its place elsewhere. Resolves to whether there was one. */
+  async end(key: string, reason: SessionEndReason): Promise<boolean> {
+    const { store, ctx, config: { logValue } } = this;
+    const { ended } = await endSession(store, key, this.options);
+    if (!ended) return false;
+    tell(ctx.app, 'session:destroyed', {
+      ctx, reason, key: store.nameOf(key), ...logValue ? { value: dataOf(ended), principal: (ended as About)._principal } : {},
+    });
+    return true;
+  }
+}
+
+/** Ends a session in the store, and the one that took its place elsewhere; tells what it was, and whether it had ended before. */
+export async function endSession(store: Store, key: string, options: SessionStoreOptions):
+Promise<{ ended?: SessionRecord; hadEnded: boolean }> {
+  const seen = new Set<string>();
+  let hadEnded = false;
+  let ended: SessionRecord | undefined;
+  for (let next: string | null = key; next !== null && !seen.has(next);) {
+    seen.add(next);
+    const left = await store.retire(next, null, TOMBSTONE_MS, options);
+    if (isAlive(left)) {
+      ended = left;
+      if (store.isIndexed && typeof left._principal === 'string') await store.index(left._principal, next, 0, options);
+    }
+    hadEnded ||= isTombstone(left);
+    next = isTombstone(left) ? left._successor : null;
+  }
+  return { ended, hadEnded };
+}

@@ -1,0 +1,127 @@
+import { inspect } from 'node:util';
+import type { Context } from 'egg';
+import { changesBetween } from './record';
+import type { SessionConfig } from './SessionConfig';
+import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+
+const MINUTE = 60_000;
+const DAY = 1440 * MINUTE;
+
+/** How many characters of a `User-Agent` are kept. */
+const MAX_USER_AGENT = 256;
+
+/** What a record says about its session besides the data and the lifetime. */
+export interface About extends SessionRecord {
+  /** In ms since 1970. */
+  _createdAt?: number;
+  /** The four that are kept of a principal's sessions only; the time is in ms since 1970. */
+  _principal?: string;
+  _seenAt?: number;
+  _ip?: string;
+  _userAgent?: string;
+}
+
+const ABOUT = [ '_createdAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
+
+/** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2). */
+export const hasOutlived = ({ _createdAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
+  absoluteMaxAge !== undefined && typeof _createdAt === 'number' && _createdAt + absoluteMaxAge <= Date.now();
+
+/** When a session was created, whose it is, and when it was last seen, from where. */
+export class SessionMeta {
+  /** When the session was created, in ms since 1970. */
+  createdAt = Date.now();
+  /** Whose session it is by the data that are kept. */
+  principal?: string;
+  private kept: About = {};
+
+  /**
+   * @param ctx the request
+   * @param config the options
+   * @param isIndexed whether the store can tell which sessions a principal has
+   */
+  constructor(private readonly ctx: Context, private readonly config: SessionConfig, private readonly isIndexed: boolean) {}
+
+  /** Takes what a record says that was read. */
+  load(record: SessionRecord): void {
+    this.kept = Object.fromEntries(ABOUT.filter(name => name in record).map(name => [ name, record[name] ]));
+    const { _createdAt } = this.kept;
+    if (typeof _createdAt === 'number') this.createdAt = _createdAt;
+    this.principal = this.principalOf(record);
+  }
+
+  /** To be called when the session has ended, as another one may begin. */
+  reset(): void {
+    this.createdAt = Date.now();
+    this.principal = undefined;
+    this.kept = {};
+  }
+
+  /** Takes what was written. */
+  keep(about: About, data: SessionRecord): void {
+    this.kept = about;
+    this.createdAt = about._createdAt!;
+    this.principal = this.principalOf(data);
+  }
+
+  /** What a record with these data is to say. */
+  of(data: SessionRecord, createdAt = this.createdAt): About {
+    const { ctx } = this;
+    const principal = this.isIndexed ? this.principalOf(data) : undefined;
+    if (principal === undefined) return { _createdAt: createdAt };
+    return {
+      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip,
+      _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
+    };
+  }
+
+  /** What has to change in the record so that it says `about`. */
+  changes(about: About): Pick<SessionChanges, 'set' | 'unset'> {
+    return changesBetween(this.kept, about);
+  }
+
+  /** Whether the record has to be written although the data have not changed: at most once a minute. */
+  isDue(data: SessionRecord): boolean {
+    const { kept } = this;
+    if (kept._createdAt === undefined && this.config.absoluteMaxAge) return true;
+    if (!this.isIndexed) return false;
+    const principal = this.principalOf(data);
+    return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);
+  }
+
+  /** The principal that the record names, whose index has the session. */
+  get indexedFor(): string | undefined {
+    return this.kept._principal;
+  }
+
+  /** For how many ms the index has to have a session at least that lives for `maxAge` after each write. */
+  indexMs(maxAge: SessionMaxAge): number {
+    return (maxAge === 'session' ? DAY : maxAge) + 2 * this.interval(maxAge);
+  }
+
+  /** Whether it is time to note the session in the index again. */
+  mustIndex({ _principal, _seenAt }: About, maxAge: SessionMaxAge): boolean {
+    const turn = (at: number) => Math.floor(at / this.interval(maxAge));
+    return _principal !== this.kept._principal || turn(_seenAt!) !== turn(this.kept._seenAt ?? 0);
+  }
+
+  private interval(maxAge: SessionMaxAge): number {
+    return maxAge === 'session' ? DAY : Math.min(Math.max(maxAge / 4, MINUTE), DAY);
+  }
+
+  /**
+   * Whose session it is by these data.
+   *
+   * @throws TypeError when `config.session.principal` gives neither a string nor a number
+   */
+  principalOf(data: SessionRecord): string | undefined {
+    const { principal } = this.config;
+    if (principal === undefined) return undefined;
+    let value: unknown = typeof principal === 'function' ? principal(data) : data[principal];
+    if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
+    if (value === undefined || value === null || value === '') return undefined;
+    if (typeof value === 'string' || Number.isFinite(value)) return String(value);
+    throw new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
+      'must be a string or a number, or undefined when nobody is signed in');
+  }
+}

@@ -1,0 +1,42 @@
+import type { Application, Context } from 'egg';
+
+/** What comes with an event. None has the session's id or its cookie, nor, under `config.session.logValue: false`, its data. */
+export interface SessionEvent {
+  /** The request that it happened in; an anonymous context when there was none. */
+  ctx: Context;
+  /** A short hash of the session's id; undefined when the session lives in the cookie. */
+  key?: string;
+  /** The session's data; undefined when there are none, and under `logValue: false`. */
+  value?: unknown;
+  /** Whose session it is, by `config.session.principal`; undefined when it is nobody's, and under `logValue: false`. */
+  principal?: string;
+}
+
+/**
+ * Why a session was ended before its time: its own request did it (`logout`), `SessionRegistry` did (`revoked`), signing in
+ * elsewhere went over `maxSessions` (`evicted`), or another principal signed in with it (`replaced`).
+ */
+export type SessionEndReason = 'logout' | 'revoked' | 'evicted' | 'replaced';
+
+/** The events of `app` about sessions. */
+export interface SessionEvents {
+  /** A session was saved for the first time. */
+  'session:created': SessionEvent;
+  /** A session has a new id, `key`; `previousKey` stands for the one before. */
+  'session:regenerated': SessionEvent & { previousKey?: string };
+  /** A session was ended. */
+  'session:destroyed': SessionEvent & { reason: SessionEndReason };
+  /** A request came with a session that is older than `maxAge` or `absoluteMaxAge`. */
+  'session:expired': SessionEvent;
+  /** A request came with a cookie that does not open (`badCookie`), or with a session that may not be used. */
+  'session:invalid': SessionEvent & { badCookie?: boolean };
+  /** A request came with the id of a session that the store does not have. */
+  'session:missed': SessionEvent;
+  /** A call of the store has failed; `error` has no id, command or data. */
+  'session:storeError': { ctx: Context; error: Error };
+}
+
+/** Tells those who listen, once what is under way is done. */
+export function tell<Name extends keyof SessionEvents>(app: Application, name: Name, event: SessionEvents[Name]): void {
+  if (app.listenerCount(name) > 0) setImmediate(() => app.emit(name, event));
+}

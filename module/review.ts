@@ -1,0 +1,62 @@
+import type { Application } from 'egg';
+import { aliveApplications } from './applications';
+import { configOf, type SessionConfig } from './SessionConfig';
+import type { Risk } from './SessionOptions';
+import { activeStore } from './store/activeStore';
+import { MemorySessionStore } from './store/MemorySessionStore';
+
+/** The shortest key, in characters, that nobody guesses: 128 bits as hex digits. */
+const SHORTEST_KEY = 32;
+
+/** What Egg's templates generate: the name, the time and four digits. Those of tutorials are short. */
+const EXAMPLE_KEY = /_\d{13}_\d{1,4}$|change|example|secret|development|your[-_ ]?key/i;
+
+/** Why each risk is one, and the way out; undefined where there is none. */
+const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string | undefined | false> = {
+  httpOnly: ({ httpOnly }) => !httpOnly &&
+    'please set `config.session.httpOnly` to true. It is very dangerous if session can read by client JavaScript', // egg-session's words
+  secure: ({ secure }, app) => (secure === false
+    ? 'secure is off: the cookie also goes over plain HTTP. Set config.session.secure to true'
+    : !secure && !app.config.proxy && !optionsOf(app).https &&
+      'behind a proxy that speaks HTTPS, the cookie has no Secure, as config.proxy is off. Set config.proxy to true, or config.session.secure'),
+  keys: (_, { keys }) => (keys as string[]).some(key => key.length < SHORTEST_KEY || EXAMPLE_KEY.test(key)) &&
+    `a key in config.keys can be guessed: it has under ${SHORTEST_KEY} characters, or is from a template. Make one by ` +
+    '`node -p "crypto.randomBytes(32).toString(\'hex\')"`, and keep it out of the repository',
+  memoryStore: (_, app) => activeStore(app).store instanceof MemorySessionStore &&
+    'MemorySessionStore is for development and tests: sessions are lost when the process ends, and each worker has its own. Use ' +
+    'RedisSessionStore, or another store that workers share',
+  idleTimeout: ({ rolling, renew }) => !rolling && !renew &&
+    'there is no idle timeout: maxAge counts from the last change, not from the last request. Set config.session.rolling to true, ' +
+    'and maxAge to what may pass between two requests',
+  absoluteTimeout: ({ absoluteMaxAge }) => !absoluteMaxAge &&
+    'there is no absolute timeout: a session that is used goes on for ever. Set config.session.absoluteMaxAge, as to 8 * 3600 * 1000',
+  encrypt: ({ encrypt }) => !encrypt && 'encrypt is off: anybody who has the cookie can read it. Remove config.session.encrypt',
+  signed: ({ signed, encrypt }) => signed === false && !encrypt &&
+    'signed is off: anybody can write the cookie of anybody. Remove config.session.signed',
+  acceptLegacyCookie: ({ acceptLegacyCookie }) => acceptLegacyCookie &&
+    'acceptLegacyCookie is on: egg-session\'s cookies can be forged. Remove it once maxAge has passed since you moved from egg-session',
+  sharedKey: ({ key }, app) => {
+    const others = aliveApplications().some(other => other !== app && configOf(other).key === key);
+    return (others || key === 'EGG_SESS') &&
+      `${others ? 'another application here' : 'any other Egg application on this host'} writes the cookie ${key} too, and ends the ` +
+      'sessions of this one. Set config.session.key to a name of its own, as \'__Host-sid\'';
+  },
+};
+
+/** What holds in development too. */
+const ALWAYS: Partial<Record<Risk, (app: Application) => boolean>> = {
+  httpOnly: () => true,
+  memoryStore: app => (optionsOf(app).workers ?? 1) > 1,
+};
+
+const optionsOf = (app: Application) => (app as Application & { options: { workers?: number; https?: unknown } }).options;
+
+/** Says in the log what is risky in production, each in a line with its fix, but for `acceptedRisks`. */
+export function review(app: Application): void {
+  const config = configOf(app);
+  for (const [ risk, check ] of Object.entries(CHECKS) as Array<[ Risk, typeof CHECKS[Risk] ]>) {
+    if (app.config.env !== 'prod' && !ALWAYS[risk]?.(app)) continue;
+    const finding = !config.acceptedRisks?.includes(risk) && check(config, app);
+    if (finding) app.logger.warn('[egg-tegg-session]: %s. If it is meant, add \'%s\' to config.session.acceptedRisks', finding, risk);
+  }
+}
