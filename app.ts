@@ -8,6 +8,7 @@ import { addApplication, aliveApplications } from './module/applications';
 import { review } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
+import { environmentOf } from './module/SessionEnvironment';
 import type { SessionStore } from './module/store/SessionStore';
 import { announceStore, setStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
@@ -64,6 +65,8 @@ export default class SessionBoot implements IBoot {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
+    // hooks run the last first: what the sessions are kept in must not close before they are saved
+    app.beforeClose(() => environmentOf(app).running.settled());
     for (const name of LOGGED) app.on(`session:${name}`, event => logEvent(name, event));
   }
 

@@ -7,6 +7,7 @@ export { SessionEndReason, SessionEvent, SessionEvents } from './module/events';
 export { Session } from './module/Session';
 export { SessionConfig } from './module/SessionConfig';
 export { ContextSession, SessionData } from './module/SessionData';
+export { SessionHealth } from './module/SessionHealth';
 export { SessionLogger } from './module/SessionLogger';
 export { Risk, SessionOptions } from './module/SessionOptions';
 export { SessionInfo, SessionRegistry } from './module/SessionRegistry';
@@ -16,6 +17,7 @@ export {
 export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
 export { MemorySessionStore } from './module/store/MemorySessionStore';
 export { RedisClient, RedisSessionStore } from './module/store/RedisSessionStore';
+export { StoreCall, StoreOperation } from './module/store/StoreHealth';
 export { testSessionStore } from './testing/testSessionStore';
 
 declare module 'egg' {

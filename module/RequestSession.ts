@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import type { SessionEndReason } from './events';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import type { SessionEnvironment } from './SessionEnvironment';
+import { SessionStoreError } from './store/guard';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
 import type { WorkingCopy } from './WorkingCopy';
@@ -23,16 +24,25 @@ export class RequestSession extends UpdatableSession {
 
   /** Serves a request: loads its session, runs the handler, and saves the session. */
   async serve(next: () => Promise<unknown>): Promise<void> {
-    this.phase = 'served';
-    if (this.store) await this.load(this.store);
+    const { ctx, env: { running }, store } = this;
+    running.begin();
     try {
-      await next();
+      this.phase = 'served';
+      if (store) await this.load(store);
+      try {
+        await next();
+      } catch (err) {
+        // the handler's own error is the one to answer with
+        await this.close().catch(reason => logUntold(ctx, reason));
+        throw err;
+      }
+      await this.close();
     } catch (err) {
-      // the handler's own error is the one to answer with
-      await this.close().catch(reason => this.ctx.coreLogger.error(reason));
-      throw err;
+      if (!(err instanceof SessionStoreError) || ctx.headerSent) throw err;
+      answerUnavailable(ctx, err);
+    } finally {
+      running.end();
     }
-    await this.close();
   }
 
   private async close(): Promise<void> {
@@ -49,7 +59,7 @@ export class RequestSession extends UpdatableSession {
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
-      this.ctx.coreLogger.error(err);
+      logUntold(this.ctx, err);
     } finally {
       this.phase = 'closed';
     }
@@ -61,6 +71,7 @@ export class RequestSession extends UpdatableSession {
     const { copy, ctx, stored, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
+    if (!this.available) return; // an outage signs nobody out, and overwrites nothing
     const isChanged = this.lifetime.isChosen || copy.isChanged(copy.toJson());
     if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
     if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
@@ -185,6 +196,21 @@ export class RequestSession extends UpdatableSession {
       else cookie.remove(ctx);
     });
   }
+}
+
+/** Logs an error, unless it is one of an outage, which has its line in the log. */
+function logUntold(ctx: Context, err: unknown): void {
+  if (!(err instanceof SessionStoreError)) ctx.coreLogger.error(err);
+}
+
+/** Answers with 503, which Egg's own page for errors in production would make a 500. A cookie that was set is a good one. */
+function answerUnavailable(ctx: Context, { message, headers }: SessionStoreError): void {
+  for (const name of ctx.res.getHeaderNames()) if (name !== 'set-cookie') ctx.remove(name);
+  ctx.status = 503;
+  ctx.set(headers);
+  const text = ctx.app.config.env === 'prod' ? 'Service Unavailable' : message;
+  ctx.body = ctx.accepts('html', 'text', 'json') === 'json' ? { message: text } : text;
+  ctx.type = typeof ctx.body === 'string' ? 'text' : 'json';
 }
 
 const REQUEST_SESSION = Symbol('egg-tegg-session');

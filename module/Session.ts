@@ -35,6 +35,8 @@ export class Session {
   declare readonly externalKey: string | undefined;
   /** When the session was created, in ms since 1970; `regenerate()` starts that anew. Egg-mock's sessions have none. */
   declare readonly createdAt: number;
+  /** Whether the session is what the store has; false under `onStoreError: 'anonymous'` when the store could not be asked. */
+  declare readonly available: boolean;
   /** This session's lifetime in ms, or `'session'` to end with the browser. Setting it saves the session. */
   declare maxAge: number | 'session' | undefined;
 
@@ -160,6 +162,7 @@ export function injectSession(): Session {
       if (key === 'update') return update;
       if (key === 'pop') return Session.prototype.pop.bind(injected);
       if (key === 'createdAt') return createdAt();
+      if (key === 'available') return usable(requestContext()).request?.available ?? true;
       if (key === 'toJSON') return () => fields(current());
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);

@@ -1,8 +1,10 @@
 import type { Application, Context } from 'egg';
+import type { RunningRequests } from './RunningRequests';
 import type { SessionConfig } from './SessionConfig';
 import type { SessionCookie } from './SessionCookie';
 import type { ContextSession } from './SessionData';
 import type { Store } from './store/guard';
+import type { StoreHealth } from './store/StoreHealth';
 import type { SessionRecord } from './store/SessionStore';
 
 /** What the sessions of all requests of an application have in common. */
@@ -10,6 +12,8 @@ export interface SessionEnvironment {
   app: Application;
   config: SessionConfig;
   cookie: SessionCookie;
+  health: StoreHealth;
+  running: RunningRequests;
   /** The active store, for this request; undefined when sessions live in the cookie. */
   storeFor(ctx: Context): Store | undefined;
   /** Makes koa-session's object of data. */

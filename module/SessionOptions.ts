@@ -63,6 +63,13 @@ export interface SessionOptions {
   store?: SessionStoreLike | null;
   /** The same as a class that is built for every request; it goes before `store`. */
   ContextStore?: (new (ctx: Context) => SessionStoreLike) | null;
+  /** How long a call of the store may take, in ms, up to a day; then it counts as failed. Default 2,000. */
+  storeTimeout?: number | null;
+  /**
+   * What becomes of a request whose session can't be read, as the store fails: it is answered with 503 (`fail`), or it goes
+   * on with an empty session that is never saved, and `session.available` false (`anonymous`). Default `fail`.
+   */
+  onStoreError?: 'fail' | 'anonymous' | null;
   /** Turns the session into the cookie's text. Default: JSON in Base64. */
   encode?: ((record: SessionRecord) => string) | null;
   /** Turns the cookie's text back; a SyntaxError counts as an invalid session. Default: JSON in Base64. */

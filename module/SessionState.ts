@@ -8,7 +8,7 @@ import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionMeta } from './SessionMeta';
-import type { Store } from './store/guard';
+import { SessionStoreError, type Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
@@ -20,8 +20,11 @@ import { WorkingCopy } from './WorkingCopy';
 export abstract class SessionState {
   /** Whether the middleware serves this context, and whether it has done its last commit. */
   phase: 'unserved' | 'served' | 'closing' | 'closed' = 'unserved';
-  /** As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it. */
-  protected state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
+  /**
+   * As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it; `detached`
+   * when the store could not be asked, and must not be written.
+   */
+  protected state: 'unread' | Loaded['state'] | 'destroyed' | 'detached' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
   /** Undefined when sessions live in the cookie. */
   protected readonly stored?: StoreRecord;
@@ -37,6 +40,7 @@ export abstract class SessionState {
   protected mustMove = false;
   /** Whose session it was known to be last. */
   protected principal?: string;
+  private failure?: SessionStoreError;
   private hasToldEnd = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
@@ -57,7 +61,23 @@ export abstract class SessionState {
 
   protected async load(store: Store): Promise<void> {
     this.copy = undefined;
-    this.begin(await loadFromStore(this.ctx, store, this.env));
+    try {
+      this.begin(await loadFromStore(this.ctx, store, this.env));
+    } catch (err) {
+      if (!(err instanceof SessionStoreError) || this.env.config.onStoreError === 'fail') throw err;
+      this.failure = err;
+      this.state = 'detached';
+    }
+  }
+
+  /** @throws SessionStoreError when the store could not be asked for the session */
+  protected requireAvailable(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  /** Whether the session is what the store has; false when the store could not be asked. */
+  get available(): boolean {
+    return !this.failure;
   }
 
   /** Opens the session in the cookie, when somebody first asks for it. */
@@ -228,6 +248,7 @@ export abstract class SessionState {
   }
 
   protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
+    this.requireAvailable();
     while (this.busy) await this.idle();
     const busy = operation();
     this.busy = busy;

@@ -157,7 +157,7 @@ describe('a store that throws', () => {
           const { status, text, setCookies } = await client.tryRun(session => {
             session.n = 2;
           });
-          assert.equal(status, 500);
+          assert.equal(status, 503);
           assert.match(text, message);
           assert.doesNotMatch(text, /oh no/);
           assert.deepEqual(setCookies, []);
@@ -176,7 +176,7 @@ describe('a store that throws', () => {
     const response = await run(async session => {
       const err = await session.save().catch((reason: unknown) => reason);
       assert.deepEqual([ err.name, err.code ], [ 'RangeError', 'EROOM' ]);
-      assert.deepEqual(Object.keys(err).sort(), [ 'code', 'name' ]);
+      assert.deepEqual(Object.keys(err).sort(), [ 'code', 'headers', 'name', 'status' ]);
       assert.equal(err.cause, undefined);
       assert.match(err.message, /^no room for [\w-]{8}$/);
       assert.match(err.stack, /^RangeError: no room for .*\n {4}at .*odd-stores\.test\.ts/);

@@ -139,7 +139,7 @@ for (const env of [ 'local', 'prod' ]) {
               await heal(redis, store);
               await client.close();
               if (unconcerned.includes(name)) continue;
-              assert.equal(response.status, name.includes('handler') ? 403 : 500, response.text);
+              assert.equal(response.status, name.includes('handler') ? 403 : 503, response.text);
               // the page that Egg shows to developers has the request in it, with its cookies
               assertClean(response.text + JSON.stringify(response.headers), env === 'local' ? cookie : '');
               if (env === 'local' && accept === 'application/json' && !name.includes('handler')) assert.match(response.text, message);
@@ -212,7 +212,7 @@ describe('an error of PostgreSQL, which quotes the row', () => {
         assert.equal(status, 200);
         return;
       }
-      assert.equal(status, name.includes('handler') ? 403 : 500);
+      assert.equal(status, name.includes('handler') ? 403 : 503);
       const lines = (app.getLogger('coreLogger') as unknown as { _mockLogs: string[] })._mockLogs.join('');
       assert.ok((text + log + lines).includes(MESSAGE), lines);
       for (const secret of [ id, cookie, DATA ]) assert.ok(!(text + log + lines).includes(secret), text + log + lines);
@@ -236,7 +236,7 @@ describe('an error of an application\'s own store, whose server quotes the comma
         session.data = DATA;
         id = ctx.session.externalKey!;
       });
-      assert.equal(status, 500);
+      assert.equal(status, 503);
       assert.match(text, /unknown command ['`]set['`]/);
       for (const secret of [ id, DATA ]) {
         assert.ok(!text.includes(secret), text);

@@ -1,6 +1,7 @@
 import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
 import { RequestSession } from '../../module/RequestSession';
+import { RunningRequests } from '../../module/RunningRequests';
 import { configOf } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
@@ -8,6 +9,7 @@ import { isTeggStore, requireIndexed, storeFor } from '../../module/store/active
 import { CompleteStore } from '../../module/store/complete';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
+import { StoreHealth } from '../../module/store/StoreHealth';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 
@@ -25,15 +27,18 @@ export default (_: unknown, app: Application): Middleware => {
 export function mountSession(app: Application): void {
   const config = configOf(app);
   const stores = new WeakMap<SessionStoreLike, Store>();
+  const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const env: SessionEnvironment = {
     app,
     config,
+    health,
+    running: new RunningRequests(),
     cookie: new SessionCookie(app, config),
     storeFor(ctx) {
       const store = storeFor(ctx);
       if (!store) return undefined;
       let guarded = stores.get(store);
-      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), isTeggStore(app, store)));
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, config.storeTimeout, isTeggStore(app, store)));
       return guarded;
     },
     createSession: (ctx, data) => createSession(ctx, data),

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Context } from 'egg';
 import { tell } from '../events';
 import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore } from './complete';
 import type { SessionStoreOptions } from './SessionStore';
+import { PAUSE, type StoreHealth, type StoreOperation } from './StoreHealth';
 
 type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
@@ -25,9 +25,12 @@ export class GuardedStore implements Store {
 
   /**
    * @param store the store
+   * @param health what is known of it
+   * @param timeout how long a call of it may take, in ms
    * @param hashesIds false for stores that are given the id itself, as applications rely on it
    */
-  constructor(private readonly store: Pick<CompleteStore, Members>, private readonly hashesIds: boolean) {
+  constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly timeout: number,
+    private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
   }
@@ -41,55 +44,89 @@ export class GuardedStore implements Store {
   }
 
   get(...args: Parameters<Store['get']>) {
-    return this.call(args[2], [ args[0] ], () => this.store.get(...args));
+    return this.call('get', args[2], [ args[0] ], () => this.store.get(...args));
   }
 
   set(...args: Parameters<Store['set']>) {
-    return this.call(args[3], [ args[0] ], () => this.store.set(...args));
+    return this.call('set', args[3], [ args[0] ], () => this.store.set(...args));
   }
 
   touch(...args: Parameters<Store['touch']>) {
-    return this.call(args[1], [ args[0] ], () => this.store.touch(...args));
+    return this.call('touch', args[1], [ args[0] ], () => this.store.touch(...args));
   }
 
   merge(...args: Parameters<Store['merge']>) {
-    return this.call(args[2], [ args[0] ], () => this.store.merge(...args));
+    return this.call('merge', args[2], [ args[0] ], () => this.store.merge(...args));
   }
 
   compareAndSet(...args: Parameters<Store['compareAndSet']>) {
-    return this.call(args[4], [ args[0] ], () => this.store.compareAndSet(...args));
+    return this.call('compareAndSet', args[4], [ args[0] ], () => this.store.compareAndSet(...args));
   }
 
   retire(...args: Parameters<Store['retire']>) {
     const [ key, successor, , options ] = args;
-    return this.call(options, successor ? [ key, successor ] : [ key ], () => this.store.retire(...args));
+    return this.call('retire', options, successor ? [ key, successor ] : [ key ], () => this.store.retire(...args));
   }
 
   index(...args: Parameters<Store['index']>) {
-    const [ , key, , options ] = args;
-    return this.call(options, [ key ], () => this.store.index(...args));
+    return this.call('index', args[3], [ args[1] ], () => this.store.index(...args));
   }
 
-  async* list(...args: Parameters<Store['list']>) {
-    try {
-      yield* this.store.list(...args);
-    } catch (err) {
-      throw this.clean(args[1].ctx, err, []);
+  async *list(...args: Parameters<Store['list']>) {
+    const found = this.store.list(...args)[Symbol.asyncIterator]();
+    for (;;) {
+      const { value, done } = await this.call('list', args[1], [], () => found.next());
+      if (done) return;
+      yield value;
     }
   }
 
-  private async call<T>({ ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
-    try {
-      return await method();
-    } catch (err) {
-      throw this.clean(ctx, err, keys);
-    }
+  /** Calls the store, unless it is down. What it answers after `timeout` is ignored. */
+  private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
+    const { health, timeout } = this;
+    if (!health.mayCall()) return Promise.reject(new SessionStoreError(health.lastError!.error));
+    // one promise, and none of its own for the timeout: every request pays for this
+    return new Promise((resolve, reject) => {
+      const start = performance.now();
+      const fail = (err: unknown) => {
+        if (timer === undefined) return;
+        end();
+        const error = withoutSecrets(err, new Map(keys.map(key => [ key, this.nameOf(key) ])));
+        health.failed(operation, performance.now() - start, error);
+        tell(ctx.app, 'session:storeError', { ctx, error });
+        reject(new SessionStoreError(error));
+      };
+      const end = () => {
+        clearTimeout(timer);
+        timer = undefined;
+      };
+      let timer: NodeJS.Timeout | undefined = setTimeout(() => fail(new Error(
+        `[egg-tegg-session] the session store has not answered for ${timeout} ms (config.session.storeTimeout)`)), timeout);
+      try {
+        Promise.resolve(method()).then(result => {
+          if (timer === undefined) return;
+          end();
+          health.succeeded(operation, performance.now() - start, operation === 'get' && !result);
+          resolve(result);
+        }, fail);
+      } catch (err) {
+        fail(err);
+      }
+    });
   }
+}
 
-  private clean(ctx: Context, err: unknown, keys: string[]): Error {
-    const error = withoutSecrets(err, new Map(keys.map(key => [ key, this.nameOf(key) ])));
-    tell(ctx.app, 'session:storeError', { ctx, error });
-    return error;
+/** The store could not do its work, and the answer is a 503: an error of its own with the message, the name, the code and the stack of `cause`. */
+export class SessionStoreError extends Error {
+  readonly code?: string;
+  readonly status = 503;
+  readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
+
+  constructor(cause: Error & { code?: string }) {
+    super(cause.message);
+    this.name = cause.name;
+    if (cause.code !== undefined) this.code = cause.code;
+    this.stack = cause.stack;
   }
 }
 

@@ -25,9 +25,9 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-/** A Redis server that keeps nothing on disk; `args` are options of redis-server's. */
-export async function startRedis(args: string[] = []): Promise<TestServer> {
-  const port = await freePort();
+/** A Redis server that keeps nothing on disk; `args` are options of redis-server's. With the `port` of one that was stopped it is back. */
+export async function startRedis(args: string[] = [], port?: number): Promise<TestServer> {
+  port ??= await freePort();
   return await start(port, tempDir(), 'redis-server', [
     '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
     '--repl-diskless-sync-delay', '0', ...args,

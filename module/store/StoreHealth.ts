@@ -1,0 +1,125 @@
+import { channel } from 'node:diagnostics_channel';
+import type { Application } from 'egg';
+
+/** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. */
+export const PAUSE = 1000;
+
+/** From how many failures on, with no success in between, a store counts as down. */
+const FAILURES = 5;
+
+/** An outage is over when a call succeeds and none has failed for so many ms: what fails now and then is told once. */
+const QUIET = 5000;
+
+/** How many causes of an outage are logged, each once. */
+const MAX_CAUSES = 10;
+
+/** Of how many calls the latencies are kept. */
+const SAMPLES = 1000;
+
+/** The methods of a store. */
+export type StoreOperation = 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
+
+/** What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store. */
+export interface StoreCall {
+  operation: StoreOperation;
+  /** How long it took, in ms; 0 when the store was not asked, as it was down a moment ago. */
+  duration: number;
+  /** With `get`: whether there was no record. */
+  missed: boolean;
+  error?: Error;
+}
+
+const calls = channel('egg-tegg-session:store');
+
+/** What is known of a store: whether it can be asked, and how its calls went. */
+export class StoreHealth {
+  readonly counters = { loads: 0, writes: 0, renewals: 0, misses: 0, errors: 0, rejected: 0 };
+  lastError?: { error: Error; at: number };
+  private readonly latencies: number[] = [];
+  private samples = 0;
+  /** Until when, by `performance.now()`, the store is left alone. */
+  private pausedUntil?: number;
+  private probing = false;
+  private failures = 0;
+  private lastSuccess = performance.now();
+  private outage?: { lastFailure: number; failures: number; causes: Set<string> };
+
+  /**
+   * @param logger tells of outages
+   * @param patience after how many ms without a success, in ms, failures make the store count as down
+   */
+  constructor(private readonly logger: Application['coreLogger'], private readonly patience: number) {}
+
+  /** `open` while the store is left alone, `half-open` while a call asks whether it is back. */
+  get breaker(): 'closed' | 'open' | 'half-open' {
+    if (this.pausedUntil === undefined) return 'closed';
+    return this.probing || performance.now() >= this.pausedUntil ? 'half-open' : 'open';
+  }
+
+  /** Whether the store may be asked now; the first after a pause may. */
+  mayCall(): boolean {
+    if (this.pausedUntil === undefined) return true;
+    if (this.probing || performance.now() < this.pausedUntil) {
+      this.counters.rejected++;
+      return false;
+    }
+    this.probing = true;
+    return true;
+  }
+
+  succeeded(operation: StoreOperation, duration: number, missed: boolean): void {
+    const now = performance.now();
+    this.note(operation, duration, missed);
+    this.lastSuccess = now;
+    this.failures = 0;
+    if (this.pausedUntil !== undefined) {
+      this.pausedUntil = undefined;
+      this.probing = false;
+      this.logger.info('[egg-tegg-session] the session store answers again, and is asked by every request');
+    }
+    if (this.outage && now - this.outage.lastFailure > QUIET) {
+      this.logger.info('[egg-tegg-session] the session store works again; %d calls had failed', this.outage.failures);
+      this.outage = undefined;
+    }
+  }
+
+  failed(operation: StoreOperation, duration: number, error: Error): void {
+    const now = performance.now();
+    this.note(operation, duration, false, error);
+    this.counters.errors++;
+    this.lastError = { error, at: Date.now() };
+    this.failures++;
+    this.outage ??= { lastFailure: now, failures: 0, causes: new Set() };
+    const { outage: { causes } } = this;
+    this.outage.failures++;
+    this.outage.lastFailure = now;
+    if (!causes.has(error.message) && causes.size < MAX_CAUSES) {
+      causes.add(error.message);
+      this.logger.error(error);
+    }
+    const wasOpen = this.pausedUntil !== undefined;
+    if (!wasOpen && (this.failures < FAILURES || now - this.lastSuccess < this.patience)) return;
+    this.pausedUntil = now + PAUSE;
+    this.probing = false;
+    if (!wasOpen) {
+      this.logger.warn('[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other ' +
+        'requests do without it until then');
+    }
+  }
+
+  /** The latency, in ms, that so many percent of the last 1,000 calls stayed within; 0 before the first. */
+  percentile(percent: number): number {
+    const sorted = this.latencies.toSorted((a, b) => a - b);
+    return sorted[Math.max(0, Math.ceil(sorted.length * percent / 100) - 1)] ?? 0;
+  }
+
+  private note(operation: StoreOperation, duration: number, missed: boolean, error?: Error): void {
+    const { counters } = this;
+    if (operation === 'get') counters.loads++;
+    else if (operation === 'touch') counters.renewals++;
+    else if (operation !== 'list') counters.writes++;
+    if (missed) counters.misses++;
+    this.latencies[this.samples++ % SAMPLES] = duration;
+    if (calls.hasSubscribers) calls.publish({ operation, duration, missed, error } satisfies StoreCall);
+  }
+}

@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+/** Stands between a client and a server, and cuts them off from one another in the ways that networks do. */
+export class Proxy {
+  /** What becomes of the connections from now on. */
+  private mode: 'pass' | 'stall' | 'refuse' = 'pass';
+  private readonly sockets = new Set<net.Socket>();
+
+  private constructor(private readonly server: net.Server) {}
+
+  static async to(port: number): Promise<Proxy> {
+    const server = net.createServer();
+    const proxy = new Proxy(server);
+    server.on('connection', client => proxy.connect(client, net.connect(port, '127.0.0.1')));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.server.address() as net.AddressInfo).port;
+  }
+
+  private connect(client: net.Socket, server: net.Socket) {
+    for (const [ from, to ] of [[ client, server ], [ server, client ]]) {
+      this.sockets.add(from);
+      from.on('data', chunk => {
+        if (this.mode === 'pass') to.write(chunk);
+      });
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.sockets.delete(from);
+        to.destroy();
+      });
+    }
+    if (this.mode === 'refuse') client.resetAndDestroy();
+  }
+
+  /** Lets everything through again. What was held back is lost. */
+  pass() {
+    this.mode = 'pass';
+  }
+
+  /** Keeps connections open, and lets nothing through. */
+  stall() {
+    this.mode = 'stall';
+  }
+
+  /** Resets all connections, and those that come. */
+  refuse() {
+    this.mode = 'refuse';
+    this.reset();
+  }
+
+  /** Resets the connections that there are. */
+  reset() {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  async close() {
+    this.reset();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
