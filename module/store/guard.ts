@@ -72,7 +72,7 @@ export class GuardedStore implements Store {
     return this.call('index', args[3], [ args[1] ], () => this.store.index(...args));
   }
 
-  async *list(...args: Parameters<Store['list']>) {
+  async* list(...args: Parameters<Store['list']>) {
     const found = this.store.list(...args)[Symbol.asyncIterator]();
     for (;;) {
       const { value, done } = await this.call('list', args[1], [], () => found.next());
