@@ -93,8 +93,7 @@ export abstract class SessionState {
   read(): ContextSession | null {
     if (this.copy === undefined) {
       this.open();
-      // a request that does not use the session does not remove the cookie, and would tell of it for ever
-      if (this.cookieState === 'bad') tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
+      this.tellBadCookie();
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });
@@ -110,10 +109,17 @@ export abstract class SessionState {
       return;
     }
     this.open();
+    this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
     this.copy.replacesKept = this.state === 'kept';
+  }
+
+  /** A request that does not use the session does not remove the cookie, and would tell of it for ever. */
+  private tellBadCookie(): void {
+    if (this.copy !== undefined || this.cookieState !== 'bad') return;
+    tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
   }
 
   /** The session's id in the store. */
