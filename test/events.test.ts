@@ -344,6 +344,21 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
       assert.deepEqual(brief(await take()), [ 'destroyed logout' ]);
     });
 
+    it('a session that is over is told of once by requests that find it at the same time', async () => {
+      const { client, run, take, store } = await boot({ absoluteMaxAge: 60_000 });
+      await run(signIn);
+      await take();
+      const other = client.copy();
+      later(60_000);
+      await run(async session => {
+        assert.equal(session.isNew, true);
+        await other.run(theirs => theirs.n);
+      });
+      const told = brief(await take());
+      if (store instanceof MapStore) assert.ok(told.length >= 1); // it can't tell who was first
+      else assert.deepEqual(told, [ 'expired' ]);
+    });
+
     it('session:missed, when the store has no such session', async () => {
       const { run, take, store } = await boot();
       await run(signIn);

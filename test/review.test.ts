@@ -136,8 +136,11 @@ describe('the review at boot', () => {
       for (const key of GOOD) assert.deepEqual(await review({ keys: key }), [], key);
     });
 
-    it('lets an application boot that has none', async () => {
-      assert.deepEqual(await review({ keys: null, session: { encrypt: false, signed: false, acceptedRisks: [ 'encrypt', 'signed' ] } }), []);
+    it('goes on with an application that has none', async () => {
+      const session: SessionOptions = { encrypt: false, signed: false, absoluteMaxAge: null, acceptedRisks: [ 'encrypt', 'signed' ] };
+      const [ line, ...more ] = await review({ keys: null, session });
+      assert.match(line, /add 'absoluteTimeout'/);
+      assert.deepEqual(more, []);
     });
   });
 
