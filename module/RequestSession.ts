@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import type { SessionEndReason } from './events';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import type { SessionEnvironment } from './SessionEnvironment';
+import { warnOfFixation } from './SessionState';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
 import type { WorkingCopy } from './WorkingCopy';
@@ -43,9 +44,11 @@ export class RequestSession extends UpdatableSession {
     try {
       await this.idle();
       this.phase = 'closing';
-      const { contacts } = this;
+      const { contacts, stored, env: { app } } = this;
+      await this.expire().catch(err => this.ctx.coreLogger.error(err)); // it is over, whatever the store says
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
+      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(app);
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
@@ -100,7 +103,7 @@ export class RequestSession extends UpdatableSession {
     if (this.state === 'ended') return this.end();
     const json = this.prepare(copy);
     const now = lifetime.now();
-    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid(), this.meta.createdAt));
+    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid(), this.meta.of(copy.session)._createdAt!));
     else if (this.state !== 'kept') await stored.create(json, lifetime.valid());
     else if (!await stored.save(copy, json, now.chosen)) return this.end();
     this.afterWrite(copy, json, now);
@@ -118,9 +121,16 @@ export class RequestSession extends UpdatableSession {
       const { stored, copy, lifetime } = this;
       if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
       if (!stored) {
-        this.meta.createdAt = Date.now();
-        await this.write();
-        return this.tell('session:regenerated', {}, copy.toData());
+        const { state, meta, meta: { createdAt } } = this;
+        meta.createdAt = Date.now();
+        try {
+          await this.write();
+        } catch (err) {
+          meta.createdAt = createdAt;
+          throw err;
+        }
+        if (state === 'kept') this.tell('session:regenerated', {}, copy.toData());
+        return;
       }
       if (this.state === 'kept') await this.move(stored, copy);
       if (this.state !== 'kept') {
@@ -170,9 +180,9 @@ export class RequestSession extends UpdatableSession {
     await this.oneByOne(async () => {
       const { stored, state, ctx, env: { cookie } } = this;
       if (state === 'destroyed') return;
-      const name = stored && state === 'kept' ? stored.name : undefined;
-      const { ended, hadEnded } = stored && state !== 'new' ? await stored.retire() : { ended: this.record, hadEnded: false };
-      if (ended && state === 'kept') this.tell('session:destroyed', { reason, key: name }, dataOf(ended));
+      const { ended, name, hadEnded } = stored && state !== 'new' ? await stored.retire()
+        : { ended: state === 'kept' ? this.record : undefined, name: undefined, hadEnded: false };
+      if (ended) this.tell('session:destroyed', { reason, key: name }, dataOf(ended));
       // what was assigned meanwhile is another session
       const other = this.copy !== copy && this.copy;
       this.state = other ? 'new' : 'destroyed';

@@ -67,8 +67,8 @@ export class SessionMeta {
   /** What a record with these data is to say. */
   of(data: SessionRecord, createdAt = this.createdAt): About {
     const { ctx } = this;
-    const principal = this.isIndexed ? this.principalOf(data) : undefined;
-    if (principal === undefined) return { _createdAt: createdAt };
+    const principal = this.principalOf(data); // it may throw, which has to be before anything is written
+    if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
     return {
       _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip,
       _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
@@ -83,7 +83,7 @@ export class SessionMeta {
   /** Whether the record has to be written although the data have not changed: at most once a minute. */
   isDue(data: SessionRecord): boolean {
     const { kept } = this;
-    if (kept._createdAt === undefined && this.config.absoluteMaxAge) return true;
+    if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;
     if (!this.isIndexed) return false;
     const principal = this.principalOf(data);
     return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);

@@ -2,12 +2,13 @@ import type { Application, Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
-import { PrincipalSessions } from './PrincipalSessions';
-import { dataOf, fieldsOf, toJson } from './record';
+import { PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
+import { dataOf, fieldsOf, isTombstone, toJson } from './record';
 import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
-import { SessionMeta } from './SessionMeta';
+import { type About, SessionMeta } from './SessionMeta';
+import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
@@ -23,6 +24,8 @@ export abstract class SessionState {
   /** As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it. */
   protected state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
+  /** What is to be removed from the store once somebody has asked for the session. */
+  protected expired?: Loaded['expired'];
   /** Undefined when sessions live in the cookie. */
   protected readonly stored?: StoreRecord;
   /** What was loaded. */
@@ -37,6 +40,8 @@ export abstract class SessionState {
   protected mustMove = false;
   /** Whose session it was known to be last. */
   protected principal?: string;
+  /** Whether somebody signed in, and the session has kept its id so far. */
+  protected isFixated = false;
   private hasToldEnd = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
@@ -67,8 +72,9 @@ export abstract class SessionState {
     else this.begin(loadFromCookie(this.ctx, this.env));
   }
 
-  protected begin({ state, id, record, cookie }: Loaded): void {
+  protected begin({ state, id, record, cookie, expired }: Loaded): void {
     this.state = state;
+    this.expired = expired;
     this.record = record;
     this.cookieState = cookie;
     const maxAge = this.lifetime.load(record);
@@ -87,8 +93,7 @@ export abstract class SessionState {
   read(): ContextSession | null {
     if (this.copy === undefined) {
       this.open();
-      // a request that does not use the session does not remove the cookie, and would tell of it for ever
-      if (this.cookieState === 'bad') tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
+      this.tellBadCookie();
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });
@@ -104,10 +109,17 @@ export abstract class SessionState {
       return;
     }
     this.open();
+    this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
     this.copy.replacesKept = this.state === 'kept';
+  }
+
+  /** A request that does not use the session does not remove the cookie, and would tell of it for ever. */
+  private tellBadCookie(): void {
+    if (this.copy !== undefined || this.cookieState !== 'bad') return;
+    tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
   }
 
   /** The session's id in the store. */
@@ -193,6 +205,7 @@ export abstract class SessionState {
     if (this.state !== 'kept') return false;
     if (this.lifetime.isChanged) return true;
     if (this.contacts > 0) return false;
+    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
     // a cookie is written anew only for a session that is still there
     if (rolling || this.cookieState === 'stale') return true;
     if (!renew) return false;
@@ -200,25 +213,40 @@ export abstract class SessionState {
     return Boolean(store?.keepsExpiry && _expire === undefined);
   }
 
+  /** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
+  protected async expire(): Promise<void> {
+    const { expired, store, ctx, env: { app, config: { logValue } } } = this;
+    if (!expired || !store) return;
+    this.expired = undefined;
+    const { id, record } = expired;
+    const key = store.keyOf(id);
+    const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
+    const { _principal } = record as About;
+    if (_principal !== undefined && store.isIndexed) await store.index(_principal, key, 0, { ctx });
+    if (isTombstone(left)) return;
+    tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal: _principal } : {} });
+  }
+
   /** What is known of a session that has ended is not true of the next one. */
   protected forget(): void {
+    this.isFixated = false;
     this.meta.reset();
     this.principal = undefined;
   }
 
   /** To be called when the session is written: tells when it is another principal's. */
   protected notePrincipal(): void {
-    const { principal: before, meta: { principal }, stored, env: { app } } = this;
+    const { principal: before, meta: { principal } } = this;
     if (principal === before) return;
     if (before !== undefined && principal !== undefined) this.tell('session:destroyed', { reason: 'replaced' });
     this.principal = principal;
-    if (principal !== undefined && stored && !stored.isFresh) warnOfFixation(app);
+    this.isFixated = principal !== undefined;
   }
 
   /** Tells an event of this session. */
   protected tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: SessionRecord): void {
-    const { ctx, stored, principal, env: { app, config } } = this;
-    const about = config.logValue ? { value: data, principal } : {};
+    const { ctx, stored, meta, env: { app, config } } = this;
+    const about = config.logValue ? { value: data, principal: data ? meta.principalOf(data) : this.principal } : {};
     tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
   }
 
@@ -259,7 +287,7 @@ export abstract class SessionState {
 const warned = new WeakSet<Application>();
 
 /** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
-function warnOfFixation(app: Application): void {
+export function warnOfFixation(app: Application): void {
   if (app.config.env === 'prod' || warned.has(app)) return;
   warned.add(app);
   app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +

@@ -52,6 +52,12 @@ export class CompleteStore {
     return this.store.set(key, { ...value, _expire: Date.now() + maxAge }, maxAge + GRACE, options);
   }
 
+  /** Writes a record that ends when it would have ended; a day later when it does not say when. */
+  private async amend(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
+    if (maxAge === 'session' || typeof record._expire !== 'number') return await this.set(key, record, maxAge, options);
+    await this.store.set(key, record, maxAge + GRACE, options);
+  }
+
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return this.more.touch ? await this.more.touch(key, options)
       : await this.merge(key, NO_CHANGES, { ...options, changed: false });
@@ -65,8 +71,9 @@ export class CompleteStore {
       if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
-      // a write that must not renew the record would renew it: what it has to say can wait
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
+      else if ('_createdAt' in changes.set) await this.amend(key, record, maxAge, options);
+      // a write that must not renew the record may renew it: what else it has to say can wait
       return maxAge;
     });
   }
@@ -91,7 +98,8 @@ export class CompleteStore {
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
     return await this.inTurn(key, async () => {
       if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
-      const latest = successor === null && !this.isIndexed ? undefined : await this.get(key, undefined, options);
+      const isUnasked = successor === null && !this.isIndexed && options.ctx.app.listenerCount('session:destroyed') === 0;
+      const latest = isUnasked ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;
     });
