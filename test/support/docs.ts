@@ -22,11 +22,13 @@ export const blocksOf = (file: string): Block[] => blocksIn(textOf(file));
 export const blocksUnder = (file: string, heading: string): Block[] =>
   blocksIn(textOf(file).split(`\n${heading}\n`)[1].split(/^#+ .*$/m)[0]);
 
-/** What a block of TypeScript exports. */
-export function exportsOf({ code }: Block): Record<string, any> {
-  const example = Object.assign(new Module('example') as Module & { _compile(js: string, file: string): void }, { paths: module.paths });
+/** What a block of TypeScript exports, when it stands beside `file`. */
+export function exportsOf({ code }: Block, file = __filename): Record<string, any> {
+  const example = Object.assign(new Module('example') as Module & { _compile(js: string, file: string): void }, {
+    paths: module.paths, filename: file,
+  });
   example._compile(ts.transpile(code, {
     experimentalDecorators: true, emitDecoratorMetadata: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS,
-  }), __filename);
+  }), file);
   return example.exports;
 }
