@@ -1,12 +1,16 @@
 import { strict as assert } from 'node:assert';
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import type { MockApplication } from 'egg-mock';
+import type { Application } from 'egg';
+import mm, { type MockApplication } from 'egg-mock';
 import ts from 'typescript';
 import { type SessionStore, testSessionStore } from '..';
-import { Client, createApp } from './support/app';
-import { blocksOf, blocksUnder, exportsOf, ROOT } from './support/docs';
+import { review } from '../module/review';
+import { RISKS } from '../module/SessionOptions';
+import { type AppOptions, Client, createApp } from './support/app';
+import { blocksOf, blocksUnder, exportsOf, ROOT, textOf } from './support/docs';
 
-const DOCUMENTS = [ 'README', 'docs/writing-a-store' ];
+const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store' ];
 const LOGOUT_TOKENS = 'export declare class LogoutTokens { verify(token?: string): Promise<number | undefined> }';
 const DATABASE = 'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }';
 
@@ -47,6 +51,45 @@ describe('the code in the documents', () => {
     }
     assert.ok(files.size > 10);
     assert.deepEqual(compile(files), []);
+  });
+});
+
+describe('docs/security.md', () => {
+  for (const name of [ 'docs/security.md', 'docs/security.zh-CN.md' ]) {
+    it(`${name}: names a test for each row of ASVS, and each test of them`, () => {
+      const told = [ ...textOf(name).matchAll(/^\| (\d\.\d\.\d) .*\| ([^|]+) \|$/gm) ]
+        .flatMap(([ , row, titles ]) => titles.split('; ').map(title => `${row} ${title}`));
+      const titles = [ ...textOf('test/asvs.test.ts').matchAll(/\b(?:it|inBoth)\('(\d.*?[^\\])',/g) ]
+        .map(([ , title ]) => title.replaceAll('\\\'', '\''));
+      assert.deepEqual(told.sort(), titles.sort());
+    });
+
+    it(`${name}: has every risk that the review tells of`, () => {
+      const [ , review ] = textOf(name).split(/^## (?:The review at boot|启动时的检查)$/m);
+      assert.deepEqual([ ...review.matchAll(/^\| `(\w+)` \|/gm) ].map(([ , risk ]) => risk), [ ...RISKS ]);
+    });
+  }
+
+  it('its strict configuration leaves the review nothing to say', async () => {
+    const [ block ] = blocksOf('docs/security.md');
+    const { proxy, session } = exportsOf(block).default;
+    const warned = async (options: AppOptions) => {
+      let booted!: Application; // egg-mock gives something around it
+      const app = await createApp('memory-store', { ...options, boot: real => {
+        booted = real;
+      } });
+      app.mockLog('logger');
+      mm(app.config, 'env', 'prod');
+      review(booted);
+      const lines = (app.getLogger('logger') as unknown as { _mockLogs: string[] })._mockLogs;
+      mm.restore();
+      await app.close();
+      return lines.map(line => /add '(\w+)' to config\.session\.acceptedRisks/.exec(line)?.[1]).filter(Boolean);
+    };
+    const config = { proxy, keys: randomBytes(32).toString('hex') };
+    assert.deepEqual(await warned({ session, config }), [ 'memoryStore' ]); // as this is no Redis
+    assert.deepEqual(await warned({ session: { ...session, acceptedRisks: [ 'memoryStore' ] }, config }), []);
+    assert.deepEqual(await warned({}), [ 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'sharedKey' ]);
   });
 });
 

@@ -13,7 +13,8 @@ export interface Block {
 const blocksIn = (text: string): Block[] =>
   [ ...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm) ].map(([ , language, code ]) => ({ language, code }));
 
-const textOf = (file: string) => fs.readFileSync(path.join(ROOT, file), 'utf8');
+/** A document, by its path from the repository. */
+export const textOf = (file: string) => fs.readFileSync(path.join(ROOT, file), 'utf8');
 
 /** The blocks of code of a document, by its path from the repository. */
 export const blocksOf = (file: string): Block[] => blocksIn(textOf(file));
