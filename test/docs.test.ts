@@ -93,7 +93,7 @@ describe('docs/security.md', () => {
   });
 });
 
-describe('the controllers of the README', () => {
+describe('the controllers of the README, on the store with an index of docs/writing-a-store.md', () => {
   let app: MockApplication;
   let server: Client;
   before(async () => {
@@ -150,5 +150,8 @@ describe('the controllers of the README', () => {
   });
 });
 
-const { AppSessionStore } = exportsOf(blocksOf('docs/writing-a-store.md')[0]);
-testSessionStore('the example of docs/writing-a-store.md', () => new (AppSessionStore as new () => SessionStore)());
+for (const block of blocksOf('docs/writing-a-store.md')) {
+  const [ , name ] = /^export class (\w+) extends SessionStore/m.exec(block.code) ?? [];
+  if (!name) continue;
+  testSessionStore(`${name} of docs/writing-a-store.md`, () => new (exportsOf(block)[name] as new () => SessionStore)());
+}
