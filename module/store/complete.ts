@@ -65,10 +65,17 @@ export class CompleteStore {
       if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
-      // a write that must not renew the record would renew it: what it has to say can wait
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
+      else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
+      // else the write would renew the record: what it has to say can wait
       return maxAge;
     });
+  }
+
+  /** Writes a record that ends when it would have ended anyway. */
+  private async setUntil(end: number, key: string, record: SessionRecord, options: SessionStoreOptions): Promise<void> {
+    const ms = end - Date.now() + (this.keepsExpiry ? 0 : GRACE);
+    if (ms > 0) await this.store.set(key, record, ms, options);
   }
 
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
