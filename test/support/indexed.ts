@@ -1,3 +1,4 @@
+import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
 import { type Session, type SessionOptions, SessionRegistry } from '../..';
@@ -13,7 +14,7 @@ export interface IndexedStore {
   open(): Promise<() => Promise<void>>;
 }
 
-const MEMORY: IndexedStore = { name: 'MemorySessionStore', fixture: 'memory-store', open: async () => async () => undefined };
+export const MEMORY: IndexedStore = { name: 'MemorySessionStore', fixture: 'memory-store', open: async () => async () => undefined };
 
 export const REDIS: IndexedStore = {
   name: 'RedisSessionStore',
@@ -45,7 +46,13 @@ const CLUSTER: IndexedStore = {
 
 export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER ];
 
-type Handle = (session: Session & Record<string, any>) => unknown;
+type Handle = (session: Session & Record<string, any>, ctx: Context) => unknown;
+
+/** What tests look at in a `MemorySessionStore`. */
+interface MemoryStore {
+  principals: Map<string, Map<string, number>>;
+  records: Map<string, string>;
+}
 
 /** An application that knows whose sessions it has, by `userId`, and its browsers. */
 export class IndexedSite {
@@ -72,6 +79,50 @@ export class IndexedSite {
     await this.stop();
   }
 
+  /** The client of the Redis server; undefined when sessions are in memory. */
+  get redis(): Redis | Cluster | undefined {
+    return this.subject.fixture === 'redis-store' ? AppRedisStore.client : undefined;
+  }
+
+  private get memory(): MemoryStore {
+    return (this.app as unknown as Application).config.session.store as unknown as MemoryStore;
+  }
+
+  /** The keys that the store has noted for a principal, whether there are such sessions or not. */
+  async noted(principal: string): Promise<string[]> {
+    if (this.redis) return await this.redis.zrange(`session:principal:${principal}`, 0, -1);
+    return [ ...this.memory.principals.get(principal)?.keys() ?? [] ];
+  }
+
+  /** Takes a record out of the store, as its server may, without a word to the plugin. */
+  async lose(key: string): Promise<void> {
+    if (this.redis) await this.redis.del(`session:${key}`);
+    else this.memory.records.delete(key);
+  }
+
+  /** A request that has loaded its session when this resolves, and runs `handle` after `go()`. */
+  async slow(browser: Client, handle: Handle) {
+    let go!: () => void;
+    const held = new Promise<void>(resolve => {
+      go = resolve;
+    });
+    let done!: Promise<Awaited<ReturnType<Client['run']>>>;
+    await new Promise<void>(resolve => {
+      done = browser.copy().tryRun(async (session, ctx) => {
+        session.toJSON();
+        resolve();
+        await held;
+        return await handle(session, ctx);
+      });
+    });
+    return {
+      async finish() {
+        go();
+        return await done;
+      },
+    };
+  }
+
   /** A new browser. */
   browser(): Client {
     const browser = this.first.another();
@@ -82,10 +133,10 @@ export class IndexedSite {
   /** A new browser that signs in, as applications should. */
   async signIn(userId: string | number, more: Handle = () => undefined, userAgent = 'a browser'): Promise<Client> {
     const browser = this.browser();
-    await browser.run(async (session: any) => {
+    await browser.run(async (session: any, ctx) => {
       await session.regenerate();
       session.userId = userId;
-      await more(session);
+      await more(session, ctx);
     }, { 'user-agent': userAgent });
     return browser;
   }
