@@ -186,24 +186,28 @@ forEachIndexedStore('principal', site => {
   it('that another request signs in just before regenerate() has the session at once', async () => {
     const user = newUser();
     const browser = await anonymous();
-    const mover = await site.slow(browser, session => session.regenerate());
+    const mover = await site.slow(browser, async session => {
+      await session.regenerate();
+      return { count: (await site.registry.list(user)).length };
+    });
     await browser.run((session: any) => {
       session.userId = user;
     });
-    await mover.finish();
-    assert.equal((await site.registry.list(user)).length, 1);
+    assert.deepEqual((await mover.finish()).json(), { count: 1 });
     assert.equal(await site.registry.revokeAll(user), 1);
   });
 
   it('that another request signs out just before regenerate() has the session no more', async () => {
     const user = newUser();
     const browser = await site.signIn(user);
-    const mover = await site.slow(browser, session => session.regenerate());
+    const mover = await site.slow(browser, async session => {
+      await session.regenerate();
+      return { count: await count(user) };
+    });
     await browser.run((session: any) => {
       delete session.userId;
     });
-    await mover.finish();
-    assert.equal(await count(user), 0);
+    assert.deepEqual((await mover.finish()).json(), { count: 0 });
   });
 });
 
