@@ -124,7 +124,7 @@ export class RequestSession extends UpdatableSession {
       }
       if (this.state === 'kept') await this.move(stored, copy);
       if (this.state !== 'kept') {
-        if (this.state === 'ended') copy.forgetKept();
+        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
         const json = this.prepare(copy);
         const now = lifetime.now();
         await stored.create(json, lifetime.valid(), stored.newKey());

@@ -32,6 +32,15 @@ const WRITES: Record<string, (session: any, ctx: any) => unknown> = {
   'an assignment to ctx.session': (session, ctx) => {
     ctx.session = { ...session.toJSON(), n: 1 };
   },
+  'an assignment to ctx.session and regenerate()': (session, ctx) => {
+    ctx.session = { ...session.toJSON(), n: 1 };
+    return session.regenerate();
+  },
+  'save() and regenerate()': async session => {
+    session.n = 1;
+    await session.save().catch(() => undefined);
+    await session.regenerate();
+  },
   'a longer lifetime': session => {
     session.maxAge = 30 * 24 * HOUR;
   },
