@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
+import mm from 'egg-mock';
 import { type SessionEvent } from '..';
 import { resolveConfig } from '../module/SessionConfig';
 import { later } from './support/app';
@@ -75,6 +76,23 @@ forEachIndexedStore('maxSessions', site => {
     for (const browser of browsers) assert.equal(await site.user(browser), user);
     await Promise.all(browsers.map(browser => browser.run(session => session.regenerate())));
     for (const browser of browsers) assert.equal(await site.user(browser), user);
+  });
+
+  it('the sessions are counted when somebody signs in, and not with each write', async () => {
+    const browser = await site.signIn(newUser());
+    const list = site.store.list!.bind(site.store);
+    let times = 0;
+    mm(site.store, 'list', (...args: Parameters<typeof list>) => {
+      times++;
+      return list(...args);
+    });
+    await browser.run((session: any) => {
+      session.n = 1;
+    });
+    await browser.run(session => session.regenerate());
+    assert.equal(times, 0);
+    await site.signIn(newUser());
+    assert.equal(times, 1);
   });
 
   it('what has ended does not count', async () => {
