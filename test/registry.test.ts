@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import mm from 'egg-mock';
-import { type SessionEvent, type SessionOptions, SessionRegistry } from '..';
+import Keyv from 'keyv';
+import { KeyvSessionStore, type SessionEvent, type SessionOptions, SessionRegistry } from '..';
 import { type Client, createApp, later } from './support/app';
 import { CLUSTER, forEachIndexedStore, type IndexedSite, MEMORY, REDIS, redisStore } from './support/indexed';
 import { MapStore } from './support/MapStore';
@@ -367,9 +368,13 @@ describe('sessionRegistry where it can\'t work', () => {
       yield [];
     }
   }
+  class InKeyv extends KeyvSessionStore {
+    protected readonly keyv = new Keyv();
+  }
   const CASES: Array<[ title: string, fixture: string, options: SessionOptions, error: RegExp ]> = [
     [ 'sessions are in the cookie', 'web', {}, /they are kept in the cookie EGG_SESS/ ],
     [ 'config.session.store is three methods', 'web', { store: new MapStore() }, /they are kept in config\.session\.store/ ],
+    [ 'config.session.store is Keyv\'s', 'web', { store: new InKeyv() }, /they are kept in config\.session\.store/ ],
     [ 'config.session.store has index and list', 'web', { store: new Unfound() }, /they are kept in config\.session\.store/ ],
     [ 'the store that tegg has found is three methods', 'store', {}, /they are kept in AppSessionStore .*AppSessionStore\.ts/ ],
   ];
@@ -400,6 +405,23 @@ describe('sessionRegistry where it can\'t work', () => {
       });
     });
   }
+
+  it('as app.sessionStore is no class of tegg\'s: each method says so', async () => {
+    const app = await createApp('web', {
+      session: { principal: 'userId' },
+      boot: booting => {
+        booting.sessionStore = new Unfound();
+      },
+    });
+    try {
+      const registry = await app.getEggObject(SessionRegistry);
+      for (const call of [ () => registry.list('a'), () => registry.revokeAll('a'), () => registry.clear() ]) {
+        await assert.rejects(call, /sessionRegistry needs a store that .* they are kept in app\.sessionStore \(Unfound\)\. RedisSessionStore/);
+      }
+    } finally {
+      await app.close();
+    }
+  });
 
   it('as no principal is configured: the error says what to set, and clear() works all the same', async () => {
     const app = await createApp('memory-store');
