@@ -28,12 +28,16 @@ export class PrincipalSessions {
   /** The sessions of a principal, in lists. What the index has of sessions that are gone is removed from it. */
   async* of(principal: string): AsyncGenerator<LiveSession[]> {
     const { store, options } = this;
+    const known = new Set<string>();
     for await (const keys of this.batches(principal)) {
       const live: LiveSession[] = [];
       await Promise.all(keys.map(async key => {
-        const record = await store.get(key, undefined, options);
-        if (!isAlive(record) || hasOutlived(record, this.config)) await store.index(principal, key, 0, options);
-        else if (record._principal === principal) live.push({ key, record });
+        // one that moves now may be listed under its old key only, or under both
+        const session = await this.follow(key);
+        if (session?.key !== key) await store.index(principal, key, 0, options);
+        if (session?.record._principal !== principal || known.has(session.key)) return;
+        known.add(session.key);
+        live.push(session);
       }));
       yield live;
     }

@@ -134,7 +134,7 @@ export class RequestSession extends UpdatableSession {
       }
       if (this.state === 'kept') await this.move(stored, copy);
       if (this.state !== 'kept') {
-        if (this.state === 'ended') copy.forgetKept();
+        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
         const json = this.prepare(copy);
         const now = lifetime.now();
         await stored.create(json, lifetime.valid(), stored.newKey());
@@ -159,12 +159,12 @@ export class RequestSession extends UpdatableSession {
     const maxAge = now.chosen ?? lifetimeOf(left);
     let failure: unknown;
     this.tell('session:regenerated', { previousKey }, JSON.parse(json));
-    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.merge(theirs, maxAge).catch(err => {
+    const all = applyChanges(JSON.parse(json), theirs);
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
       failure = err;
     });
     if (merged === false) return this.end();
     this.afterWrite(copy, json, now);
-    const all = applyChanges(JSON.parse(json), theirs);
     copy.show(all, json);
     if (merged) return copy.markKept(JSON.stringify(all));
     // the session has moved all the same; what others have changed is left to the next write

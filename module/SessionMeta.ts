@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { changesBetween } from './record';
-import type { SessionConfig } from './SessionConfig';
+import { refusePromise, type SessionConfig } from './SessionConfig';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 const MINUTE = 60_000;
@@ -117,7 +117,8 @@ export class SessionMeta {
   principalOf(data: SessionRecord): string | undefined {
     const { principal } = this.config;
     if (principal === undefined) return undefined;
-    let value: unknown = typeof principal === 'function' ? principal(data) : data[principal];
+    let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
+    refusePromise(value, 'principal');
     if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string' || Number.isFinite(value)) return String(value);

@@ -52,12 +52,6 @@ export class CompleteStore {
     return this.store.set(key, { ...value, _expire: Date.now() + maxAge }, maxAge + GRACE, options);
   }
 
-  /** Writes a record that ends when it would have ended; a day later when it does not say when. */
-  private async amend(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
-    if (maxAge === 'session' || typeof record._expire !== 'number') return await this.set(key, record, maxAge, options);
-    await this.store.set(key, record, maxAge + GRACE, options);
-  }
-
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return this.more.touch ? await this.more.touch(key, options)
       : await this.merge(key, NO_CHANGES, { ...options, changed: false });
@@ -72,10 +66,19 @@ export class CompleteStore {
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
-      else if ('_createdAt' in changes.set) await this.amend(key, record, maxAge, options);
-      // a write that must not renew the record may renew it: what else it has to say can wait
+      else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
+      // else the write renews the record: only for what every request would have to say again
+      else if ('_createdAt' in changes.set) await this.set(key, record, maxAge, options);
       return maxAge;
     });
+  }
+
+  /** Writes a record that ends when it would have ended anyway. */
+  private async setUntil(end: number, key: string, record: SessionRecord, options: SessionStoreOptions): Promise<void> {
+    const ms = end - Date.now();
+    if (ms <= 0) return;
+    if (this.keepsExpiry) await this.store.set(key, { ...record, _expire: undefined }, ms, options);
+    else await this.store.set(key, record, ms + GRACE, options);
   }
 
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */

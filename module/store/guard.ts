@@ -7,6 +7,9 @@ import type { SessionStoreOptions } from './SessionStore';
 
 type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
+/** What `keyOf` gives for an id, in a store that is given no ids. */
+const HASH = /^[\w-]{43}$/;
+
 /** What a request's session sees of a store. */
 export interface Store extends Pick<CompleteStore, Members> {
   /** The key that the session with this id has in the store. */
@@ -72,7 +75,8 @@ export class GuardedStore implements Store {
 
   async* list(...args: Parameters<Store['list']>) {
     try {
-      yield* this.store.list(...args);
+      // the application may have keys of its own that begin as those of sessions do
+      for await (const keys of this.store.list(...args)) yield keys.filter(key => HASH.test(key));
     } catch (err) {
       throw this.clean(args[1].ctx, err, []);
     }
