@@ -1,8 +1,9 @@
 import type { Context } from 'egg';
 import type { SessionEndReason } from './events';
+import { expire } from './loadSession';
+import { warnOfFixation } from './review';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import type { SessionEnvironment } from './SessionEnvironment';
-import { warnOfFixation } from './SessionState';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
 import type { WorkingCopy } from './WorkingCopy';
@@ -45,7 +46,9 @@ export class RequestSession extends UpdatableSession {
       await this.idle();
       this.phase = 'closing';
       const { contacts, stored, env: { app } } = this;
-      await this.expire().catch(err => this.ctx.coreLogger.error(err)); // it is over, whatever the store says
+      const { expired } = this;
+      this.expired = undefined;
+      if (expired) await expire(this.ctx, this.store!, this.env, expired).catch(err => this.ctx.coreLogger.error(err)); // it is over all the same
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
       if (this.isFixated && stored && !stored.isFresh) warnOfFixation(app);
@@ -79,6 +82,32 @@ export class RequestSession extends UpdatableSession {
     } else if (this.cookieState === 'stale' && await this.confirm()) {
       this.sendId();
     }
+  }
+
+  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
+  private async confirm(): Promise<boolean> {
+    const { stored, ctx } = this;
+    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    return await this.oneByOne(async () => {
+      const isThere = await stored.latest() !== undefined;
+      if (isThere) this.contacts++;
+      else this.end();
+      return isThere;
+    });
+  }
+
+  /** Whether a session that has not changed is to be saved, so that it lives on. */
+  private mustRenew(): boolean {
+    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
+    if (this.state !== 'kept') return false;
+    if (this.lifetime.isChanged) return true;
+    if (this.contacts > 0) return false;
+    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
+    // a cookie is written anew only for a session that is still there
+    if (rolling || this.cookieState === 'stale') return true;
+    if (!renew) return false;
+    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
+    return Boolean(store?.keepsExpiry && _expire === undefined);
   }
 
   /**

@@ -47,7 +47,11 @@ export class SessionMeta {
     this.kept = Object.fromEntries(ABOUT.filter(name => name in record).map(name => [ name, record[name] ]));
     const { _createdAt } = this.kept;
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
-    this.principal = this.principalOf(record);
+    try {
+      this.principal = this.principalOf(record);
+    } catch {
+      this.principal = undefined; // signing out must be possible with it
+    }
   }
 
   /** To be called when the session has ended, as another one may begin. */

@@ -1,14 +1,13 @@
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
-import { PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
-import { dataOf, fieldsOf, isTombstone, toJson } from './record';
+import { PrincipalSessions } from './PrincipalSessions';
+import { dataOf, fieldsOf, toJson } from './record';
 import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
-import { type About, SessionMeta } from './SessionMeta';
-import { shortHash } from './shortHash';
+import { SessionMeta } from './SessionMeta';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
@@ -187,46 +186,6 @@ export abstract class SessionState {
     this.env.cookie.withdraw(this.ctx);
   }
 
-  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  protected async confirm(): Promise<boolean> {
-    const { stored, ctx } = this;
-    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
-    return await this.oneByOne(async () => {
-      const isThere = await stored.latest() !== undefined;
-      if (isThere) this.contacts++;
-      else this.end();
-      return isThere;
-    });
-  }
-
-  /** Whether a session that has not changed is to be saved, so that it lives on. */
-  protected mustRenew(): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
-    if (this.state !== 'kept') return false;
-    if (this.lifetime.isChanged) return true;
-    if (this.contacts > 0) return false;
-    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
-    // a cookie is written anew only for a session that is still there
-    if (rolling || this.cookieState === 'stale') return true;
-    if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
-    return Boolean(store?.keepsExpiry && _expire === undefined);
-  }
-
-  /** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
-  protected async expire(): Promise<void> {
-    const { expired, store, ctx, env: { app, config: { logValue } } } = this;
-    if (!expired || !store) return;
-    this.expired = undefined;
-    const { id, record } = expired;
-    const key = store.keyOf(id);
-    const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
-    const { _principal } = record as About;
-    if (_principal !== undefined && store.isIndexed) await store.index(_principal, key, 0, { ctx });
-    if (isTombstone(left)) return;
-    tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal: _principal } : {} });
-  }
-
   /** What is known of a session that has ended is not true of the next one. */
   protected forget(): void {
     this.isFixated = false;
@@ -282,14 +241,4 @@ export abstract class SessionState {
     this.requireCookie('session.update()', this.state !== 'kept',
       this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
-}
-
-const warned = new WeakSet<Application>();
-
-/** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
-export function warnOfFixation(app: Application): void {
-  if (app.config.env === 'prod' || warned.has(app)) return;
-  warned.add(app);
-  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
-    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeFields, lifetimeOf, metaOf,
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
@@ -240,12 +240,3 @@ export class StoreRecord {
 }
 
 const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
-
-function withLifetime(changes: SessionChanges, maxAge?: SessionMaxAge): SessionChanges {
-  if (maxAge === undefined) return changes;
-  return {
-    ...changes,
-    set: { ...changes.set, ...lifetimeFields(maxAge) },
-    unset: [ ...changes.unset, maxAge === 'session' ? '_maxAge' : '_session' ],
-  };
-}

@@ -1,10 +1,11 @@
 import type { Context } from 'egg';
 import { tell } from './events';
+import { TOMBSTONE_MS } from './PrincipalSessions';
 import { isExpired, isRecord, isTombstone } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { LoggedEvent } from './SessionLogger';
-import { hasOutlived } from './SessionMeta';
+import { type About, hasOutlived } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -61,4 +62,14 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
     if (!isValid) return refuse('invalid');
   }
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
+}
+
+/** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
+export async function expire(ctx: Context, store: Store, { app, config: { logValue } }: SessionEnvironment,
+  { id, record }: Required<Loaded>['expired']): Promise<void> {
+  const key = store.keyOf(id);
+  const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
+  const { _principal: principal } = record as About;
+  if (principal !== undefined && store.isIndexed) await store.index(principal, key, 0, { ctx });
+  if (!isTombstone(left)) tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
 }

@@ -12,21 +12,13 @@ const SHORTEST_BASE64 = 22;
 /** What Egg's templates generate: the name, the time and four digits. */
 const GENERATED_KEY = /_\d{13}_\d{1,4}$/;
 
-/** What the keys of tutorials say. */
-const EXAMPLE_KEY = /change|example|secret|development|your[-_ ]?key/i;
+/** What the keys of tutorials say; a random one has digits, and may have any word. */
+const EXAMPLE_KEY = /^\D*(change|example|secret|development|your[-_ ]?key)\D*$/i;
 
-/** Letters and digits as random bytes in Base64 have them: two neighbours are rarely of a kind, as they are in words. */
-const isMixed = (text: string) => {
-  const kinds = (text.match(/[A-Za-z\d]/g) ?? []).map(each => [ /[a-z]/, /[A-Z]/, /\d/ ].findIndex(kind => kind.test(each)));
-  const turns = kinds.map((kind, i) => i > 0 && kind !== kinds[i - 1]);
-  return turns.some((_, i) => turns.slice(i, i + SHORTEST_BASE64).filter(Boolean).length > SHORTEST_BASE64 / 2);
-};
-
-/** Whether a key may be found by trying; a random one may have any word in it, or beside it. */
+/** Whether a key may be found by trying. */
 function canBeGuessed(key: string): boolean {
   const isBase64 = key.length >= SHORTEST_BASE64 && [ /[a-z]/, /[A-Z]/, /\d/ ].every(kind => kind.test(key));
-  if ((key.length < SHORTEST_KEY && !isBase64) || new Set(key).size < 8 || GENERATED_KEY.test(key)) return true;
-  return EXAMPLE_KEY.test(key) && !/[\da-f]{32}/i.test(key) && !isMixed(key);
+  return (key.length < SHORTEST_KEY && !isBase64) || new Set(key).size < 8 || GENERATED_KEY.test(key) || EXAMPLE_KEY.test(key);
 }
 
 /** Why each risk is one, and the way out; undefined where there is none. */
@@ -84,4 +76,14 @@ export function review(app: Application): void {
     const finding = !config.acceptedRisks?.includes(risk) && check(config, app);
     if (finding) app.logger.warn('[egg-tegg-session]: %s. If it is meant, add \'%s\' to config.session.acceptedRisks', finding, risk);
   }
+}
+
+const warned = new WeakSet<Application>();
+
+/** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
+export function warnOfFixation(app: Application): void {
+  if (app.config.env === 'prod' || warned.has(app)) return;
+  warned.add(app);
+  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
+    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }
