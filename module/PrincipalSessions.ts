@@ -28,12 +28,16 @@ export class PrincipalSessions {
   /** The sessions of a principal, in lists. What the index has of sessions that are gone is removed from it. */
   async* of(principal: string): AsyncGenerator<LiveSession[]> {
     const { store, options } = this;
+    const known = new Set<string>();
     for await (const keys of this.batches(principal)) {
       const live: LiveSession[] = [];
       await Promise.all(keys.map(async key => {
-        const record = await store.get(key, undefined, options);
-        if (!isAlive(record) || hasOutlived(record, this.config)) await store.index(principal, key, 0, options);
-        else if (record._principal === principal) live.push({ key, record });
+        // one that moves now may be listed under its old key only, or under both
+        const session = await this.follow(key);
+        if (session?.key !== key) await store.index(principal, key, 0, options);
+        if (session?.record._principal !== principal || known.has(session.key)) return;
+        known.add(session.key);
+        live.push(session);
       }));
       yield live;
     }
@@ -73,30 +77,32 @@ export class PrincipalSessions {
   /** Ends a session, and the one that took its place elsewhere. Resolves to whether there was one. */
   async end(key: string, reason: SessionEndReason): Promise<boolean> {
     const { store, ctx, config: { logValue } } = this;
-    const { ended } = await endSession(store, key, this.options);
+    const { ended, name } = await endSession(store, key, this.options);
     if (!ended) return false;
     tell(ctx.app, 'session:destroyed', {
-      ctx, reason, key: store.nameOf(key), ...logValue ? { value: dataOf(ended), principal: (ended as About)._principal } : {},
+      ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: (ended as About)._principal } : {},
     });
     return true;
   }
 }
 
-/** Ends a session in the store, and the one that took its place elsewhere; tells what it was, and whether it had ended before. */
+/** Ends a session in the store, and the one that took its place elsewhere; tells what it was and its name, and whether it had ended before. */
 export async function endSession(store: Store, key: string, options: SessionStoreOptions):
-Promise<{ ended?: SessionRecord; hadEnded: boolean }> {
+Promise<{ ended?: SessionRecord; name?: string; hadEnded: boolean }> {
   const seen = new Set<string>();
   let hadEnded = false;
   let ended: SessionRecord | undefined;
+  let name: string | undefined;
   for (let next: string | null = key; next !== null && !seen.has(next);) {
     seen.add(next);
     const left = await store.retire(next, null, TOMBSTONE_MS, options);
     if (isAlive(left)) {
       ended = left;
+      name = store.nameOf(next);
       if (store.isIndexed && typeof left._principal === 'string') await store.index(left._principal, next, 0, options);
     }
     hadEnded ||= isTombstone(left);
     next = isTombstone(left) ? left._successor : null;
   }
-  return { ended, hadEnded };
+  return { ended, name, hadEnded };
 }

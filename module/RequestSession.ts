@@ -1,5 +1,7 @@
 import type { Context } from 'egg';
 import type { SessionEndReason } from './events';
+import { expire } from './loadSession';
+import { warnOfFixation } from './review';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionStoreError } from './store/guard';
@@ -53,9 +55,13 @@ export class RequestSession extends UpdatableSession {
     try {
       await this.idle();
       this.phase = 'closing';
-      const { contacts } = this;
+      const { contacts, stored, env: { app } } = this;
+      const { expired } = this;
+      this.expired = undefined;
+      if (expired) await expire(this.ctx, this.store!, this.env, expired).catch(err => this.ctx.coreLogger.error(err)); // it is over all the same
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
+      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(app);
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
@@ -89,6 +95,32 @@ export class RequestSession extends UpdatableSession {
     }
   }
 
+  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
+  private async confirm(): Promise<boolean> {
+    const { stored, ctx } = this;
+    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    return await this.oneByOne(async () => {
+      const isThere = await stored.latest() !== undefined;
+      if (isThere) this.contacts++;
+      else this.end();
+      return isThere;
+    });
+  }
+
+  /** Whether a session that has not changed is to be saved, so that it lives on. */
+  private mustRenew(): boolean {
+    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
+    if (this.state !== 'kept') return false;
+    if (this.lifetime.isChanged) return true;
+    if (this.contacts > 0) return false;
+    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
+    // a cookie is written anew only for a session that is still there
+    if (rolling || this.cookieState === 'stale') return true;
+    if (!renew) return false;
+    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
+    return Boolean(store?.keepsExpiry && _expire === undefined);
+  }
+
   /**
    * Saves the session now, changed or not.
    *
@@ -111,7 +143,7 @@ export class RequestSession extends UpdatableSession {
     if (this.state === 'ended') return this.end();
     const json = this.prepare(copy);
     const now = lifetime.now();
-    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid(), this.meta.createdAt));
+    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid(), this.meta.of(copy.session)._createdAt!));
     else if (this.state !== 'kept') await stored.create(json, lifetime.valid());
     else if (!await stored.save(copy, json, now.chosen)) return this.end();
     this.afterWrite(copy, json, now);
@@ -129,13 +161,20 @@ export class RequestSession extends UpdatableSession {
       const { stored, copy, lifetime } = this;
       if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
       if (!stored) {
-        this.meta.createdAt = Date.now();
-        await this.write();
-        return this.tell('session:regenerated', {}, copy.toData());
+        const { state, meta, meta: { createdAt } } = this;
+        meta.createdAt = Date.now();
+        try {
+          await this.write();
+        } catch (err) {
+          meta.createdAt = createdAt;
+          throw err;
+        }
+        if (state === 'kept') this.tell('session:regenerated', {}, copy.toData());
+        return;
       }
       if (this.state === 'kept') await this.move(stored, copy);
       if (this.state !== 'kept') {
-        if (this.state === 'ended') copy.forgetKept();
+        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
         const json = this.prepare(copy);
         const now = lifetime.now();
         await stored.create(json, lifetime.valid(), stored.newKey());
@@ -160,12 +199,12 @@ export class RequestSession extends UpdatableSession {
     const maxAge = now.chosen ?? lifetimeOf(left);
     let failure: unknown;
     this.tell('session:regenerated', { previousKey }, JSON.parse(json));
-    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.merge(theirs, maxAge).catch(err => {
+    const all = applyChanges(JSON.parse(json), theirs);
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
       failure = err;
     });
     if (merged === false) return this.end();
     this.afterWrite(copy, json, now);
-    const all = applyChanges(JSON.parse(json), theirs);
     copy.show(all, json);
     if (merged) return copy.markKept(JSON.stringify(all));
     // the session has moved all the same; what others have changed is left to the next write
@@ -181,9 +220,9 @@ export class RequestSession extends UpdatableSession {
     await this.oneByOne(async () => {
       const { stored, state, ctx, env: { cookie } } = this;
       if (state === 'destroyed') return;
-      const name = stored && state === 'kept' ? stored.name : undefined;
-      const { ended, hadEnded } = stored && state !== 'new' ? await stored.retire() : { ended: this.record, hadEnded: false };
-      if (ended && state === 'kept') this.tell('session:destroyed', { reason, key: name }, dataOf(ended));
+      const { ended, name, hadEnded } = stored && state !== 'new' ? await stored.retire()
+        : { ended: state === 'kept' ? this.record : undefined, name: undefined, hadEnded: false };
+      if (ended) this.tell('session:destroyed', { reason, key: name }, dataOf(ended));
       // what was assigned meanwhile is another session
       const other = this.copy !== copy && this.copy;
       this.state = other ? 'new' : 'destroyed';

@@ -124,7 +124,7 @@ export function injectSession(): Session {
 
   const createdAt = () => {
     const { request, session } = usable(requestContext());
-    return request ? request.createdAt : session?.createdAt;
+    return session && request ? request.createdAt : session?.createdAt;
   };
 
   async function destroy() {

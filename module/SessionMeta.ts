@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { changesBetween } from './record';
-import type { SessionConfig } from './SessionConfig';
+import { refusePromise, type SessionConfig } from './SessionConfig';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 const MINUTE = 60_000;
@@ -47,7 +47,11 @@ export class SessionMeta {
     this.kept = Object.fromEntries(ABOUT.filter(name => name in record).map(name => [ name, record[name] ]));
     const { _createdAt } = this.kept;
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
-    this.principal = this.principalOf(record);
+    try {
+      this.principal = this.principalOf(record);
+    } catch {
+      this.principal = undefined; // signing out must be possible with it
+    }
   }
 
   /** To be called when the session has ended, as another one may begin. */
@@ -67,8 +71,8 @@ export class SessionMeta {
   /** What a record with these data is to say. */
   of(data: SessionRecord, createdAt = this.createdAt): About {
     const { ctx } = this;
-    const principal = this.isIndexed ? this.principalOf(data) : undefined;
-    if (principal === undefined) return { _createdAt: createdAt };
+    const principal = this.principalOf(data); // it may throw, which has to be before anything is written
+    if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
     return {
       _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip,
       _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
@@ -83,7 +87,7 @@ export class SessionMeta {
   /** Whether the record has to be written although the data have not changed: at most once a minute. */
   isDue(data: SessionRecord): boolean {
     const { kept } = this;
-    if (kept._createdAt === undefined && this.config.absoluteMaxAge) return true;
+    if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;
     if (!this.isIndexed) return false;
     const principal = this.principalOf(data);
     return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);
@@ -117,7 +121,8 @@ export class SessionMeta {
   principalOf(data: SessionRecord): string | undefined {
     const { principal } = this.config;
     if (principal === undefined) return undefined;
-    let value: unknown = typeof principal === 'function' ? principal(data) : data[principal];
+    let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
+    refusePromise(value, 'principal');
     if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string' || Number.isFinite(value)) return String(value);

@@ -1,4 +1,4 @@
-import type { Application, Context } from 'egg';
+import type { Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
@@ -26,6 +26,8 @@ export abstract class SessionState {
    */
   protected state: 'unread' | Loaded['state'] | 'destroyed' | 'detached' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
+  /** What is to be removed from the store once somebody has asked for the session. */
+  protected expired?: Loaded['expired'];
   /** Undefined when sessions live in the cookie. */
   protected readonly stored?: StoreRecord;
   /** What was loaded. */
@@ -41,6 +43,8 @@ export abstract class SessionState {
   /** Whose session it was known to be last. */
   protected principal?: string;
   private failure?: SessionStoreError;
+  /** Whether somebody signed in, and the session has kept its id so far. */
+  protected isFixated = false;
   private hasToldEnd = false;
   /** The operation that is under way; the next one waits for it. */
   private busy?: Promise<unknown>;
@@ -87,8 +91,9 @@ export abstract class SessionState {
     else this.begin(loadFromCookie(this.ctx, this.env));
   }
 
-  protected begin({ state, id, record, cookie }: Loaded): void {
+  protected begin({ state, id, record, cookie, expired }: Loaded): void {
     this.state = state;
+    this.expired = expired;
     this.record = record;
     this.cookieState = cookie;
     const maxAge = this.lifetime.load(record);
@@ -107,8 +112,7 @@ export abstract class SessionState {
   read(): ContextSession | null {
     if (this.copy === undefined) {
       this.open();
-      // a request that does not use the session does not remove the cookie, and would tell of it for ever
-      if (this.cookieState === 'bad') tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
+      this.tellBadCookie();
       const data = dataOf(this.record);
       const session = this.env.createSession(this.ctx, data);
       Object.assign(session, { isNew: this.state !== 'kept' });
@@ -124,10 +128,17 @@ export abstract class SessionState {
       return;
     }
     this.open();
+    this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
     this.copy.replacesKept = this.state === 'kept';
+  }
+
+  /** A request that does not use the session does not remove the cookie, and would tell of it for ever. */
+  private tellBadCookie(): void {
+    if (this.copy !== undefined || this.cookieState !== 'bad') return;
+    tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
   }
 
   /** The session's id in the store. */
@@ -195,50 +206,26 @@ export abstract class SessionState {
     this.env.cookie.withdraw(this.ctx);
   }
 
-  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  protected async confirm(): Promise<boolean> {
-    const { stored, ctx } = this;
-    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
-    return await this.oneByOne(async () => {
-      const isThere = await stored.latest() !== undefined;
-      if (isThere) this.contacts++;
-      else this.end();
-      return isThere;
-    });
-  }
-
-  /** Whether a session that has not changed is to be saved, so that it lives on. */
-  protected mustRenew(): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
-    if (this.state !== 'kept') return false;
-    if (this.lifetime.isChanged) return true;
-    if (this.contacts > 0) return false;
-    // a cookie is written anew only for a session that is still there
-    if (rolling || this.cookieState === 'stale') return true;
-    if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
-    return Boolean(store?.keepsExpiry && _expire === undefined);
-  }
-
   /** What is known of a session that has ended is not true of the next one. */
   protected forget(): void {
+    this.isFixated = false;
     this.meta.reset();
     this.principal = undefined;
   }
 
   /** To be called when the session is written: tells when it is another principal's. */
   protected notePrincipal(): void {
-    const { principal: before, meta: { principal }, stored, env: { app } } = this;
+    const { principal: before, meta: { principal } } = this;
     if (principal === before) return;
     if (before !== undefined && principal !== undefined) this.tell('session:destroyed', { reason: 'replaced' });
     this.principal = principal;
-    if (principal !== undefined && stored && !stored.isFresh) warnOfFixation(app);
+    this.isFixated = principal !== undefined;
   }
 
   /** Tells an event of this session. */
   protected tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: SessionRecord): void {
-    const { ctx, stored, principal, env: { app, config } } = this;
-    const about = config.logValue ? { value: data, principal } : {};
+    const { ctx, stored, meta, env: { app, config } } = this;
+    const about = config.logValue ? { value: data, principal: data ? meta.principalOf(data) : this.principal } : {};
     tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
   }
 
@@ -275,14 +262,4 @@ export abstract class SessionState {
     this.requireCookie('session.update()', this.state !== 'kept',
       this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
-}
-
-const warned = new WeakSet<Application>();
-
-/** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
-function warnOfFixation(app: Application): void {
-  if (app.config.env === 'prod' || warned.has(app)) return;
-  warned.add(app);
-  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
-    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeFields, lifetimeOf, metaOf,
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
@@ -82,8 +82,23 @@ export class StoreRecord {
     return await this.own(about, data, undefined, () => this.merge(changes, undefined, false));
   }
 
+  /**
+   * Writes what others have changed in the record before it was moved.
+   *
+   * @param changes what they have changed
+   * @param data the data with that
+   * @param maxAge the lifetime that the record is to have
+   * @return whether the record is still there
+   */
+  async take(changes: SessionChanges, data: SessionRecord, maxAge: SessionMaxAge): Promise<boolean> {
+    const about = this.meta.of(data);
+    const { set, unset } = this.meta.changes(about);
+    return await this.own(about, data, maxAge, () =>
+      this.merge({ set: { ...changes.set, ...set }, unset: [ ...changes.unset, ...unset ], replace: false }, maxAge));
+  }
+
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
-  async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
+  private async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
     return this.noteLifetime(await this.store.merge(this.storeKey, withLifetime(changes, maxAge), this.options(changed)));
   }
 
@@ -155,10 +170,12 @@ export class StoreRecord {
     const before = meta.indexedFor;
     const { _principal } = about;
     const maxAge = chosen ?? this.maxAge!;
-    if (_principal !== undefined && (chosen !== undefined || meta.mustIndex(about, maxAge))) {
-      await store.index(_principal, key, meta.indexMs(maxAge), this.options(true));
-    }
+    const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
+    const isNoted = _principal !== undefined && (chosen !== undefined || meta.mustIndex(about, maxAge));
+    if (isNoted) await note(maxAge);
     if (!await write()) return false;
+    // another request may have given the session another lifetime
+    if (isNoted && this.maxAge !== maxAge) await note(this.maxAge!);
     if (before !== undefined && before !== _principal) await store.index(before, key, 0, this.options(true));
     meta.keep(about, data);
     await this.limit(before);
@@ -196,19 +213,15 @@ export class StoreRecord {
    */
   async replace(latest: SessionRecord, data: SessionRecord, chosen?: SessionMaxAge):
   Promise<'written' | 'unchanged' | 'overtaken'> {
-    const maxAge = chosen ?? lifetimeOf(latest);
-    if (chosen === undefined && isEmpty(changesBetween(dataOf(latest), data))) {
-      this.maxAge = maxAge;
-      return 'unchanged';
-    }
+    this.maxAge = lifetimeOf(latest);
+    const maxAge = chosen ?? this.maxAge;
+    if (chosen === undefined && isEmpty(changesBetween(dataOf(latest), data))) return 'unchanged';
     const about = this.meta.of(data);
     const { set, unset } = this.meta.changes(about);
     const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
-    const written = await this.own(about, data, chosen, () =>
-      this.store.compareAndSet(this.storeKey, latest, record, maxAge, this.options(true)));
-    if (!written) return 'overtaken';
-    this.maxAge = maxAge;
-    return 'written';
+    const written = await this.own(about, data, chosen, async () =>
+      this.noteLifetime(await this.store.compareAndSet(this.storeKey, latest, record, maxAge, this.options(true)) && maxAge));
+    return written ? 'written' : 'overtaken';
   }
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
@@ -227,12 +240,3 @@ export class StoreRecord {
 }
 
 const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
-
-function withLifetime(changes: SessionChanges, maxAge?: SessionMaxAge): SessionChanges {
-  if (maxAge === undefined) return changes;
-  return {
-    ...changes,
-    set: { ...changes.set, ...lifetimeFields(maxAge) },
-    unset: [ ...changes.unset, maxAge === 'session' ? '_maxAge' : '_session' ],
-  };
-}

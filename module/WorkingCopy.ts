@@ -69,11 +69,16 @@ export class WorkingCopy {
     for (const name of unset) if (!changed.has(name)) delete this.session[name];
   }
 
-  /** Leaves only what this request has assigned; what was kept belongs to another session now, changed inside or not. */
-  forgetKept(): void {
-    if (this.replacesKept) return;
+  /**
+   * Leaves only what this request has assigned; what was kept belongs to another session now, changed inside or not, and
+   * also when it was assigned as a whole, as by `ctx.session = { ...ctx.session }`.
+   *
+   * @param loaded the data that the request began with
+   */
+  forgetKept(loaded: SessionRecord): void {
     const { session, given } = this;
-    const { set } = this.pending(this.toJson());
+    const { set: pending } = this.pending(this.toJson());
+    const set = this.replacesKept ? changesBetween(loaded, pending).set : pending;
     for (const [ name, value ] of Object.entries(session.toJSON())) {
       const isOwn = Object.hasOwn(set, name) && !(typeof value === 'object' && value === given[name]);
       if (!isOwn) delete session[name];

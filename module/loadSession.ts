@@ -1,11 +1,11 @@
 import type { Context } from 'egg';
 import { tell } from './events';
-import { endSession } from './PrincipalSessions';
+import { TOMBSTONE_MS } from './PrincipalSessions';
 import { isExpired, isRecord, isTombstone } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { LoggedEvent } from './SessionLogger';
-import { hasOutlived } from './SessionMeta';
+import { type About, hasOutlived } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -18,6 +18,8 @@ export interface Loaded {
   record: SessionRecord;
   /** `stale`: good, but to be written anew; `bad`: it does not open; `expired`: what it holds, or stands for, has. */
   cookie: 'good' | 'stale' | 'bad' | 'expired';
+  /** A session that is over, and still in the store. */
+  expired?: { id: string; record: SessionRecord };
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
@@ -30,12 +32,9 @@ export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvi
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
   if (!opened) return opened === null ? BAD : NEW;
   const { maxAge, rolling } = ctx.sessionOptions;
-  const key = store.keyOf(opened.value);
-  const record = await store.get(key, maxAge, { ctx, rolling });
+  const record = await store.get(store.keyOf(opened.value), maxAge, { ctx, rolling });
   if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
-  const loaded = accept(ctx, record, opened.stale, env, opened.value);
-  if (loaded.cookie === 'expired') await endSession(store, key, { ctx });
-  return loaded;
+  return accept(ctx, record, opened.stale, env, opened.value);
 }
 
 /** Reads the session from the request's cookie. */
@@ -47,17 +46,30 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
   const { app, config: { valid, logValue } } = env;
-  const refuse = (name: LoggedEvent, cookie: Loaded['cookie'] = 'good'): Loaded => {
+  const refuse = (name: LoggedEvent): Loaded => {
     tell(app, `session:${name}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
-    return { ...NEW, cookie };
+    return NEW;
   };
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
-  if (isExpired(record) || hasOutlived(record, env.config)) return refuse('expired', 'expired');
+  if (isExpired(record) || hasOutlived(record, env.config)) {
+    if (id !== undefined) return { ...NEW, cookie: 'expired', expired: { id, record } };
+    return { ...refuse('expired'), cookie: 'expired' };
+  }
   if (valid) {
     const isValid = valid(ctx, record);
     refusePromise(isValid, 'valid');
     if (!isValid) return refuse('invalid');
   }
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
+}
+
+/** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
+export async function expire(ctx: Context, store: Store, { app, config: { logValue } }: SessionEnvironment,
+  { id, record }: Required<Loaded>['expired']): Promise<void> {
+  const key = store.keyOf(id);
+  const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
+  const { _principal: principal } = record as About;
+  if (principal !== undefined && store.isIndexed) await store.index(principal, key, 0, { ctx });
+  if (!isTombstone(left)) tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
 }

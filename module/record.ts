@@ -147,3 +147,13 @@ export function applyChanges(record: SessionRecord, { set, unset, replace }: Ses
   for (const name of unset) delete result[name];
   return result;
 }
+
+/** The changes, and that of the lifetime, if one is given. */
+export function withLifetime(changes: SessionChanges, maxAge: SessionMaxAge | undefined): SessionChanges {
+  if (maxAge === undefined) return changes;
+  return {
+    ...changes,
+    set: { ...changes.set, ...lifetimeFields(maxAge) },
+    unset: [ ...changes.unset, maxAge === 'session' ? '_maxAge' : '_session' ],
+  };
+}

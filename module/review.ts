@@ -5,11 +5,21 @@ import type { Risk } from './SessionOptions';
 import { activeStore } from './store/activeStore';
 import { MemorySessionStore } from './store/MemorySessionStore';
 
-/** The shortest key, in characters, that nobody guesses: 128 bits as hex digits. */
+/** The shortest keys, in characters, that nobody guesses: 128 bits as hex digits, or as Base64. */
 const SHORTEST_KEY = 32;
+const SHORTEST_BASE64 = 22;
 
-/** What Egg's templates generate: the name, the time and four digits. Those of tutorials are short. */
-const EXAMPLE_KEY = /_\d{13}_\d{1,4}$|change|example|secret|development|your[-_ ]?key/i;
+/** What Egg's templates generate: the name, the time and four digits. */
+const GENERATED_KEY = /_\d{13}_\d{1,4}$/;
+
+/** What the keys of tutorials say; a random one has digits, and may have any word. */
+const EXAMPLE_KEY = /^\D*(change|example|secret|development|your[-_ ]?key)\D*$/i;
+
+/** Whether a key may be found by trying. */
+function canBeGuessed(key: string): boolean {
+  const isBase64 = key.length >= SHORTEST_BASE64 && [ /[a-z]/, /[A-Z]/, /\d/ ].every(kind => kind.test(key));
+  return (key.length < SHORTEST_KEY && !isBase64) || new Set(key).size < 8 || GENERATED_KEY.test(key) || EXAMPLE_KEY.test(key);
+}
 
 /** Why each risk is one, and the way out; undefined where there is none. */
 const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string | undefined | false> = {
@@ -19,7 +29,7 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
     ? 'secure is off: the cookie also goes over plain HTTP. Set config.session.secure to true'
     : !secure && !app.config.proxy && !optionsOf(app).https &&
       'behind a proxy that speaks HTTPS, the cookie has no Secure, as config.proxy is off. Set config.proxy to true, or config.session.secure'),
-  keys: (_, { keys }) => (keys as string[]).some(key => key.length < SHORTEST_KEY || EXAMPLE_KEY.test(key)) &&
+  keys: (_, app) => app.config.keys && (app.keys as string[]).some(canBeGuessed) &&
     `a key in config.keys can be guessed: it has under ${SHORTEST_KEY} characters, or is from a template. Make one by ` +
     '`node -p "crypto.randomBytes(32).toString(\'hex\')"`, and keep it out of the repository',
   memoryStore: (_, app) => activeStore(app).store instanceof MemorySessionStore &&
@@ -43,6 +53,9 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
   },
 };
 
+/** What is about the cookie, which nobody gets when the id travels elsewhere. */
+const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey' ];
+
 /** What holds in development too. */
 const ALWAYS: Partial<Record<Risk, (app: Application) => boolean>> = {
   httpOnly: () => true,
@@ -54,9 +67,23 @@ const optionsOf = (app: Application) => (app as Application & { options: { worke
 /** Says in the log what is risky in production, each in a line with its fix, but for `acceptedRisks`. */
 export function review(app: Application): void {
   const config = configOf(app);
+  if (config.enable === false) return;
+  const { store, ContextStore } = activeStore(app);
+  const hasCookie = !config.externalKey || !(store ?? ContextStore);
   for (const [ risk, check ] of Object.entries(CHECKS) as Array<[ Risk, typeof CHECKS[Risk] ]>) {
     if (app.config.env !== 'prod' && !ALWAYS[risk]?.(app)) continue;
+    if (!hasCookie && OF_COOKIE.includes(risk)) continue;
     const finding = !config.acceptedRisks?.includes(risk) && check(config, app);
     if (finding) app.logger.warn('[egg-tegg-session]: %s. If it is meant, add \'%s\' to config.session.acceptedRisks', finding, risk);
   }
+}
+
+const warned = new WeakSet<Application>();
+
+/** Signing in must change the id: whoever has planted the old one would be signed in as well (session fixation). */
+export function warnOfFixation(app: Application): void {
+  if (app.config.env === 'prod' || warned.has(app)) return;
+  warned.add(app);
+  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
+    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }

@@ -11,6 +11,12 @@ class Store extends MemorySessionStore {
   }
 }
 
+async function all<T>(lists: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const each of lists) found.push(each);
+  return found;
+}
+
 describe('MemorySessionStore alone', () => {
   afterEach(() => mm.restore());
 
@@ -65,5 +71,27 @@ describe('MemorySessionStore alone', () => {
     assert.deepEqual(cleared, []);
     await store.close();
     assert.deepEqual(cleared, [ timer ]);
+  });
+
+  it('its index of principals does not outgrow maxEntries', async () => {
+    let purge!: () => void;
+    const setReal = setInterval;
+    mm(globalThis, 'setInterval', (callback: () => void, ms: number) => {
+      purge = callback;
+      return setReal(callback, ms);
+    });
+    const store = new class extends Store {
+      protected override readonly maxEntries = 10;
+    }();
+    const principals = [ 'ann', 'bob' ];
+    for (let i = 0; i < 100; i++) {
+      await store.set(`key${i}`, {}, MINUTE);
+      await store.index(principals[i < 50 ? 0 : 1], `key${i}`, MINUTE);
+    }
+    purge();
+    const { length } = (await all(store.list('bob'))).flat();
+    assert.equal(length, 10);
+    assert.deepEqual((await all(store.list('ann'))).flat(), []);
+    await store.close();
   });
 });

@@ -91,6 +91,8 @@ class RequestModel {
   private choseMaxAge = false;
   /** The data as this request knows that they are stored. */
   private base: Data = {};
+  /** The data that the request began with. */
+  private loaded: Data = {};
   /** Whether the session is one that was assigned to `ctx.session` since it was last stored. */
   replaced = false;
   private cookieIsDue = false;
@@ -110,6 +112,7 @@ class RequestModel {
     this.state = 'kept';
     this.data = json(stored.data);
     this.base = json(stored.data);
+    this.loaded = json(stored.data);
     this.given = new Set(Object.keys(stored.data));
     this.maxAge = stored.maxAge;
   }
@@ -217,7 +220,11 @@ class RequestModel {
 
   /** What another request had kept is not this one's any more. */
   private keepOwn() {
-    if (this.replaced) return;
+    if (this.replaced) {
+      const fields = Object.entries(this.data!);
+      this.data = Object.fromEntries(fields.filter(([ field, value ]) => !isDeepStrictEqual(this.loaded[field], value)));
+      return;
+    }
     const own = Object.entries(this.data!).filter(([ field, value ]) =>
       !isDeepStrictEqual(this.base[field], value) && !(this.given.has(field) && typeof value === 'object'));
     this.data = Object.fromEntries(own);

@@ -253,6 +253,7 @@ describe('a store that lies', () => {
     const store = new MapStore();
     store.get = async () => ({ _expire: 1, n: 1n });
     const { app, run } = await start({ store });
+    app.mockLog('coreLogger'); // the file may be written later
     await run(count);
     const told = once(app as never, 'session:expired');
     assert.deepEqual((await run(read)).json(), { n: null, isNew: true });

@@ -276,7 +276,8 @@ describe('config.session', () => {
   it('null is the same as leaving an option out, for every option', async () => {
     const names = Object.keys(resolveConfig({})).concat('maxAge', 'overwrite', 'signed', 'encrypt', 'rolling', 'renew', 'secure',
       'sameSite', 'domain', 'path', 'partitioned', 'removeUnpartitioned', 'priority', 'externalKey', 'store',
-      'ContextStore', 'encode', 'decode', 'genid', 'prefix', 'valid', 'beforeSave', 'enable', 'match', 'ignore');
+      'ContextStore', 'encode', 'decode', 'genid', 'prefix', 'valid', 'beforeSave', 'enable', 'match', 'ignore',
+      'absoluteMaxAge', 'principal', 'maxSessions', 'acceptedRisks');
     await start(Object.fromEntries(names.map(name => [ name, null ])));
     assert.equal((await count()).json().n, 1);
     assert.equal((await count()).json().n, 2);
@@ -293,6 +294,10 @@ describe('config.session', () => {
       encrypt: [ 'aes' ],
       rolling: [ 1 ],
       renew: [ 'half' ],
+      absoluteMaxAge: [ '3600000', 0, 0.4, -1, NaN, Infinity, 'session', true, 1e300, 5n ],
+      principal: [ '', 5, true, {}, '_id', 'isNew', 'maxAge', '__proto__', [ 'userId' ]],
+      maxSessions: [ 0, -1, 1.5, NaN, Infinity, '3', true ],
+      acceptedRisks: [ 'keys', true, {}, [ 'key' ], [ 'keys', 'Secure' ], [ null ]],
       secure: [ 'auto' ],
       sameSite: [ 'loose', 1 ],
       domain: [ 5 ],
@@ -323,13 +328,41 @@ describe('config.session', () => {
       });
     }
 
+    it('what is allowed is said', () => {
+      const message = (options: object) => {
+        try {
+          return resolveConfig(options) && 'nothing';
+        } catch (err) {
+          return (err as Error).message.replace('[egg-tegg-session] config.session.', '');
+        }
+      };
+      assert.deepEqual([{ absoluteMaxAge: '8h' }, { principal: 5 }, { principal: 'a', maxSessions: 0 }, { maxSessions: 3 }].map(message), [
+        'absoluteMaxAge is \'8h\'; it must be a number of milliseconds, above 0 and up to 100 years, or be left out',
+        'principal is 5; it must be the name of a field of the session, or a function of its data, or be left out',
+        'maxSessions is 0; it must be a whole number above 0, or be left out',
+        'maxSessions is 3; it needs config.session.principal, which says whose session it is',
+      ]);
+      assert.match(message({ acceptedRisks: [ 'key' ] }),
+        /^acceptedRisks is \[ 'key' \]; it must be a list of httpOnly, secure, keys, .*sharedKey, or be left out$/);
+    });
+
+    it('what is right is taken', () => {
+      const options = { absoluteMaxAge: 1, principal: 'userId', maxSessions: 1, acceptedRisks: [ 'keys', 'sharedKey' ] as const };
+      const { absoluteMaxAge, principal, maxSessions, acceptedRisks } = resolveConfig(options);
+      assert.deepEqual({ absoluteMaxAge, principal, maxSessions, acceptedRisks }, options);
+      assert.equal(typeof resolveConfig({ principal: () => 5 }).principal, 'function');
+      assert.deepEqual(resolveConfig({ acceptedRisks: [] }).acceptedRisks, []);
+    });
+
     it('when it boots', async () => {
-      const [ none, maxAge, store ] = await Promise.all([
+      const [ none, maxAge, store, absoluteMaxAge ] = await Promise.all([
         bootError('web'), bootError('web', { maxAge: '1d' as never }), bootError('web', { store: {} as never }),
+        bootError('web', { absoluteMaxAge: '8h' as never }),
       ]);
       assert.equal(none, undefined);
       assert.match(maxAge!, /config\.session\.maxAge is '1d'; it must be a number/);
       assert.match(store!, /config\.session\.store is \{\}; it must be an object with/);
+      assert.match(absoluteMaxAge!, /config\.session\.absoluteMaxAge is '8h'; it must be a number/);
     });
   });
 });

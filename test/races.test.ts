@@ -29,6 +29,7 @@ describe('requests of one session that race, on two worker processes with one Re
     redis = new Redis(server.port);
     const settings: Settings = {
       plugin: 'egg-redis', redis: { client: { host, port: server.port, password: '', db: 0 } }, store: 'store',
+      session: { principal: 'userId', maxSessions: 3 },
     };
     workers = await Promise.all([ startWorker(settings), startWorker(settings) ]);
     assert.notEqual(workers[0].port, workers[1].port);
@@ -272,5 +273,85 @@ describe('requests of one session that race, on two worker processes with one Re
       if (n) counted++;
     }
     assert.ok(counted > 0 && counted < PAIRS, `not much of a race: ${counted} writes before regenerate()`);
+  });
+
+  /** The keys of the sessions that a user has, as both workers list them. */
+  async function listed(user: string): Promise<string[]> {
+    const [ one, other ] = await times(2, async worker => (await get(worker, `/list?user=${user}`)).json.map(({ id }: any) => id));
+    assert.deepEqual(one.sort(), other.sort());
+    return one;
+  }
+
+  it('20 sign-ins at once never leave more than maxSessions', async () => {
+    for (let round = 0; round < 10; round++) {
+      const cookies = await times(20, async i => (await get(i, '/sign-in?user=7')).cookie);
+      assert.equal((await listed('7')).length, 3);
+      const users = await times(20, async i => (await get(i, '/session', cookies[i])).json.userId);
+      assert.equal(users.filter(user => user === 7).length, 3);
+      await redis.flushall();
+    }
+  });
+
+  const REVOKE: Record<string, (id: string) => Promise<{ json: any }>> = {
+    'revoke()': id => get(1, `/revoke?user=7&id=${id}`),
+    'revokeAll()': () => get(1, '/revoke-all?user=7'),
+  };
+  for (const [ title, revoke ] of Object.entries(REVOKE)) {
+    it(`${ROUNDS} rounds of ${title} and slow requests that write, update and regenerate: the session never comes back`, async () => {
+      const first = { revoke: 0, request: 0 };
+      for (let round = 0; round < ROUNDS; round++) {
+        await redis.flushall();
+        const { cookie } = await get(0, '/sign-in?user=7');
+        const [ id ] = await listed('7');
+        const actions = [ 'set', 'update', 'set', 'update', 'set', 'regenerate' ];
+        const requests = await times(actions.length, i => slow(i, `/slow/${actions[i]}?field=field${i}`, cookie!));
+        const [ revoked, ...answers ] = await Promise.all([
+          randomly().then(() => revoke(id)),
+          ...requests.map(async ({ finish }) => {
+            await randomly();
+            return await finish();
+          }),
+        ]);
+        for (const { json: { rejected } } of answers) if (rejected) assert.match(rejected, /update\(\): the session has ended/);
+        assert.deepEqual(revoked.json, { count: 1 });
+        first[answers.some(answer => answer.cookie) ? 'request' : 'revoke']++;
+        for (const each of [ cookie, ...answers.map(answer => answer.cookie) ]) {
+          assert.equal((await get(either(), '/session', each)).json.userId, undefined);
+        }
+        assert.deepEqual(await listed('7'), []);
+        for (const [ name, record ] of await records()) assert.ok(!('userId' in record), `the session is back in ${name}`);
+        assert.equal(await redis.exists('session:principal:7'), 0);
+      }
+      assert.ok(first.request > 0, `not much of a race: ${JSON.stringify(first)}`);
+    });
+  }
+
+  it('list() while sessions begin, move, expire and end has no session that is over, and does not fail', async () => {
+    let isOver = false;
+    const seen = new Set<string>();
+    const churn = times(4, async i => {
+      for (let round = 0; round < 15; round++) {
+        const { cookie } = await get(i, `/sign-in?user=7&ms=${20 + Math.round(Math.random() * 60)}`);
+        const { cookie: next } = await get(i + 1, '/regenerate', cookie);
+        await randomly();
+        if (round % 2) await get(i, '/sign-out', next);
+      }
+    }).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      const before = Date.now();
+      const { json } = await get(either(), '/list?user=7');
+      for (const { id, createdAt, lastSeenAt } of json) {
+        seen.add(id);
+        assert.ok(createdAt <= lastSeenAt && before - lastSeenAt < 80, `a session that was seen ${before - lastSeenAt} ms ago lives for 80 at most`);
+      }
+      assert.equal(new Set(json.map(({ id }: any) => id)).size, json.length);
+    }
+    await churn;
+    assert.ok(seen.size > 5, `not much of a race: ${seen.size} sessions`);
+    await sleep(100);
+    assert.deepEqual(await listed('7'), []);
+    assert.equal(await redis.exists('session:principal:7'), 0);
   });
 });

@@ -64,6 +64,34 @@ export function testOptionalMethods(subject: StoreUnderTest): void {
       assert.deepEqual(await read(key), { c: 3 });
     });
 
+    it('keeps the fields about a record that it replaces, unless they are among the changes', async () => {
+      const key = newKey();
+      const about = async () => {
+        const { _kept, _changed, _removed, _maxAge } = (await subject.store.get(key, MINUTE, options))!;
+        return { _kept, _changed, _removed, _maxAge };
+      };
+      await set(key, { a: 1, _kept: [ 1 ], _changed: 1, _removed: 1, _maxAge: MINUTE });
+      assert.equal(await merge(key, { set: { b: 2 }, replace: true }), MINUTE);
+      assert.deepEqual(await about(), { _kept: [ 1 ], _changed: 1, _removed: 1, _maxAge: MINUTE });
+      await merge(key, { set: { c: 3, _changed: 2 }, unset: [ '_removed' ], replace: true });
+      assert.deepEqual(await about(), { _kept: [ 1 ], _changed: 2, _removed: undefined, _maxAge: MINUTE });
+      assert.deepEqual(await read(key), { c: 3 });
+    });
+
+    it('lets a record end when it would have ended anyway, under renew: false', async () => {
+      const key = newKey();
+      const lifetime = 6 * SHORT;
+      await set(key, { n: 1, _maxAge: lifetime }, lifetime);
+      const { _expire } = (await subject.store.get(key, MINUTE, options))!;
+      await sleep(lifetime / 2);
+      assert.equal(await merge(key, { set: { n: 2 }, renew: false }), lifetime);
+      assert.deepEqual(await read(key), { n: 2 });
+      const after = (await subject.store.get(key, MINUTE, options))!;
+      assert.ok(Math.abs(Number(after._expire ?? 0) - Number(_expire ?? 0)) < LATER, 'an _expire that has moved');
+      await sleep(lifetime / 2 + LATER);
+      await isGone(key);
+    });
+
     it('loses nothing of 100 merges at the same time', async () => {
       const key = newKey();
       await set(key, {});

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionStore } from '../module/store/SessionStore';
 import { MINUTE, StoreUnderTest } from './StoreUnderTest';
+import { testIndex } from './testIndex';
 import { testOptionalMethods } from './testOptionalMethods';
 
 /** What the suite uses of mocha. */
@@ -165,5 +166,6 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
     });
 
     testOptionalMethods(subject);
+    testIndex(subject);
   });
 }

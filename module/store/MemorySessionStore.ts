@@ -115,6 +115,9 @@ export abstract class MemorySessionStore extends SessionStore {
 
   private purge(cache: LRUCache<string, string>): void {
     cache.purgeStale();
-    for (const principal of this.principals.keys()) void this.index(principal, '', 0);
+    for (const [ principal, keys ] of this.principals) {
+      for (const key of keys.keys()) if (!cache.has(key)) keys.delete(key);
+      if (keys.size === 0) this.principals.delete(principal);
+    }
   }
 }

@@ -240,5 +240,5 @@ const INDEX = script(`
   if till == '' then redis.call('ZREM', key, session)
   elseif tonumber(till) > tonumber(redis.call('ZSCORE', key, session) or 0) then redis.call('ZADD', key, till, session) end
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-  if last[2] then redis.call('PEXPIREAT', key, string.format('%.0f', last[2])) end
+  if last[2] then redis.call('PEXPIRE', key, string.format('%.0f', last[2] - now)) end
 `);

@@ -65,10 +65,20 @@ export class CompleteStore {
       if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
       const maxAge = lifetimeOf(record);
-      // a write that must not renew the record would renew it: what it has to say can wait
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
+      else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
+      // else the write renews the record: only for what every request would have to say again
+      else if ('_createdAt' in changes.set) await this.set(key, record, maxAge, options);
       return maxAge;
     });
+  }
+
+  /** Writes a record that ends when it would have ended anyway. */
+  private async setUntil(end: number, key: string, record: SessionRecord, options: SessionStoreOptions): Promise<void> {
+    const ms = end - Date.now();
+    if (ms <= 0) return;
+    if (this.keepsExpiry) await this.store.set(key, { ...record, _expire: undefined }, ms, options);
+    else await this.store.set(key, record, ms + GRACE, options);
   }
 
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
@@ -91,7 +101,8 @@ export class CompleteStore {
   async retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions): Promise<Existing> {
     return await this.inTurn(key, async () => {
       if (this.more.retire) return await this.more.retire(key, successor, graceMs, options);
-      const latest = successor === null && !this.isIndexed ? undefined : await this.get(key, undefined, options);
+      const isUnasked = successor === null && !this.isIndexed && options.ctx.app.listenerCount('session:destroyed') === 0;
+      const latest = isUnasked ? undefined : await this.get(key, undefined, options);
       await this.store.destroy(key, options);
       return isTombstone(latest) ? undefined : latest;
     });

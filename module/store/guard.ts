@@ -7,6 +7,9 @@ import { PAUSE, type StoreHealth, type StoreOperation } from './StoreHealth';
 
 type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
+/** What `keyOf` gives for an id, in a store that is given no ids. */
+const HASH = /^[\w-]{43}$/;
+
 /** What a request's session sees of a store. */
 export interface Store extends Pick<CompleteStore, Members> {
   /** The key that the session with this id has in the store. */
@@ -77,7 +80,8 @@ export class GuardedStore implements Store {
     for (;;) {
       const { value, done } = await this.call('list', args[1], [], () => found.next());
       if (done) return;
-      yield value;
+      // the application may have keys of its own that begin as those of sessions do
+      yield value.filter(key => HASH.test(key));
     }
   }
 

@@ -1,6 +1,7 @@
+import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
-import { type Session, type SessionOptions, SessionRegistry } from '../..';
+import { type Session, type SessionOptions, SessionRegistry, type SessionStore } from '../..';
 import { AppSessionStore as AppRedisStore } from '../fixtures/apps/redis-store/modules/store/AppSessionStore';
 import { Client, createApp } from './app';
 import { startRedis, startRedisCluster } from './servers';
@@ -8,44 +9,53 @@ import { startRedis, startRedisCluster } from './servers';
 /** One of each kind of store that knows whose sessions it has, as a tegg class of an application. */
 export interface IndexedStore {
   name: string;
-  fixture: 'memory-store' | 'redis-store';
+  fixture: 'memory-store' | 'redis-store' | 'indexed-store';
+  /** Whether what has moved or ended leaves a trace for a while. */
+  hasTombstones: boolean;
   /** Starts its server. What is returned stops it. */
   open(): Promise<() => Promise<void>>;
 }
 
-const MEMORY: IndexedStore = { name: 'MemorySessionStore', fixture: 'memory-store', open: async () => async () => undefined };
+const nothing = async () => async () => undefined;
 
-export const REDIS: IndexedStore = {
-  name: 'RedisSessionStore',
-  fixture: 'redis-store',
-  async open() {
-    const server = await startRedis();
-    const client = new Redis(server.port);
-    AppRedisStore.client = client;
-    return async () => {
-      client.disconnect();
-      await server.stop();
-    };
-  },
-};
+export const MEMORY: IndexedStore = { name: 'MemorySessionStore', fixture: 'memory-store', hasTombstones: true, open: nothing };
 
-const CLUSTER: IndexedStore = {
-  name: 'RedisSessionStore on a Cluster',
-  fixture: 'redis-store',
-  async open() {
-    const cluster = await startRedisCluster();
-    const client = new Cluster(cluster.ports.map(port => ({ host: '127.0.0.1', port })));
-    AppRedisStore.client = client;
-    return async () => {
-      client.disconnect();
-      await cluster.stop();
-    };
-  },
-};
+const CUSTOM: IndexedStore = { name: 'a SessionStore with five methods', fixture: 'indexed-store', hasTombstones: false, open: nothing };
 
-export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER ];
+/** Redis, or a Cluster, behind a client with a `keyPrefix` of its own, and with another `prefix` in the store. */
+export function redisStore(title = '', { keyPrefix = '', prefix = 'session:', isCluster = false } = {}): IndexedStore {
+  return {
+    name: `RedisSessionStore${title}`,
+    fixture: 'redis-store',
+    hasTombstones: true,
+    async open() {
+      const server = isCluster ? await startRedisCluster() : await startRedis();
+      const client = 'ports' in server
+        ? new Cluster(server.ports.map(port => ({ host: '127.0.0.1', port })), { keyPrefix })
+        : new Redis(server.port, { keyPrefix });
+      Object.assign(AppRedisStore, { client, prefix });
+      return async () => {
+        client.disconnect();
+        await server.stop();
+      };
+    },
+  };
+}
 
-type Handle = (session: Session & Record<string, any>) => unknown;
+export const REDIS = redisStore();
+export const CLUSTER = redisStore(' on a Cluster', { isCluster: true });
+
+export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER, CUSTOM ];
+
+type Handle = (session: Session & Record<string, any>, ctx: Context) => unknown;
+
+/** What tests look at in a store that is in this process. */
+interface OwnStore {
+  principals: Map<string, Map<string, number>>;
+  /** As a `MapStore` and a `MemorySessionStore` name them. */
+  entries?: Map<string, unknown>;
+  records: Map<string, unknown>;
+}
 
 /** An application that knows whose sessions it has, by `userId`, and its browsers. */
 export class IndexedSite {
@@ -72,6 +82,55 @@ export class IndexedSite {
     await this.stop();
   }
 
+  /** The client of the Redis server; undefined when sessions are in memory. */
+  get redis(): Redis | Cluster | undefined {
+    return this.subject.fixture === 'redis-store' ? AppRedisStore.client : undefined;
+  }
+
+  /** The store, as the application has it. */
+  get store(): SessionStore {
+    return (this.app as unknown as Application).config.session.store as SessionStore;
+  }
+
+  private get own(): OwnStore {
+    return this.store as unknown as OwnStore;
+  }
+
+  /** The keys that the store has noted for a principal, whether there are such sessions or not. */
+  async noted(principal: string): Promise<string[]> {
+    if (this.redis) return await this.redis.zrange(`${AppRedisStore.prefix}principal:${principal}`, 0, -1);
+    return [ ...this.own.principals.get(principal)?.keys() ?? [] ];
+  }
+
+  /** Takes a record out of the store, as its server may, without a word to the plugin. */
+  async lose(key: string): Promise<void> {
+    if (this.redis) await this.redis.del(AppRedisStore.prefix + key);
+    else (this.own.entries ?? this.own.records).delete(key);
+  }
+
+  /** A request that has loaded its session when this resolves, and runs `handle` after `go()`. */
+  async slow(browser: Client, handle: Handle) {
+    let go!: () => void;
+    const held = new Promise<void>(resolve => {
+      go = resolve;
+    });
+    let done!: Promise<Awaited<ReturnType<Client['run']>>>;
+    await new Promise<void>(resolve => {
+      done = browser.copy().tryRun(async (session, ctx) => {
+        session.toJSON();
+        resolve();
+        await held;
+        return await handle(session, ctx);
+      });
+    });
+    return {
+      async finish() {
+        go();
+        return await done;
+      },
+    };
+  }
+
   /** A new browser. */
   browser(): Client {
     const browser = this.first.another();
@@ -82,10 +141,10 @@ export class IndexedSite {
   /** A new browser that signs in, as applications should. */
   async signIn(userId: string | number, more: Handle = () => undefined, userAgent = 'a browser'): Promise<Client> {
     const browser = this.browser();
-    await browser.run(async (session: any) => {
+    await browser.run(async (session: any, ctx) => {
       await session.regenerate();
       session.userId = userId;
-      await more(session);
+      await more(session, ctx);
     }, { 'user-agent': userAgent });
     return browser;
   }

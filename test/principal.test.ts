@@ -1,0 +1,347 @@
+import { strict as assert } from 'node:assert';
+import type { Context } from 'egg';
+import { type SessionEvent } from '..';
+import { later } from './support/app';
+import { forEachIndexedStore, INDEXED_STORES, MEMORY, REDIS } from './support/indexed';
+
+type Run = (session: any, ctx: Context, user: string) => unknown;
+
+let last = 0;
+/** A user of the test's own. */
+const newUser = () => `user-${++last}`;
+const HOUR = 3600_000;
+
+/** The ways in which a request says whose session it is from now on. */
+const SAYS: Record<string, Run> = {
+  'an assignment': (session, _, user) => {
+    session.userId = user;
+  },
+  'an assignment to ctx.session': (_, ctx, user) => {
+    ctx.session = { userId: user };
+  },
+  'regenerate() and an assignment': async (session, _, user) => {
+    await session.regenerate();
+    session.userId = user;
+  },
+  'an assignment and regenerate()': async (session, _, user) => {
+    session.userId = user;
+    await session.regenerate();
+  },
+  'update()': (session, _, user) => session.update((data: any) => {
+    data.userId = user;
+  }),
+  'save()': async (session, _, user) => {
+    session.userId = user;
+    await session.save();
+  },
+  'manuallyCommit()': async (session, _, user) => {
+    session.userId = user;
+    await session.manuallyCommit();
+  },
+};
+
+/** The ways in which a request says that it is nobody's any more. */
+const DENIES: Record<string, Run> = {
+  delete: session => {
+    delete session.userId;
+  },
+  null: session => {
+    session.userId = null;
+  },
+  'an empty string': session => {
+    session.userId = '';
+  },
+  'an assignment to ctx.session': (_, ctx) => {
+    ctx.session = { cart: [ 'b' ] };
+  },
+  'delete and regenerate()': async session => {
+    delete session.userId;
+    await session.regenerate();
+  },
+  'update()': session => session.update((data: any) => {
+    delete data.userId;
+  }),
+  'destroy()': session => session.destroy(),
+  'ctx.session = null': (_, ctx) => {
+    ctx.session = null;
+  },
+};
+
+forEachIndexedStore('principal', site => {
+  /** A browser that has a session of nobody's. */
+  async function anonymous() {
+    const browser = site.browser();
+    await browser.run((session: any) => {
+      session.cart = [ 'a' ];
+    });
+    return browser;
+  }
+  /** The sessions that the registry has, which are those that the store has noted. */
+  async function count(user: string) {
+    const noted = await site.noted(user); // before list() repairs it
+    const listed = await site.registry.list(user);
+    assert.deepEqual(noted.sort(), listed.map(({ id }) => id).sort());
+    return listed.length;
+  }
+
+  for (const [ title, run ] of Object.entries(SAYS)) {
+    it(`appears by ${title}`, async () => {
+      for (const browser of [ site.browser(), await anonymous() ]) {
+        const user = newUser();
+        await browser.run((session, ctx) => run(session, ctx, user));
+        assert.equal(await count(user), 1);
+        assert.equal(await site.user(browser), user);
+      }
+    });
+
+    it(`changes by ${title}, which ends the session of the one before`, async () => {
+      const [ before, after ] = [ newUser(), newUser() ];
+      const browser = await site.signIn(before);
+      const ended = new Promise<SessionEvent & { reason: string }>(resolve => {
+        site.app.once('session:destroyed', resolve);
+      });
+      await browser.run((session, ctx) => run(session, ctx, after));
+      assert.deepEqual([ await count(before), await count(after) ], [ 0, 1 ]);
+      const { reason, principal } = await ended;
+      assert.deepEqual([ reason, principal ], [ 'replaced', before ]);
+      assert.equal(await site.registry.revokeAll(before), 0);
+      assert.equal(await site.user(browser), after);
+    });
+  }
+
+  for (const [ title, run ] of Object.entries(DENIES)) {
+    it(`goes by ${title}`, async () => {
+      const user = newUser();
+      const [ browser, other ] = [ await site.signIn(user), await site.signIn(user) ];
+      await browser.run((session, ctx) => run(session, ctx, user));
+      assert.equal(await count(user), 1);
+      assert.equal(await site.user(other), user);
+      await other.run((session, ctx) => run(session, ctx, user));
+      assert.equal(await count(user), 0);
+    });
+  }
+
+  it('is the same as a number and as a string', async () => {
+    const number = 1000 + ++last;
+    const browsers = [ await site.signIn(number), await site.signIn(String(number)) ];
+    for (const principal of [ number, String(number) ]) assert.equal((await site.registry.list(principal)).length, 2);
+    assert.equal(await site.registry.revokeAll(number), 2);
+    for (const browser of browsers) assert.equal(await site.user(browser), null);
+  });
+
+  it('0 is one, and no session is of nobody\'s name', async () => {
+    const browser = await site.signIn(0);
+    await anonymous();
+    assert.equal(await site.registry.revokeAll(0), 1);
+    assert.equal(await site.user(browser), null);
+    for (const name of [ 'undefined', 'null' ]) assert.deepEqual(await site.registry.list(name), []);
+  });
+
+  it('names that are none of Redis\' or JavaScript\'s business are as good as others', async () => {
+    for (const name of [ '__proto__', 'constructor', '*', 'a b\n', '{tag}', '用户', ':', 'x'.repeat(5000) ]) {
+      const browser = await site.signIn(name);
+      assert.equal(await count(name), 1);
+      assert.equal(await site.registry.revokeAll(name), 1);
+      assert.equal(await site.user(browser), null);
+    }
+  });
+
+  it('is what JSON makes of it', async () => {
+    const user = newUser();
+    await site.signIn({ toJSON: () => user } as never);
+    assert.equal(await count(user), 1);
+  });
+
+  for (const value of [ true, {}, [], [ 'a' ], { id: 1 }, NaN, Infinity ]) {
+    it(`that is ${Number.isNaN(value) ? 'NaN' : value === Infinity ? value : JSON.stringify(value)} is refused by a TypeError, and nothing is saved`, async () => {
+      const browser = await anonymous();
+      const response = await browser.tryRun((session: any) => {
+        session.userId = value;
+      });
+      assert.equal(response.status, 500);
+      assert.match(response.text, /TypeError/);
+      assert.match(response.text, /config\.session\.principal gives .* for this session; it must be a string or a number, or undefined/);
+      assert.deepEqual((await browser.run(session => session.toJSON())).json(), { cart: [ 'a' ] });
+    });
+  }
+
+  it('can\'t be forged through fields with the names that records have', async () => {
+    const [ mallory, victim ] = [ newUser(), newUser() ];
+    const browser = await site.signIn(mallory);
+    const forged = { _principal: victim, _createdAt: 1, _seenAt: 1, _ip: 'x', _successor: 'x' };
+    const attempts: Run[] = [
+      session => Object.assign(session, forged),
+      (_, ctx) => Object.assign(ctx.session, forged),
+      session => session.update((data: any) => Object.assign(data, forged)),
+      (_, ctx) => {
+        ctx.session = { userId: mallory, ...forged };
+      },
+    ];
+    for (const attempt of attempts) {
+      await browser.tryRun((session, ctx) => attempt(session, ctx, mallory));
+      assert.deepEqual([ await count(mallory), await count(victim) ], [ 1, 0 ]);
+      assert.equal((await site.registry.list(mallory))[0].ip, '127.0.0.1');
+    }
+  });
+
+  it('that another request signs in just before regenerate() has the session at once', async () => {
+    const user = newUser();
+    const browser = await anonymous();
+    const mover = await site.slow(browser, async session => {
+      await session.regenerate();
+      return { count: (await site.registry.list(user)).length };
+    });
+    await browser.run((session: any) => {
+      session.userId = user;
+    });
+    assert.deepEqual((await mover.finish()).json(), { count: 1 });
+    assert.equal(await site.registry.revokeAll(user), 1);
+  });
+
+  it('that another request signs out just before regenerate() has the session no more', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user);
+    const mover = await site.slow(browser, async session => {
+      await session.regenerate();
+      return { count: await count(user) };
+    });
+    await browser.run((session: any) => {
+      delete session.userId;
+    });
+    assert.deepEqual((await mover.finish()).json(), { count: 0 });
+  });
+});
+
+forEachIndexedStore('principal, under autoCommit: false', site => {
+  it('has the session once manuallyCommit() or save() has written it, and not before', async () => {
+    for (const method of [ 'manuallyCommit', 'save' ] as const) {
+      const user = newUser();
+      const browser = site.browser();
+      await browser.run((session: any) => {
+        session.userId = user;
+      });
+      assert.deepEqual(await site.registry.list(user), []);
+      await browser.run(async (session: any) => {
+        session.userId = user;
+        await session[method]();
+        assert.equal((await site.registry.list(user)).length, 1);
+      });
+      assert.equal(await site.registry.revokeAll(user), 1);
+      assert.equal(await site.user(browser), null);
+    }
+  });
+}, { autoCommit: false }, [ MEMORY, REDIS ]);
+
+/** Whether `principal` is configured; what was before is as if it had not been. */
+let isConfigured = true;
+
+forEachIndexedStore('principal that is a function', site => {
+  afterEach(() => {
+    isConfigured = true;
+  });
+
+  it('is asked with the data as they are stored', async () => {
+    const user = newUser();
+    const browser = site.browser();
+    await browser.run(async (session: any) => {
+      await session.regenerate();
+      session.account = new class Account {
+        toJSON = () => ({ id: user });
+      }();
+    });
+    assert.equal((await site.registry.list(user)).length, 1);
+    assert.equal(await site.registry.revokeAll(user), 1);
+  });
+
+  it('must not be async', async () => {
+    const response = await site.browser().tryRun((session: any) => {
+      session.account = { id: 'a promise' };
+    });
+    assert.equal(response.status, 500);
+    assert.match(response.text, /config\.session\.principal returned a promise; it must not be async/);
+  });
+
+  it('knows a session that was signed in before it was configured, once a request has read that', async () => {
+    const user = newUser();
+    isConfigured = false;
+    const browser = site.browser();
+    await browser.run((session: any) => {
+      session.account = { id: user };
+    });
+    isConfigured = true;
+    assert.deepEqual(await site.registry.list(user), []);
+    later(HOUR);
+    await browser.run((session: any) => ({ id: session.account.id }));
+    const [{ createdAt, lastSeenAt }] = await site.registry.list(user);
+    assert.ok(createdAt < lastSeenAt - HOUR / 2);
+    assert.equal(await site.registry.revokeAll(user), 1);
+    assert.deepEqual((await browser.run(session => session.toJSON())).json(), {});
+  });
+}, {
+  principal: ({ account }: any) => (account?.id === 'a promise' ? Promise.resolve('a') as never : isConfigured ? account?.id : undefined),
+}, INDEXED_STORES);
+
+forEachIndexedStore('the index of principals in Redis', site => {
+  it('outlives each of its sessions, and is gone when the last one is', async () => {
+    const redis = site.redis!;
+    const user = newUser();
+    const index = `session:principal:${user}`;
+    /** Whether each session lives less long than the index. */
+    async function outlives() {
+      const ttl = await redis.pttl(index);
+      for (const key of await site.noted(user)) {
+        const own = await redis.pttl(`session:${key}`);
+        assert.ok(own > 0 && own < ttl, `a session for ${own} ms, in an index for ${ttl} ms`);
+      }
+    }
+    const short = await site.signIn(user, session => {
+      session.maxAge = HOUR;
+    });
+    await outlives();
+    const long = await site.signIn(user);
+    await outlives();
+    await long.run(session => {
+      session.maxAge = 30 * 24 * HOUR;
+    });
+    await outlives();
+    await site.signIn(user, session => {
+      session.maxAge = 'session';
+    });
+    await outlives();
+    await long.run(session => session.destroy());
+    await outlives();
+    await short.run(session => session.destroy());
+    await outlives();
+    assert.equal(await site.registry.revokeAll(user), 1);
+    assert.equal(await redis.exists(index), 0);
+  });
+
+  for (const action of [ 'regenerate', 'save', 'update' ] as const) {
+    it(`outlives a session whose lifetime another request has lengthened before ${action}()`, async () => {
+      const user = newUser();
+      const browser = await site.signIn(user, session => {
+        session.maxAge = HOUR;
+      });
+      const slower = await site.slow(browser, async (session: any) => {
+        session.userId = `${user}-now`;
+        if (action === 'update') await session.update(() => undefined);
+        else await session[action]();
+      });
+      await browser.run(session => {
+        session.maxAge = 30 * 24 * HOUR;
+      });
+      assert.equal((await slower.finish()).status, 200);
+      const [ key ] = await site.noted(`${user}-now`);
+      const own = await site.redis!.pttl(`session:${key}`);
+      assert.ok(own > 29 * 24 * HOUR && own < await site.redis!.pttl(`session:principal:${user}-now`));
+    });
+  }
+
+  it('lives by the clock of Redis, as the sessions do', async () => {
+    const user = newUser();
+    later(-24 * HOUR);
+    await site.signIn(user);
+    assert.equal((await site.registry.list(user)).length, 1);
+    assert.ok(await site.redis!.pttl(`session:principal:${user}`) > 24 * HOUR);
+  });
+}, {}, [ REDIS ]);

@@ -1,0 +1,35 @@
+import fs from 'node:fs';
+import Module from 'node:module';
+import path from 'node:path';
+import ts from 'typescript';
+
+export const ROOT = path.join(__dirname, '../..');
+
+export interface Block {
+  language: string;
+  code: string;
+}
+
+const blocksIn = (text: string): Block[] =>
+  [ ...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm) ].map(([ , language, code ]) => ({ language, code }));
+
+/** A document, by its path from the repository. */
+export const textOf = (file: string) => fs.readFileSync(path.join(ROOT, file), 'utf8');
+
+/** The blocks of code of a document, by its path from the repository. */
+export const blocksOf = (file: string): Block[] => blocksIn(textOf(file));
+
+/** Those of one of its sections, without the sections below that. */
+export const blocksUnder = (file: string, heading: string): Block[] =>
+  blocksIn(textOf(file).split(`\n${heading}\n`)[1].split(/^#+ .*$/m)[0]);
+
+/** What a block of TypeScript exports, when it stands beside `file`. */
+export function exportsOf({ code }: Block, file = __filename): Record<string, any> {
+  const example = Object.assign(new Module('example') as Module & { _compile(js: string, file: string): void }, {
+    paths: module.paths, filename: file,
+  });
+  example._compile(ts.transpile(code, {
+    experimentalDecorators: true, emitDecoratorMetadata: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS,
+  }), file);
+  return example.exports;
+}
