@@ -4,7 +4,7 @@ import { expire } from './loadSession';
 import { warnOfFixation } from './review';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import type { SessionEnvironment } from './SessionEnvironment';
-import { SessionStoreError } from './store/guard';
+import { answerUnavailable, logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
 import type { WorkingCopy } from './WorkingCopy';
@@ -235,21 +235,6 @@ export class RequestSession extends UpdatableSession {
       else cookie.remove(ctx);
     });
   }
-}
-
-/** Logs an error, unless it is one of an outage, which has its line in the log. */
-function logUntold(ctx: Context, err: unknown): void {
-  if (!(err instanceof SessionStoreError)) ctx.coreLogger.error(err);
-}
-
-/** Answers with 503, which Egg's own page for errors in production would make a 500. A cookie that was set is a good one. */
-function answerUnavailable(ctx: Context, { message, headers }: SessionStoreError): void {
-  for (const name of ctx.res.getHeaderNames()) if (name !== 'set-cookie') ctx.remove(name);
-  ctx.status = 503;
-  ctx.set(headers);
-  const text = ctx.app.config.env === 'prod' ? 'Service Unavailable' : message;
-  ctx.body = ctx.accepts('html', 'text', 'json') === 'json' ? { message: text } : text;
-  ctx.type = typeof ctx.body === 'string' ? 'text' : 'json';
 }
 
 const REQUEST_SESSION = Symbol('egg-tegg-session');

@@ -8,7 +8,8 @@ import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionMeta } from './SessionMeta';
-import { SessionStoreError, type Store } from './store/guard';
+import type { Store } from './store/guard';
+import { SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
@@ -249,17 +250,5 @@ export abstract class SessionState {
   /** Waits for the operations that are under way. */
   protected async idle(): Promise<void> {
     while (this.busy) await this.busy.catch(() => undefined);
-  }
-
-  /** @throws Error when the response has begun and the browser's cookie would have to change */
-  protected requireCookie(what: string, needed: boolean, isLate = this.ctx.headerSent): void {
-    if (!isLate || (this.store && !needed)) return;
-    throw new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`);
-  }
-
-  /** @throws Error when an update would have to be saved with the response, and that was before */
-  protected requireCommit(): void {
-    this.requireCookie('session.update()', this.state !== 'kept',
-      this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
 }

@@ -77,6 +77,18 @@ export abstract class UpdatableSession extends SessionState {
     copy.show(data, seen);
     return true;
   }
+
+  /** @throws Error when the response has begun and the browser's cookie would have to change */
+  protected requireCookie(what: string, needed: boolean, isLate = this.ctx.headerSent): void {
+    if (!isLate || (this.store && !needed)) return;
+    throw new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`);
+  }
+
+  /** @throws Error when an update would have to be saved with the response, and that was before */
+  protected requireCommit(): void {
+    this.requireCookie('session.update()', this.state !== 'kept',
+      this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
+  }
 }
 
 const updating = new AsyncLocalStorage<UpdatableSession>();

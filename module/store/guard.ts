@@ -3,7 +3,8 @@ import { tell } from '../events';
 import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore } from './complete';
 import type { SessionStoreOptions } from './SessionStore';
-import { PAUSE, type StoreHealth, type StoreOperation } from './StoreHealth';
+import type { StoreHealth, StoreOperation } from './StoreHealth';
+import { SessionStoreError } from './SessionStoreError';
 
 type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
@@ -117,20 +118,6 @@ export class GuardedStore implements Store {
         fail(err);
       }
     });
-  }
-}
-
-/** The store could not do its work, and the answer is a 503: an error of its own with the message, the name, the code and the stack of `cause`. */
-export class SessionStoreError extends Error {
-  readonly code?: string;
-  readonly status = 503;
-  readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
-
-  constructor(cause: Error & { code?: string }) {
-    super(cause.message);
-    this.name = cause.name;
-    if (cause.code !== undefined) this.code = cause.code;
-    this.stack = cause.stack;
   }
 }
 

@@ -18,6 +18,8 @@ export interface TestServer {
   pid: number;
   /** Ends it, and removes its files. `SIGKILL` ends it as a crash would. */
   stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends it, as a crash does unless another signal is given; what is returned starts it again, with its files and its port. */
+  restart(signal?: NodeJS.Signals): Promise<() => Promise<void>>;
 }
 
 /** Several servers that work together. */
@@ -25,9 +27,9 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-/** A Redis server that keeps nothing on disk; `args` are options of redis-server's. With the `port` of one that was stopped it is back. */
-export async function startRedis(args: string[] = [], port?: number): Promise<TestServer> {
-  port ??= await freePort();
+/** A Redis server that keeps nothing on disk; `args` are options of redis-server's. */
+export async function startRedis(args: string[] = []): Promise<TestServer> {
+  const port = await freePort();
   return await start(port, tempDir(), 'redis-server', [
     '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
     '--repl-diskless-sync-delay', '0', ...args,
@@ -192,36 +194,53 @@ function tempDir(): string {
 
 async function start(port: number, dir: string, command: string, args: string[],
   answers: (output: string) => Promise<boolean>, stopSignal: NodeJS.Signals = 'SIGINT'): Promise<TestServer> {
-  const child = spawn(command, args, { cwd: dir, stdio: [ 'ignore', 'pipe', 'pipe' ], ...nobody });
-  children.add(child);
-  let output = '';
-  const collect = (chunk: Buffer) => {
-    output += chunk;
-  };
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-  const ended = once(child, 'close').catch(err => {
-    output += err;
-  });
-
-  const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
-  const stop = async (signal = stopSignal) => {
+  let child!: ChildProcess;
+  let ended!: Promise<unknown>;
+  const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
     await ended;
     clearTimeout(kill);
     children.delete(child);
+  };
+  const stop = async (signal = stopSignal) => {
+    await end(signal);
     fs.rmSync(dir, { recursive: true, force: true });
     dirs.delete(dir);
   };
-  try {
-    await until(`${command} answers`, async () => !running() || await answers(output));
-    if (!running()) throw new Error(`${command} has ended`);
-  } catch (err) {
-    await stop();
-    throw new Error(`${(err as Error).message}:\n${output}`);
-  }
-  return { port, pid: child.pid!, stop };
+  const launch = async () => {
+    child = spawn(command, args, { cwd: dir, stdio: [ 'ignore', 'pipe', 'pipe' ], ...nobody });
+    children.add(child);
+    let output = '';
+    const collect = (chunk: Buffer) => {
+      output += chunk;
+    };
+    child.stdout!.on('data', collect);
+    child.stderr!.on('data', collect);
+    ended = once(child, 'close').catch(err => {
+      output += err;
+    });
+    const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    try {
+      await until(`${command} answers`, async () => !running() || await answers(output));
+      if (!running()) throw new Error(`${command} has ended`);
+    } catch (err) {
+      await stop();
+      throw new Error(`${(err as Error).message}:\n${output}`);
+    }
+  };
+  await launch();
+  return {
+    port,
+    get pid() {
+      return child.pid!;
+    },
+    stop,
+    async restart(signal = 'SIGKILL') {
+      await end(signal);
+      return launch;
+    },
+  };
 }
 
 /** Starts servers that belong together; when that fails, none of them stays. */

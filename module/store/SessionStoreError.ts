@@ -1,0 +1,31 @@
+import type { Context } from 'egg';
+import { PAUSE } from './StoreHealth';
+
+/** The store could not do its work, and the answer is a 503: an error of its own with the message, the name, the code and the stack of `cause`. */
+export class SessionStoreError extends Error {
+  readonly code?: string;
+  readonly status = 503;
+  readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
+
+  constructor(cause: Error & { code?: string }) {
+    super(cause.message);
+    this.name = cause.name;
+    if (cause.code !== undefined) this.code = cause.code;
+    this.stack = cause.stack;
+  }
+}
+
+/** Logs an error, unless it is one of an outage, which has its line in the log. */
+export function logUntold(ctx: Context, err: unknown): void {
+  if (!(err instanceof SessionStoreError)) ctx.coreLogger.error(err);
+}
+
+/** Answers with 503, which Egg's own page for errors in production would make a 500. A cookie that was set is a good one. */
+export function answerUnavailable(ctx: Context, { message, headers }: SessionStoreError): void {
+  for (const name of ctx.res.getHeaderNames()) if (name !== 'set-cookie') ctx.remove(name);
+  ctx.status = 503;
+  ctx.set(headers);
+  const text = ctx.app.config.env === 'prod' ? 'Service Unavailable' : message;
+  ctx.body = ctx.accepts('html', 'text', 'json') === 'json' ? { message: text } : text;
+  ctx.type = typeof ctx.body === 'string' ? 'text' : 'json';
+}
