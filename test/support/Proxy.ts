@@ -4,7 +4,7 @@ import net from 'node:net';
 /** Stands between a client and a server, and cuts them off from one another in the ways that networks do. */
 export class Proxy {
   /** What becomes of the connections from now on. */
-  private mode: 'pass' | 'stall' | 'refuse' = 'pass';
+  private mode: 'pass' | 'stall' | 'refuse' | 'truncate' = 'pass';
   private readonly sockets = new Set<net.Socket>();
 
   private constructor(private readonly server: net.Server) {}
@@ -26,6 +26,7 @@ export class Proxy {
       this.sockets.add(from);
       from.on('data', chunk => {
         if (this.mode === 'pass') to.write(chunk);
+        if (this.mode === 'truncate') to.end(chunk.subarray(0, Math.ceil(chunk.length / 2)));
       });
       from.on('error', () => to.destroy());
       from.on('close', () => {
@@ -50,6 +51,11 @@ export class Proxy {
   refuse() {
     this.mode = 'refuse';
     this.reset();
+  }
+
+  /** Lets half of the next bytes through, each way, and then ends the connection. */
+  truncate() {
+    this.mode = 'truncate';
   }
 
   /** Resets the connections that there are. */

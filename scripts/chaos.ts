@@ -1,0 +1,18 @@
+// Two workers under load while their Redis crashes, stalls and is cut off: `npm run chaos -- 60` for a minute of each.
+import { chaosOfCluster, chaosOfFailover, chaosOfOne, type Report } from '../test/support/chaos';
+
+function print(title: string, { requests, perSecond, statuses, slowest, sessions, committed, wrong }: Report): void {
+  const answers = Object.entries(statuses).map(([ status, times ]) => `${status}: ${times}`);
+  console.log(`${title}
+    ${requests} requests, ${perSecond.toFixed(0)} a second; answers ${answers.join(', ')}; the slowest took ${slowest.toFixed(0)} ms
+    ${sessions} sessions, ${committed} changes answered with 2xx; wrong or missing later: ${wrong}`);
+}
+
+async function main() {
+  const seconds = Number(process.argv[2] ?? 60);
+  print('killed 3 times, stalled, cut off 3 times (appendonly yes, appendfsync always)', await chaosOfOne(seconds));
+  print('failed over by Sentinel', await chaosOfFailover(seconds));
+  print('a master of a Cluster lost', await chaosOfCluster(seconds));
+}
+
+main().then(() => process.exit(), err => { console.error(err); process.exit(1); });
