@@ -312,3 +312,60 @@ describe('a hook of config.session that is async', () => {
     });
   }
 });
+
+describe('a store that does not answer', () => {
+  afterEach(stop);
+
+  const never = () => new Promise<never>(() => undefined);
+  for (const method of [ 'get', 'set', 'destroy' ]) {
+    it(`never at ${method}: the answer is a 503 that says how long it waited, and the cookie is left alone`, async () => {
+      const store = new OddStore();
+      const { client, run } = await start({ store, storeTimeout: 100 });
+      await run(count);
+      store.fail[method] = never;
+      const response = await client.tryRun(async session => {
+        if (method === 'destroy') await session.destroy();
+        session.n = 2;
+      });
+      assert.equal(response.status, 503);
+      assert.match(response.text, /has not answered for 100 ms \(config\.session\.storeTimeout\)/);
+      assert.deepEqual(response.setCookies, []);
+      store.fail = {};
+      assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+    });
+  }
+
+  for (const [ how, settle ] of [
+    [ 'with a record', (resolve: (record: object) => void) => resolve({ n: 7 }) ],
+    [ 'with an error', (_: unknown, reject: (err: Error) => void) => reject(new Error('too late')) ],
+  ] as const) {
+    it(`in time, but too late ${how}: nothing comes of it`, async () => {
+      const store = new OddStore();
+      const { app, client, run } = await start({ store, storeTimeout: 100 });
+      await run(count);
+      let answer!: () => void;
+      store.fail.get = () => new Promise((resolve, reject) => {
+        answer = () => settle(resolve, reject);
+      });
+      let handled = 0;
+      const unhandled: unknown[] = [];
+      const note = (err: unknown) => unhandled.push(err);
+      process.on('unhandledRejection', note);
+      try {
+        assert.equal((await client.tryRun(() => ({ handled: ++handled }))).status, 503);
+        app.mockLog('coreLogger');
+        answer();
+        await new Promise(resolve => {
+          setImmediate(resolve);
+        });
+        assert.equal(handled, 0);
+        assert.deepEqual(unhandled, []);
+        app.notExpectLog('too late', 'coreLogger');
+      } finally {
+        process.off('unhandledRejection', note);
+      }
+      store.fail = {};
+      assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+    });
+  }
+});

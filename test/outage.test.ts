@@ -120,6 +120,30 @@ describe('while the store is away', () => {
     });
   }
 
+  for (const [ name, call ] of Object.entries({
+    'save()': session => session.save(),
+    'regenerate()': session => session.regenerate(),
+    'update()': session => session.update(() => undefined),
+    'destroy()': session => session.destroy(),
+  } as Record<string, (session: any) => Promise<void>>)) {
+    it(`${name} rejects when the store stalls meanwhile, and the session is whole afterwards`, async () => {
+      await start({ storeTimeout: 300 });
+      const response = await client.tryRun(async session => {
+        proxy.stall();
+        await assert.rejects(call(session), { message: /has not answered for 300 ms/, status: 503 });
+        return {};
+      });
+      assert.equal(response.status, 200);
+      assert.deepEqual(response.setCookies, []);
+      proxy.pass();
+      redis.disconnect(true);
+      await until('the store is back', async () => (await client.tryRun(() => undefined)).status === 200);
+      // ioredis sends a command again that was not answered
+      if (name === 'destroy()') assert.ok([ 1, null ].includes(await user()));
+      else assert.equal(await user(), 1);
+    });
+  }
+
   describe('with onStoreError: \'anonymous\'', () => {
     it('requests go on with an empty session, which is never saved, and the cookie is left alone', async () => {
       await start({ onStoreError: 'anonymous' });
