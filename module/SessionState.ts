@@ -47,8 +47,6 @@ export abstract class SessionState {
   /** Whether somebody signed in, and the session has kept its id so far. */
   protected isFixated = false;
   private hasToldEnd = false;
-  /** The operation that is under way; the next one waits for it. */
-  private busy?: Promise<unknown>;
 
   protected constructor(protected readonly ctx: Context, protected readonly env: SessionEnvironment,
     readonly store = env.storeFor(ctx)) {
@@ -233,22 +231,5 @@ export abstract class SessionState {
   protected tellEnd(reason: string): void {
     if (!this.hasToldEnd) this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', reason);
     this.hasToldEnd = true;
-  }
-
-  protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
-    this.requireAvailable();
-    while (this.busy) await this.idle();
-    const busy = operation();
-    this.busy = busy;
-    try {
-      return await busy;
-    } finally {
-      this.busy = undefined;
-    }
-  }
-
-  /** Waits for the operations that are under way. */
-  protected async idle(): Promise<void> {
-    while (this.busy) await this.busy.catch(() => undefined);
   }
 }

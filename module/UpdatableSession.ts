@@ -12,6 +12,9 @@ export const HAS_ENDED = 'the session has ended: it was destroyed, or regenerate
 
 /** `update()` of a request's session. */
 export abstract class UpdatableSession extends SessionState {
+  /** The operation that is under way; the next one waits for it. */
+  private busy?: Promise<unknown>;
+
   /**
    * Changes the data atomically: `fn` gets the latest data with what this request has changed, and runs again when another
    * request was faster.
@@ -76,6 +79,23 @@ export abstract class UpdatableSession extends SessionState {
     copy.updates++;
     copy.show(data, seen);
     return true;
+  }
+
+  protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
+    this.requireAvailable();
+    while (this.busy) await this.idle();
+    const busy = operation();
+    this.busy = busy;
+    try {
+      return await busy;
+    } finally {
+      this.busy = undefined;
+    }
+  }
+
+  /** Waits for the operations that are under way. */
+  protected async idle(): Promise<void> {
+    while (this.busy) await this.busy.catch(() => undefined);
   }
 
   /** @throws Error when the response has begun and the browser's cookie would have to change */
