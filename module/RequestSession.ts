@@ -166,7 +166,7 @@ export class RequestSession extends UpdatableSession {
         if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
         const json = this.prepare(copy);
         const now = lifetime.now();
-        await stored.create(json, lifetime.valid(), stored.newKey());
+        await stored.create(json, lifetime.valid(), stored.newId());
         this.afterWrite(copy, json, now);
       }
       this.requireCookie('session.regenerate()', true);
@@ -174,8 +174,8 @@ export class RequestSession extends UpdatableSession {
   }
 
   private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
-    const to = stored.newKey();
-    if (to === stored.key) {
+    const to = stored.newId();
+    if (to === stored.id) {
       this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id that it has');
       return await this.write();
     }

@@ -15,7 +15,7 @@ export type Update = (data: SessionRecord) => Promise<SessionRecord>;
 
 /** The record of one request's session in the store: what is written there never undoes what others have written. */
 export class StoreRecord {
-  private id?: string;
+  private knownId?: string;
   /** The lifetime that the record has: a request that chooses none leaves it as it is. */
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
@@ -25,31 +25,31 @@ export class StoreRecord {
     private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */
-  get key(): string {
-    this.id ??= this.newKey();
-    return this.id;
+  get id(): string {
+    this.knownId ??= this.newId();
+    return this.knownId;
   }
 
-  set key(id: string | undefined) {
-    this.id = id;
+  set id(id: string | undefined) {
+    this.knownId = id;
   }
 
   /** What the store knows the session by. */
-  private get storeKey(): string {
-    return this.store.keyOf(this.key);
+  get key(): string {
+    return this.store.keyOf(this.id);
   }
 
   /** What stands for the session where people read. */
   get name(): string {
-    return shortHash(this.key);
+    return shortHash(this.id);
   }
 
-  /** Writes a record where there is none, under a new key when none is given. */
-  async create(json: string, maxAge: SessionMaxAge, key = this.key): Promise<void> {
+  /** Writes a record where there is none. */
+  async create(json: string, maxAge: SessionMaxAge, id = this.id): Promise<void> {
     const data = JSON.parse(json) as SessionRecord;
     const about = this.meta.of(data);
-    await this.place(this.store.keyOf(key), data, about, maxAge);
-    this.id = key;
+    await this.place(this.store.keyOf(id), data, about, maxAge);
+    this.id = id;
     this.maxAge = maxAge;
     this.meta.keep(about, data);
     await this.limit(undefined);
@@ -68,7 +68,7 @@ export class StoreRecord {
     const more = this.meta.changes(about);
     const hasChanged = chosen !== undefined || copy.isChanged(json);
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
-      return this.noteLifetime(await this.store.touch(this.storeKey, this.options(false)));
+      return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
     }
     const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
     return await this.own(about, copy.session, chosen, () =>
@@ -99,7 +99,7 @@ export class StoreRecord {
 
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
   private async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
-    return this.noteLifetime(await this.store.merge(this.storeKey, withLifetime(changes, maxAge), this.options(changed)));
+    return this.noteLifetime(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(changed)));
   }
 
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
@@ -109,10 +109,10 @@ export class StoreRecord {
   }
 
   /**
-   * Moves the record to a new key. It is written there before the old one is taken away, so that a failure leaves that as
+   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves that as
    * it was.
    *
-   * @param to the new key
+   * @param to the new id
    * @param json the data
    * @param chosen the lifetime that this request has chosen
    * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
@@ -123,7 +123,7 @@ export class StoreRecord {
     const maxAge = chosen ?? this.maxAge!;
     const data = JSON.parse(json) as SessionRecord;
     const about = meta.of(data, Date.now());
-    const [ from, successor ] = [ this.storeKey, store.keyOf(to) ];
+    const [ from, successor ] = [ this.key, store.keyOf(to) ];
     await this.place(successor, data, about, maxAge);
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
       await this.takeBack(successor, about);
@@ -166,7 +166,7 @@ export class StoreRecord {
    */
   private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>):
   Promise<boolean> {
-    const { store, meta, storeKey: key } = this;
+    const { store, meta, key } = this;
     const before = meta.indexedFor;
     const { _principal } = about;
     const maxAge = chosen ?? this.maxAge!;
@@ -190,15 +190,15 @@ export class StoreRecord {
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
   async retire(): ReturnType<typeof endSession> {
-    if (this.id === undefined) return { hadEnded: false };
-    const result = await endSession(this.store, this.storeKey, { ctx: this.ctx });
+    if (this.knownId === undefined) return { hadEnded: false };
+    const result = await endSession(this.store, this.key, { ctx: this.ctx });
     this.id = undefined;
     return result;
   }
 
   /** The record as it is now; undefined when the session has ended. */
   async latest(): Promise<SessionRecord | undefined> {
-    const record = await this.store.get(this.storeKey, this.maxAge, this.options(true));
+    const record = await this.store.get(this.key, this.maxAge, this.options(true));
     if (!isAlive(record)) return undefined;
     this.meta.load(record);
     return record;
@@ -220,18 +220,18 @@ export class StoreRecord {
     const { set, unset } = this.meta.changes(about);
     const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
     const written = await this.own(about, data, chosen, async () =>
-      this.noteLifetime(await this.store.compareAndSet(this.storeKey, latest, record, maxAge, this.options(true)) && maxAge));
+      this.noteLifetime(await this.store.compareAndSet(this.key, latest, record, maxAge, this.options(true)) && maxAge));
     return written ? 'written' : 'overtaken';
   }
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
-  newKey(): string {
-    const key: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof key === 'string' && key) {
+  newId(): string {
+    const id: unknown = this.ctx.sessionOptions.genid(this.ctx);
+    if (typeof id === 'string' && id) {
       this.isFresh = true;
-      return key;
+      return id;
     }
-    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(key)}; it must return a string that is not empty`);
+    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(id)}; it must return a string that is not empty`);
   }
 
   private options(changed: boolean) {
