@@ -1,17 +1,15 @@
 import type { Context } from 'egg';
 import { tell, type SessionEndReason } from './events';
-import { dataOf, isAlive, isTombstone } from './record';
+import { dataOf, isAlive, isTombstone, TOMBSTONE_MS } from './record';
 import type { SessionConfig } from './SessionConfig';
 import { hasOutlived, type About } from './SessionMeta';
 import type { Store } from './store/guard';
-import type { SessionRecord, SessionStoreOptions } from './store/SessionStore';
-
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
-export const TOMBSTONE_MS = 30_000;
+import type { SessionStoreOptions } from './store/SessionStore';
 
 /** How many sessions are read or ended at a time: a server has to answer others in between. */
 const BATCH = 100;
 
+/** A session that is alive, and its key in the store. */
 export interface LiveSession {
   key: string;
   record: About;
@@ -80,18 +78,22 @@ export class PrincipalSessions {
     const { ended, name } = await endSession(store, key, this.options);
     if (!ended) return false;
     tell(ctx.app, 'session:destroyed', {
-      ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: (ended as About)._principal } : {},
+      ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: ended._principal } : {},
     });
     return true;
   }
 }
 
-/** Ends a session in the store, and the one that took its place elsewhere; tells what it was and its name, and whether it had ended before. */
+/**
+ * Ends a session in the store, and the one that took its place elsewhere.
+ *
+ * @return the record that was taken out, what stands for its id where people read, and whether the key had a tombstone
+ */
 export async function endSession(store: Store, key: string, options: SessionStoreOptions):
-Promise<{ ended?: SessionRecord; name?: string; hadEnded: boolean }> {
+Promise<{ ended?: About; name?: string; hadEnded: boolean }> {
   const seen = new Set<string>();
   let hadEnded = false;
-  let ended: SessionRecord | undefined;
+  let ended: About | undefined;
   let name: string | undefined;
   for (let next: string | null = key; next !== null && !seen.has(next);) {
     seen.add(next);

@@ -45,13 +45,13 @@ export class RequestSession extends UpdatableSession {
     try {
       await this.idle();
       this.phase = 'closing';
-      const { contacts, stored, env: { app } } = this;
-      const { expired } = this;
+      const { ctx, env, contacts, stored, expired } = this;
       this.expired = undefined;
-      if (expired) await expire(this.ctx, this.store!, this.env, expired).catch(err => this.ctx.coreLogger.error(err)); // it is over all the same
+      // it is over all the same when that fails
+      if (expired) await expire(ctx, this.store!, env, expired).catch(err => ctx.coreLogger.error(err));
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
-      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(app);
+      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
@@ -176,7 +176,8 @@ export class RequestSession extends UpdatableSession {
   private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
     const to = stored.newId();
     if (to === stored.id) {
-      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id that it has');
+      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id ' +
+        'that it has');
       return await this.write();
     }
     const { name: previousKey } = stored;

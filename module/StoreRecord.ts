@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
-import { endSession, type PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
+import { endSession, type PrincipalSessions } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, withLifetime,
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, TOMBSTONE_MS, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
