@@ -14,8 +14,9 @@ const MAX_USER_AGENT = 256;
 export interface About extends SessionRecord {
   /** In ms since 1970. */
   _createdAt?: number;
-  /** The four that are kept of a principal's sessions only; the time is in ms since 1970. */
+  // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
+  /** In ms since 1970. */
   _seenAt?: number;
   _ip?: string;
   _userAgent?: string;
@@ -68,10 +69,14 @@ export class SessionMeta {
     this.principal = this.principalOf(data);
   }
 
-  /** What a record with these data is to say. */
+  /**
+   * What a record with these data is to say.
+   *
+   * @throws TypeError as `principalOf` does, which has to be before anything is written
+   */
   of(data: SessionRecord, createdAt = this.createdAt): About {
     const { ctx } = this;
-    const principal = this.principalOf(data); // it may throw, which has to be before anything is written
+    const principal = this.principalOf(data);
     if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
     return {
       _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip,
@@ -109,6 +114,7 @@ export class SessionMeta {
     return _principal !== this.kept._principal || turn(_seenAt!) !== turn(this.kept._seenAt ?? 0);
   }
 
+  /** After how many ms a session is noted in the index again. */
   private interval(maxAge: SessionMaxAge): number {
     return maxAge === 'session' ? DAY : Math.min(Math.max(maxAge / 4, MINUTE), DAY);
   }
@@ -116,7 +122,8 @@ export class SessionMeta {
   /**
    * Whose session it is by these data.
    *
-   * @throws TypeError when `config.session.principal` gives neither a string nor a number
+   * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null; and what a
+   *   function there throws
    */
   principalOf(data: SessionRecord): string | undefined {
     const { principal } = this.config;
