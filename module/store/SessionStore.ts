@@ -91,8 +91,8 @@ export abstract class SessionStore {
   Promise<SessionRecord | Tombstone | null | undefined>;
 
   /**
-   * Notes that a principal has the session under this key, for so many ms at least; a later call
-   * with less does not shorten that, and 0 takes it off the principal's sessions.
+   * Notes that a principal has the session under this key, for so many ms at least; a later call with less does not shorten
+   * that, and 0 takes it off the principal's sessions.
    *
    * Without it and `list`, there is no `SessionRegistry` and no `maxSessions`.
    */
