@@ -2,7 +2,7 @@ import type { Context } from 'egg';
 import { tell, type SessionEndReason } from './events';
 import { dataOf, isAlive, isTombstone, TOMBSTONE_MS } from './record';
 import type { SessionConfig } from './SessionConfig';
-import { hasOutlived, type About } from './SessionMeta';
+import { type About, hasOutlived, principalIn } from './SessionMeta';
 import type { Store } from './store/guard';
 import type { SessionStoreOptions } from './store/SessionStore';
 
@@ -13,6 +13,8 @@ const BATCH = 100;
 export interface LiveSession {
   key: string;
   record: About;
+  /** Whose it is by its data: requests at the same time may have left another name in the record. */
+  principal?: string;
 }
 
 /** The sessions of principals, and of all, in a store that is indexed. */
@@ -32,8 +34,8 @@ export class PrincipalSessions {
       await Promise.all(keys.map(async key => {
         // one that moves now may be listed under its old key only, or under both
         const session = await this.follow(key);
-        if (session?.key !== key) await store.index(principal, key, 0, options);
-        if (session?.record._principal !== principal || known.has(session.key)) return;
+        if (session?.key !== key) await takeOff(store, principal, key, options);
+        if (session?.principal !== principal || known.has(session.key)) return;
         known.add(session.key);
         live.push(session);
       }));
@@ -66,7 +68,10 @@ export class PrincipalSessions {
     for (let next: string | null = key; next !== null && !seen.has(next);) {
       seen.add(next);
       const record = await this.store.get(next, undefined, this.options);
-      if (isAlive(record)) return hasOutlived(record, this.config) ? undefined : { key: next, record };
+      if (isAlive(record)) {
+        if (hasOutlived(record, this.config)) return undefined;
+        return { key: next, record, principal: principalIn(record, this.config) };
+      }
       next = isTombstone(record) ? record._successor : null;
     }
     return undefined;
@@ -82,6 +87,11 @@ export class PrincipalSessions {
     });
     return true;
   }
+}
+
+/** Takes a key off the index, as far as that can be done: what is left there of a session that is gone does no harm. */
+export async function takeOff(store: Store, principal: string, key: string, options: SessionStoreOptions): Promise<void> {
+  await store.index(principal, key, 0, options).catch(() => undefined);
 }
 
 /**
@@ -101,7 +111,7 @@ Promise<{ ended?: About; name?: string; hadEnded: boolean }> {
     if (isAlive(left)) {
       ended = left;
       name = store.nameOf(next);
-      if (store.isIndexed && typeof left._principal === 'string') await store.index(left._principal, next, 0, options);
+      if (store.isIndexed && typeof left._principal === 'string') await takeOff(store, left._principal, next, options);
     }
     hadEnded ||= isTombstone(left);
     next = isTombstone(left) ? left._successor : null;

@@ -54,7 +54,7 @@ export class SessionRegistry {
   async revoke(principal: string | number, id: string): Promise<boolean> {
     const sessions = openFor(principal);
     const session = await sessions.follow(id);
-    return session?.record._principal === String(principal) && await sessions.revoke(session.key);
+    return session?.principal === String(principal) && await sessions.revoke(session.key);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
-import { endSession, type PrincipalSessions } from './PrincipalSessions';
+import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
   applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, TOMBSTONE_MS, withLifetime,
 } from './record';
@@ -65,14 +65,14 @@ export class StoreRecord {
    */
   async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(copy.session);
-    const more = this.meta.changes(about);
     const hasChanged = chosen !== undefined || copy.isChanged(json);
+    const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
+    const more = this.meta.changes(about, replace);
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
       return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
     }
-    const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
     return await this.own(about, copy.session, chosen, () =>
-      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged));
+      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged), replace);
   }
 
   /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
@@ -129,12 +129,12 @@ export class StoreRecord {
       await this.takeBack(successor, about);
       throw err;
     });
-    if (!isAlive(left)) {
+    if (!isAlive(left) || meta.hasOutlived(left)) {
       await this.takeBack(successor, about);
       return undefined;
     }
     const before = meta.indexedFor;
-    if (before !== undefined) await store.index(before, from, 0, options);
+    if (before !== undefined) await takeOff(store, before, from, options);
     this.id = to;
     this.maxAge = maxAge;
     meta.keep(about, data);
@@ -156,36 +156,44 @@ export class StoreRecord {
   /** Ends what was placed, as far as that can be done. */
   private async takeBack(key: string, { _principal }: About): Promise<void> {
     const options = this.options(true);
-    await this.store.retire(key, null, TOMBSTONE_MS, options).catch(() => undefined);
-    if (_principal !== undefined) await this.store.index(_principal, key, 0, options).catch(() => undefined);
+    const isGone = await this.store.retire(key, null, TOMBSTONE_MS, options).then(() => true, () => false);
+    if (isGone && _principal !== undefined) await takeOff(this.store, _principal, key, options);
   }
 
   /**
    * Runs a write that makes a record say whose it is. The index has it before that: a session that is in no index can't be
-   * revoked.
+   * revoked. It has it after that too: another request may have signed out meanwhile, and have taken it off.
    */
-  private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>):
-  Promise<boolean> {
+  private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, replaces = false) {
     const { store, meta, key } = this;
-    const before = meta.indexedFor;
-    const { _principal } = about;
+    const [ before, { _principal }] = [ meta.indexedFor, about ];
+    const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
     const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
-    const isNoted = _principal !== undefined && (chosen !== undefined || meta.mustIndex(about, maxAge));
+    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about, maxAge));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime
-    if (isNoted && this.maxAge !== maxAge) await note(this.maxAge!);
-    if (before !== undefined && before !== _principal) await store.index(before, key, 0, this.options(true));
+    if (isNoted && (isNew || this.maxAge !== maxAge)) await note(this.maxAge!);
     meta.keep(about, data);
     await this.limit(before);
+    if (before !== undefined && before !== _principal) await this.leave(before);
     return true;
   }
 
-  /** Ends the sessions that are too many, when this one has a principal that it had not `before`. */
+  /** Takes the session off the index of a principal, unless another request has signed in again meanwhile. */
+  private async leave(principal: string): Promise<void> {
+    const { store, meta, key, ctx } = this;
+    await takeOff(store, principal, key, { ctx });
+    const now = await store.get(key, undefined, { ctx });
+    if (isAlive(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+  }
+
+  /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
     const { indexedFor } = this.meta;
-    if (indexedFor !== undefined && indexedFor !== before) await this.principals?.limit(indexedFor);
+    if (indexedFor === undefined || indexedFor === before) return;
+    await this.principals?.limit(indexedFor).catch(err => this.ctx.coreLogger.error(err)); // the session is written by now
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */

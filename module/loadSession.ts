@@ -1,5 +1,6 @@
 import type { Context } from 'egg';
 import { tell } from './events';
+import { takeOff } from './PrincipalSessions';
 import { isExpired, isRecord, isTombstone, TOMBSTONE_MS } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
@@ -69,7 +70,6 @@ export async function expire(ctx: Context, store: Store, { app, config: { logVal
   const key = store.keyOf(id);
   const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
   const { _principal: principal } = record as About;
-  if (principal !== undefined && store.isIndexed) await store.index(principal, key, 0, { ctx });
-  if (isTombstone(left)) return;
-  tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
+  if (principal !== undefined && store.isIndexed) await takeOff(store, principal, key, { ctx });
+  if (!isTombstone(left)) tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
 }
