@@ -1,4 +1,3 @@
-import type { SessionEvents } from './module/events';
 import type { ContextSession } from './module/SessionData';
 import type { SessionOptions } from './module/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
@@ -35,10 +34,5 @@ declare module 'egg' {
     /** The active store; undefined when sessions live in the cookie. Assign a store, a class of one, or `null`. */
     get sessionStore(): SessionStoreLike | undefined;
     set sessionStore(store: SessionStoreLike | (new (app: Application) => SessionStoreLike) | null | undefined);
-
-    on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): this;
-    on(name: string | symbol, listener: (...args: any[]) => void): this;
-    once<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): this;
-    once(name: string | symbol, listener: (...args: any[]) => void): this;
   }
 }

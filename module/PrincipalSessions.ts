@@ -1,20 +1,20 @@
 import type { Context } from 'egg';
 import { tell, type SessionEndReason } from './events';
-import { dataOf, isAlive, isTombstone } from './record';
+import { dataOf, isAlive, isTombstone, TOMBSTONE_MS } from './record';
 import type { SessionConfig } from './SessionConfig';
-import { hasOutlived, type About } from './SessionMeta';
+import { type About, hasOutlived, principalIn } from './SessionMeta';
 import type { Store } from './store/guard';
-import type { SessionRecord, SessionStoreOptions } from './store/SessionStore';
-
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
-export const TOMBSTONE_MS = 30_000;
+import type { SessionStoreOptions } from './store/SessionStore';
 
 /** How many sessions are read or ended at a time: a server has to answer others in between. */
 const BATCH = 100;
 
+/** A session that is alive, and its key in the store. */
 export interface LiveSession {
   key: string;
   record: About;
+  /** Whose it is by its data: requests at the same time may have left another name in the record. */
+  principal?: string;
 }
 
 /** The sessions of principals, and of all, in a store that is indexed. */
@@ -34,8 +34,8 @@ export class PrincipalSessions {
       await Promise.all(keys.map(async key => {
         // one that moves now may be listed under its old key only, or under both
         const session = await this.follow(key);
-        if (session?.key !== key) await store.index(principal, key, 0, options);
-        if (session?.record._principal !== principal || known.has(session.key)) return;
+        if (session?.key !== key) await takeOff(store, principal, key, options);
+        if (session?.principal !== principal || known.has(session.key)) return;
         known.add(session.key);
         live.push(session);
       }));
@@ -68,7 +68,10 @@ export class PrincipalSessions {
     for (let next: string | null = key; next !== null && !seen.has(next);) {
       seen.add(next);
       const record = await this.store.get(next, undefined, this.options);
-      if (isAlive(record)) return hasOutlived(record, this.config) ? undefined : { key: next, record };
+      if (isAlive(record)) {
+        if (hasOutlived(record, this.config)) return undefined;
+        return { key: next, record, principal: principalIn(record, this.config) };
+      }
       next = isTombstone(record) ? record._successor : null;
     }
     return undefined;
@@ -80,18 +83,27 @@ export class PrincipalSessions {
     const { ended, name } = await endSession(store, key, this.options);
     if (!ended) return false;
     tell(ctx.app, 'session:destroyed', {
-      ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: (ended as About)._principal } : {},
+      ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: ended._principal } : {},
     });
     return true;
   }
 }
 
-/** Ends a session in the store, and the one that took its place elsewhere; tells what it was and its name, and whether it had ended before. */
+/** Takes a key off the index, as far as that can be done: what is left there of a session that is gone does no harm. */
+export async function takeOff(store: Store, principal: string, key: string, options: SessionStoreOptions): Promise<void> {
+  await store.index(principal, key, 0, options).catch(() => undefined);
+}
+
+/**
+ * Ends a session in the store, and the one that took its place elsewhere.
+ *
+ * @return the record that was taken out, what stands for its id where people read, and whether the key had a tombstone
+ */
 export async function endSession(store: Store, key: string, options: SessionStoreOptions):
-Promise<{ ended?: SessionRecord; name?: string; hadEnded: boolean }> {
+Promise<{ ended?: About; name?: string; hadEnded: boolean }> {
   const seen = new Set<string>();
   let hadEnded = false;
-  let ended: SessionRecord | undefined;
+  let ended: About | undefined;
   let name: string | undefined;
   for (let next: string | null = key; next !== null && !seen.has(next);) {
     seen.add(next);
@@ -99,7 +111,7 @@ Promise<{ ended?: SessionRecord; name?: string; hadEnded: boolean }> {
     if (isAlive(left)) {
       ended = left;
       name = store.nameOf(next);
-      if (store.isIndexed && typeof left._principal === 'string') await store.index(left._principal, next, 0, options);
+      if (store.isIndexed && typeof left._principal === 'string') await takeOff(store, left._principal, next, options);
     }
     hadEnded ||= isTombstone(left);
     next = isTombstone(left) ? left._successor : null;

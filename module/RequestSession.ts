@@ -55,13 +55,13 @@ export class RequestSession extends UpdatableSession {
     try {
       await this.idle();
       this.phase = 'closing';
-      const { contacts, stored, env: { app } } = this;
-      const { expired } = this;
+      const { ctx, env, contacts, stored, expired } = this;
       this.expired = undefined;
-      if (expired) await expire(this.ctx, this.store!, this.env, expired).catch(err => this.ctx.coreLogger.error(err)); // it is over all the same
+      // it is over all the same when that fails
+      if (expired) await expire(ctx, this.store!, env, expired).catch(err => ctx.coreLogger.error(err));
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
-      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(app);
+      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
     } catch (err) {
       // what has begun to answer would never come to its end
       if (!this.ctx.headerSent) throw err;
@@ -177,7 +177,7 @@ export class RequestSession extends UpdatableSession {
         if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
         const json = this.prepare(copy);
         const now = lifetime.now();
-        await stored.create(json, lifetime.valid(), stored.newKey());
+        await stored.create(json, lifetime.valid(), stored.newId());
         this.afterWrite(copy, json, now);
       }
       this.requireCookie('session.regenerate()', true);
@@ -185,9 +185,10 @@ export class RequestSession extends UpdatableSession {
   }
 
   private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
-    const to = stored.newKey();
-    if (to === stored.key) {
-      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id that it has');
+    const to = stored.newId();
+    if (to === stored.id) {
+      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id ' +
+        'that it has');
       return await this.write();
     }
     const { name: previousKey } = stored;

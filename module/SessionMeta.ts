@@ -10,12 +10,16 @@ const DAY = 1440 * MINUTE;
 /** How many characters of a `User-Agent` are kept. */
 const MAX_USER_AGENT = 256;
 
+/** How many characters of an address are kept: behind a proxy, it may be whatever a header says. */
+const MAX_IP = 64;
+
 /** What a record says about its session besides the data and the lifetime. */
 export interface About extends SessionRecord {
   /** In ms since 1970. */
   _createdAt?: number;
-  /** The four that are kept of a principal's sessions only; the time is in ms since 1970. */
+  // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
+  /** In ms since 1970. */
   _seenAt?: number;
   _ip?: string;
   _userAgent?: string;
@@ -68,20 +72,24 @@ export class SessionMeta {
     this.principal = this.principalOf(data);
   }
 
-  /** What a record with these data is to say. */
+  /**
+   * What a record with these data is to say.
+   *
+   * @throws TypeError as `principalOf` does, which has to be before anything is written
+   */
   of(data: SessionRecord, createdAt = this.createdAt): About {
     const { ctx } = this;
-    const principal = this.principalOf(data); // it may throw, which has to be before anything is written
+    const principal = this.principalOf(data);
     if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
     return {
-      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip,
+      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip.slice(0, MAX_IP),
       _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
   }
 
-  /** What has to change in the record so that it says `about`. */
-  changes(about: About): Pick<SessionChanges, 'set' | 'unset'> {
-    return changesBetween(this.kept, about);
+  /** What has to change in the record so that it says `about`; all of it, when the data take the place of what others write. */
+  changes(about: About, replace = false): Pick<SessionChanges, 'set' | 'unset'> {
+    return replace ? { set: { ...about }, unset: ABOUT.filter(name => !(name in about)) } : changesBetween(this.kept, about);
   }
 
   /** Whether the record has to be written although the data have not changed: at most once a minute. */
@@ -109,24 +117,49 @@ export class SessionMeta {
     return _principal !== this.kept._principal || turn(_seenAt!) !== turn(this.kept._seenAt ?? 0);
   }
 
+  /** After how many ms a session is noted in the index again. */
   private interval(maxAge: SessionMaxAge): number {
     return maxAge === 'session' ? DAY : Math.min(Math.max(maxAge / 4, MINUTE), DAY);
   }
 
-  /**
-   * Whose session it is by these data.
-   *
-   * @throws TypeError when `config.session.principal` gives neither a string nor a number
-   */
+  /** As the function of this name. */
   principalOf(data: SessionRecord): string | undefined {
-    const { principal } = this.config;
-    if (principal === undefined) return undefined;
-    let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
-    refusePromise(value, 'principal');
-    if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
-    if (value === undefined || value === null || value === '') return undefined;
-    if (typeof value === 'string' || Number.isFinite(value)) return String(value);
-    throw new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
-      'must be a string or a number, or undefined when nobody is signed in');
+    return principalOf(data, this.config);
+  }
+
+  /** Whether a record is a session of the principal. */
+  isOf(principal: string, record: SessionRecord): boolean {
+    return principalIn(record, this.config) === principal;
+  }
+
+  /** Whether a session is older than `absoluteMaxAge` by now. */
+  hasOutlived(record: SessionRecord): boolean {
+    return hasOutlived(record, this.config);
+  }
+}
+
+/**
+ * Whose session it is by these data.
+ *
+ * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null; and what a
+ *   function there throws
+ */
+function principalOf(data: SessionRecord, { principal }: SessionConfig): string | undefined {
+  if (principal === undefined) return undefined;
+  let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
+  refusePromise(value, 'principal');
+  if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string' || Number.isFinite(value)) return String(value);
+  throw new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
+    'must be a string or a number, or undefined when nobody is signed in');
+}
+
+/** Whose session a record is by its data; by its own word, where they do not tell. */
+export function principalIn(record: About, config: SessionConfig): string | undefined {
+  try {
+    return principalOf(record, config);
+  } catch {
+    return record._principal;
   }
 }

@@ -3,7 +3,8 @@ import type { SessionData } from './SessionData';
 import type { SessionRecord, SessionStoreLike } from './store/SessionStore';
 
 export const RISKS = [
-  'httpOnly', 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey',
+  'httpOnly', 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'encrypt', 'signed', 'acceptLegacyCookie',
+  'sharedKey',
 ] as const;
 
 /** What the review at boot, in production, tells of. */
@@ -30,18 +31,22 @@ export interface SessionOptions {
   encrypt?: boolean | null;
   /** Also accept the cookies that egg-session wrote, which can be forged, and seal them anew. Default false. */
   acceptLegacyCookie?: boolean | null;
-  /** Save on every request, so that `maxAge` counts from the last one. Default false. */
+  /** Save on every request that uses the session, so that `maxAge` counts from the last one. Default false. */
   rolling?: boolean | null;
-  /** Save when less than half of `maxAge` is left. Default false. */
+  /** The same, but only when less than half of `maxAge` is left. Default false. */
   renew?: boolean | null;
   /** How long after its creation a session ends, however active it is, in ms, up to 100 years (ASVS 7.3.2). Default: never. */
   absoluteMaxAge?: number | null;
   /**
    * Whose session it is: the field that holds the id of who is signed in, as `'userId'`, or a function of the data that
-   * returns it; undefined, null and '' are nobody. `SessionRegistry` needs it. Default: nobody's.
+   * returns it, as `data => data.user?.id`; undefined, null and '' are nobody. With anything else but a string or a number,
+   * or when the function throws or is async, saving the session fails. `SessionRegistry` needs it. Default: nobody's.
    */
   principal?: string | ((data: SessionData) => string | number | null | undefined) | null;
-  /** How many sessions one principal may have; signing in beyond that ends the one that was not seen for longest. Default: any number. */
+  /**
+   * How many sessions one principal may have; signing in beyond that ends the one that was not seen for longest. It needs
+   * `principal`, and a store with an index. Default: any number.
+   */
   maxSessions?: number | null;
   /** Send the cookie over HTTPS only. Default: whether this request came over HTTPS. */
   secure?: boolean | null;
@@ -78,9 +83,9 @@ export interface SessionOptions {
   genid?: ((ctx: Context) => string) | null;
   /** Goes before each session id that the default `genid` makes. */
   prefix?: string | null;
-  /** Says whether a loaded session may be used; if not, the request starts with a new one. */
+  /** Says whether a loaded session may be used; if not, the request starts with a new one. Must not be async. */
   valid?: ((ctx: Context, record: SessionRecord) => unknown) | null;
-  /** Called with the session before it is saved. */
+  /** Called with the session before it is saved, but not by `update()` in a store. Must not be async. */
   beforeSave?: ((ctx: Context, session: object) => void) | null;
   /** Print the session in the log lines about it. Default true. */
   logValue?: boolean | null;

@@ -4,6 +4,7 @@ import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp, currentContext } from './applications';
 import { type LiveSession, PrincipalSessions } from './PrincipalSessions';
 import { RequestSession } from './RequestSession';
+import { configOf } from './SessionConfig';
 import { environmentOf, type SessionEnvironment } from './SessionEnvironment';
 import { requireIndexed } from './store/activeStore';
 
@@ -14,7 +15,7 @@ const PROGRESS = 10_000;
 export interface SessionInfo {
   /** A handle for `revoke`, safe to show: nobody signs in with it. */
   id: string;
-  /** In ms since 1970. */
+  /** When it was created, in ms since 1970; `regenerate()` starts that anew. */
   createdAt: number;
   /** When a request that used the session came last, in ms since 1970, to the minute. */
   lastSeenAt: number;
@@ -28,15 +29,18 @@ export interface SessionInfo {
 
 /**
  * Whose sessions there are; inject it anywhere with `@Inject() sessionRegistry: SessionRegistry`. It needs
- * `config.session.principal`, and sessions in Redis or memory, or in a `SessionStore` with `index` and `list`; without that,
- * each method rejects. A session is listed once it is saved. One that was revoked is signed out at its next request, and a
- * request of it that is running can't bring it back.
+ * `config.session.principal`, except for `clear`, and sessions in Redis or memory, or in a `SessionStore` with `index` and
+ * `list`. A session is listed once it is saved. One that was revoked is signed out at its next request, and a request of it
+ * that is running can't bring it back.
+ *
+ * Each method rejects with an Error when it lacks what it needs, and with a TypeError when a principal is neither a number
+ * nor a string, or is empty.
  */
 @SingletonProto({ name: 'sessionRegistry', accessLevel: AccessLevel.PUBLIC })
 export class SessionRegistry {
-  /** The sessions of a principal that are alive, those that were seen last at the head (ASVS 7.5.2). */
+  /** The sessions of a principal that are alive, the last seen first (ASVS 7.5.2). */
   async list(principal: string | number): Promise<SessionInfo[]> {
-    const sessions = open(principal);
+    const sessions = openFor(principal);
     const found: LiveSession[] = [];
     for await (const live of sessions.of(String(principal))) found.push(...live);
     return found
@@ -48,17 +52,17 @@ export class SessionRegistry {
 
   /** Ends one session of a principal, by the `id` that `list` gives (ASVS 7.5.2). Resolves to whether there was one. */
   async revoke(principal: string | number, id: string): Promise<boolean> {
-    const sessions = open(principal);
+    const sessions = openFor(principal);
     const session = await sessions.follow(id);
-    return session?.record._principal === String(principal) && await sessions.revoke(session.key);
+    return session?.principal === String(principal) && await sessions.revoke(session.key);
   }
 
   /**
    * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` all but that of the
-   * request, as after a change of the password (ASVS 7.4.3). Resolves to how many there were.
+   * request, as after a change of the password (ASVS 7.4.3); it is off by default. Resolves to how many it has ended.
    */
   async revokeAll(principal: string | number, { exceptCurrent = false } = {}): Promise<number> {
-    const sessions = open(principal);
+    const sessions = openFor(principal);
     const kept = exceptCurrent && sessions.current !== undefined ? (await sessions.follow(sessions.current))?.key : undefined;
     let count = 0;
     for await (const live of sessions.of(String(principal))) {
@@ -68,7 +72,7 @@ export class SessionRegistry {
     return count;
   }
 
-  /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many there were. */
+  /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
   async clear(): Promise<number> {
     const sessions = open();
     let count = 0;
@@ -104,20 +108,20 @@ class RegisteredSessions extends PrincipalSessions {
   }
 }
 
-/** @throws TypeError when `principal` is none, Error when there is nothing to know it by */
-function open(...args: [ principal?: string | number ]): RegisteredSessions {
+function open(): RegisteredSessions {
   const app = currentApp();
-  const env = environmentOf(app);
-  if (args.length > 0) {
-    const [ principal ] = args;
-    if (env.config.principal === undefined) {
-      throw new Error('[egg-tegg-session] sessionRegistry does not know whose session is whose: set config.session.principal to ' +
-        'the field that holds the id of who is signed in, as \'userId\'');
-    }
-    if (!Number.isFinite(principal) && (typeof principal !== 'string' || principal === '')) {
-      throw new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +
-        'a principal is a string or a number');
-    }
+  return new RegisteredSessions(currentContext() ?? app.createAnonymousContext(), environmentOf(app));
+}
+
+/** @throws TypeError when `principal` is none, Error when there is nothing to know it by */
+function openFor(principal: string | number): RegisteredSessions {
+  if (configOf(currentApp()).principal === undefined) {
+    throw new Error('[egg-tegg-session] sessionRegistry does not know whose session is whose: set config.session.principal to ' +
+      'the field that holds the id of who is signed in, as \'userId\'');
   }
-  return new RegisteredSessions(currentContext() ?? app.createAnonymousContext(), env);
+  if (!Number.isFinite(principal) && (typeof principal !== 'string' || principal === '')) {
+    throw new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +
+      'a principal is a string or a number');
+  }
+  return open();
 }

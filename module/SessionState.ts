@@ -96,7 +96,7 @@ export abstract class SessionState {
     this.record = record;
     this.cookieState = cookie;
     const maxAge = this.lifetime.load(record);
-    if (this.stored) Object.assign(this.stored, { key: id, maxAge });
+    if (this.stored) Object.assign(this.stored, { id, maxAge });
     if (state !== 'kept') return;
     this.meta.load(record);
     this.principal = this.meta.principal;
@@ -142,7 +142,7 @@ export abstract class SessionState {
 
   /** The session's id in the store. */
   get externalKey(): string | undefined {
-    return this.stored?.key;
+    return this.stored?.id;
   }
 
   /** When the session was created, in ms since 1970. */
@@ -153,7 +153,7 @@ export abstract class SessionState {
 
   /** What the store knows the session by; undefined when it has none there. */
   get storeKey(): string | undefined {
-    return this.stored && this.state === 'kept' ? this.store!.keyOf(this.stored.key) : undefined;
+    return this.state === 'kept' ? this.stored?.key : undefined;
   }
 
   get maxAge(): unknown {
@@ -193,8 +193,8 @@ export abstract class SessionState {
     const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
     this.cookieState = 'good';
     if (!stored || ctx.headerSent) return;
-    if (!externalKey) return cookie.writeId(ctx, stored.key);
-    externalKey.set(ctx, stored.key);
+    if (!externalKey) return cookie.writeId(ctx, stored.id);
+    externalKey.set(ctx, stored.id);
     cookie.keepPrivate(ctx, true);
   }
 

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
-import { endSession, type PrincipalSessions, TOMBSTONE_MS } from './PrincipalSessions';
+import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, withLifetime,
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, TOMBSTONE_MS, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
@@ -15,7 +15,7 @@ export type Update = (data: SessionRecord) => Promise<SessionRecord>;
 
 /** The record of one request's session in the store: what is written there never undoes what others have written. */
 export class StoreRecord {
-  private id?: string;
+  private knownId?: string;
   /** The lifetime that the record has: a request that chooses none leaves it as it is. */
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
@@ -25,31 +25,31 @@ export class StoreRecord {
     private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */
-  get key(): string {
-    this.id ??= this.newKey();
-    return this.id;
+  get id(): string {
+    this.knownId ??= this.newId();
+    return this.knownId;
   }
 
-  set key(id: string | undefined) {
-    this.id = id;
+  set id(id: string | undefined) {
+    this.knownId = id;
   }
 
   /** What the store knows the session by. */
-  private get storeKey(): string {
-    return this.store.keyOf(this.key);
+  get key(): string {
+    return this.store.keyOf(this.id);
   }
 
   /** What stands for the session where people read. */
   get name(): string {
-    return shortHash(this.key);
+    return shortHash(this.id);
   }
 
-  /** Writes a record where there is none, under a new key when none is given. */
-  async create(json: string, maxAge: SessionMaxAge, key = this.key): Promise<void> {
+  /** Writes a record where there is none. */
+  async create(json: string, maxAge: SessionMaxAge, id = this.id): Promise<void> {
     const data = JSON.parse(json) as SessionRecord;
     const about = this.meta.of(data);
-    await this.place(this.store.keyOf(key), data, about, maxAge);
-    this.id = key;
+    await this.place(this.store.keyOf(id), data, about, maxAge);
+    this.id = id;
     this.maxAge = maxAge;
     this.meta.keep(about, data);
     await this.limit(undefined);
@@ -65,14 +65,14 @@ export class StoreRecord {
    */
   async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(copy.session);
-    const more = this.meta.changes(about);
     const hasChanged = chosen !== undefined || copy.isChanged(json);
-    if (!hasChanged && isEmpty({ ...more, replace: false })) {
-      return this.noteLifetime(await this.store.touch(this.storeKey, this.options(false)));
-    }
     const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
+    const more = this.meta.changes(about, replace);
+    if (!hasChanged && isEmpty({ ...more, replace: false })) {
+      return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
+    }
     return await this.own(about, copy.session, chosen, () =>
-      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged));
+      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged), replace);
   }
 
   /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
@@ -99,7 +99,7 @@ export class StoreRecord {
 
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
   private async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
-    return this.noteLifetime(await this.store.merge(this.storeKey, withLifetime(changes, maxAge), this.options(changed)));
+    return this.noteLifetime(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(changed)));
   }
 
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
@@ -109,10 +109,10 @@ export class StoreRecord {
   }
 
   /**
-   * Moves the record to a new key. It is written there before the old one is taken away, so that a failure leaves that as
+   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves that as
    * it was.
    *
-   * @param to the new key
+   * @param to the new id
    * @param json the data
    * @param chosen the lifetime that this request has chosen
    * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
@@ -123,18 +123,18 @@ export class StoreRecord {
     const maxAge = chosen ?? this.maxAge!;
     const data = JSON.parse(json) as SessionRecord;
     const about = meta.of(data, Date.now());
-    const [ from, successor ] = [ this.storeKey, store.keyOf(to) ];
+    const [ from, successor ] = [ this.key, store.keyOf(to) ];
     await this.place(successor, data, about, maxAge);
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
       await this.takeBack(successor, about);
       throw err;
     });
-    if (!isAlive(left)) {
+    if (!isAlive(left) || meta.hasOutlived(left)) {
       await this.takeBack(successor, about);
       return undefined;
     }
     const before = meta.indexedFor;
-    if (before !== undefined) await store.index(before, from, 0, options);
+    if (before !== undefined) await takeOff(store, before, from, options);
     this.id = to;
     this.maxAge = maxAge;
     meta.keep(about, data);
@@ -156,49 +156,57 @@ export class StoreRecord {
   /** Ends what was placed, as far as that can be done. */
   private async takeBack(key: string, { _principal }: About): Promise<void> {
     const options = this.options(true);
-    await this.store.retire(key, null, TOMBSTONE_MS, options).catch(() => undefined);
-    if (_principal !== undefined) await this.store.index(_principal, key, 0, options).catch(() => undefined);
+    const isGone = await this.store.retire(key, null, TOMBSTONE_MS, options).then(() => true, () => false);
+    if (isGone && _principal !== undefined) await takeOff(this.store, _principal, key, options);
   }
 
   /**
    * Runs a write that makes a record say whose it is. The index has it before that: a session that is in no index can't be
-   * revoked.
+   * revoked. It has it after that too: another request may have signed out meanwhile, and have taken it off.
    */
-  private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>):
-  Promise<boolean> {
-    const { store, meta, storeKey: key } = this;
-    const before = meta.indexedFor;
-    const { _principal } = about;
+  private async own(about: About, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, replaces = false) {
+    const { store, meta, key } = this;
+    const [ before, { _principal }] = [ meta.indexedFor, about ];
+    const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
     const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
-    const isNoted = _principal !== undefined && (chosen !== undefined || meta.mustIndex(about, maxAge));
+    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about, maxAge));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime
-    if (isNoted && this.maxAge !== maxAge) await note(this.maxAge!);
-    if (before !== undefined && before !== _principal) await store.index(before, key, 0, this.options(true));
+    if (isNoted && (isNew || this.maxAge !== maxAge)) await note(this.maxAge!);
     meta.keep(about, data);
     await this.limit(before);
+    if (before !== undefined && before !== _principal) await this.leave(before);
     return true;
   }
 
-  /** Ends the sessions that are too many, when this one has a principal that it had not `before`. */
+  /** Takes the session off the index of a principal, unless another request has signed in again meanwhile. */
+  private async leave(principal: string): Promise<void> {
+    const { store, meta, key, ctx } = this;
+    await takeOff(store, principal, key, { ctx });
+    const now = await store.get(key, undefined, { ctx });
+    if (isAlive(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+  }
+
+  /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
     const { indexedFor } = this.meta;
-    if (indexedFor !== undefined && indexedFor !== before) await this.principals?.limit(indexedFor);
+    if (indexedFor === undefined || indexedFor === before) return;
+    await this.principals?.limit(indexedFor).catch(err => this.ctx.coreLogger.error(err)); // the session is written by now
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
   async retire(): ReturnType<typeof endSession> {
-    if (this.id === undefined) return { hadEnded: false };
-    const result = await endSession(this.store, this.storeKey, { ctx: this.ctx });
+    if (this.knownId === undefined) return { hadEnded: false };
+    const result = await endSession(this.store, this.key, { ctx: this.ctx });
     this.id = undefined;
     return result;
   }
 
   /** The record as it is now; undefined when the session has ended. */
   async latest(): Promise<SessionRecord | undefined> {
-    const record = await this.store.get(this.storeKey, this.maxAge, this.options(true));
+    const record = await this.store.get(this.key, this.maxAge, this.options(true));
     if (!isAlive(record)) return undefined;
     this.meta.load(record);
     return record;
@@ -220,18 +228,18 @@ export class StoreRecord {
     const { set, unset } = this.meta.changes(about);
     const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
     const written = await this.own(about, data, chosen, async () =>
-      this.noteLifetime(await this.store.compareAndSet(this.storeKey, latest, record, maxAge, this.options(true)) && maxAge));
+      this.noteLifetime(await this.store.compareAndSet(this.key, latest, record, maxAge, this.options(true)) && maxAge));
     return written ? 'written' : 'overtaken';
   }
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
-  newKey(): string {
-    const key: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof key === 'string' && key) {
+  newId(): string {
+    const id: unknown = this.ctx.sessionOptions.genid(this.ctx);
+    if (typeof id === 'string' && id) {
       this.isFresh = true;
-      return key;
+      return id;
     }
-    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(key)}; it must return a string that is not empty`);
+    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(id)}; it must return a string that is not empty`);
   }
 
   private options(changed: boolean) {

@@ -41,10 +41,10 @@ export abstract class UpdatableSession extends SessionState {
 
   private async updateStored(stored: StoreRecord, copy: WorkingCopy, fn: Update, isLate: () => boolean): Promise<boolean> {
     const { lifetime } = this;
-    let key: string | undefined;
+    let id: string | undefined;
     const latest = await this.oneByOne(async () => {
       if (this.state !== 'kept') return undefined;
-      key = stored.key;
+      id = stored.id;
       const record = await stored.latest();
       if (record) this.principal = this.meta.principal;
       else this.end();
@@ -54,7 +54,7 @@ export abstract class UpdatableSession extends SessionState {
     const seen = copy.toJson();
     const json = toJson(await fn(structuredClone(copy.onto(latest, seen))));
     return await this.oneByOne(async () => {
-      if (isLate() || this.copy !== copy || this.state !== 'kept' || stored.key !== key) return false;
+      if (isLate() || this.copy !== copy || this.state !== 'kept' || stored.id !== id) return false;
       const now = lifetime.now();
       const outcome = await stored.replace(latest, JSON.parse(json), now.chosen);
       if (outcome === 'overtaken') return false;

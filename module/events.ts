@@ -6,9 +6,15 @@ export interface SessionEvent {
   ctx: Context;
   /** A short hash of the session's id; undefined when the session lives in the cookie. */
   key?: string;
-  /** The session's data; undefined when there are none, and under `logValue: false`. */
+  /**
+   * The session's data, or in `session:expired` and `session:invalid` its record; undefined when there is none, and under
+   * `logValue: false`.
+   */
   value?: unknown;
-  /** Whose session it is, by `config.session.principal`; undefined when it is nobody's, and under `logValue: false`. */
+  /**
+   * Whose session it is, by `config.session.principal`; undefined when it is nobody's, under `logValue: false`, and where it
+   * is not known: in `session:missed`, `session:invalid`, and `session:expired` without an index.
+   */
   principal?: string;
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from 'egg';
 import { tell } from './events';
-import { TOMBSTONE_MS } from './PrincipalSessions';
-import { isExpired, isRecord, isTombstone } from './record';
+import { takeOff } from './PrincipalSessions';
+import { isExpired, isRecord, isTombstone, TOMBSTONE_MS } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { LoggedEvent } from './SessionLogger';
@@ -70,6 +70,6 @@ export async function expire(ctx: Context, store: Store, { app, config: { logVal
   const key = store.keyOf(id);
   const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
   const { _principal: principal } = record as About;
-  if (principal !== undefined && store.isIndexed) await store.index(principal, key, 0, { ctx });
+  if (principal !== undefined && store.isIndexed) await takeOff(store, principal, key, { ctx });
   if (!isTombstone(left)) tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
 }

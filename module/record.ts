@@ -59,6 +59,9 @@ export interface Tombstone {
   _successor: string | null;
 }
 
+/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
+export const TOMBSTONE_MS = 30_000;
+
 export const isTombstone = (value: unknown): value is Tombstone => isRecord(value) && '_successor' in value;
 
 /** Whether a value that was read is a record of a session that goes on. */

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
-import type { MockApplication } from 'egg-mock';
+import mm, { type MockApplication } from 'egg-mock';
 import type { SessionOptions } from '..';
 import type { SessionEvents } from '../module/events';
 import { shortHash } from '../module/shortHash';
@@ -404,14 +404,25 @@ describe('', () => {
 
 for (const subject of INDEXED_STORES.slice(0, 2)) {
   describe(`events about sessions of principals, with ${subject.name}`, () => {
-    const site = new IndexedSite(subject, { maxSessions: 2 });
+    const site = new IndexedSite(subject, { maxSessions: 2, absoluteMaxAge: 60_000 });
     let take: ReturnType<typeof listen>;
     before(async () => {
       await site.boot();
       take = listen(site.app);
     });
     beforeEach(() => take());
+    afterEach(() => mm.restore());
     after(() => site.close());
+
+    it('expired: with the principal that the record names', async () => {
+      const browser = await site.signIn('x1');
+      await take();
+      later(60_000);
+      assert.equal(await site.user(browser), null);
+      const told = await take();
+      assert.deepEqual(brief(told), [ 'expired' ]);
+      assert.equal(told[0].principal, 'x1');
+    });
 
     it('revoked: once each, with the key that the session was created with', async () => {
       const browsers = [ await site.signIn('r1'), await site.signIn('r1') ];

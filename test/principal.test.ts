@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
+import mm from 'egg-mock';
 import { type SessionEvent } from '..';
 import { later } from './support/app';
 import { forEachIndexedStore, INDEXED_STORES, MEMORY, REDIS } from './support/indexed';
@@ -120,6 +121,97 @@ forEachIndexedStore('principal', site => {
       assert.equal(await count(user), 0);
     });
   }
+
+  it('has a session whose data a slower request replaces as a whole, and nobody else has', async () => {
+    for (const heir of [ undefined, newUser() ]) {
+      const user = newUser();
+      const browser = await site.signIn(user);
+      const request = await site.slow(browser, (session, ctx) => {
+        ctx.session = { ...session.toJSON(), n: 1 };
+      });
+      await browser.run((session: any) => {
+        session.userId = heir;
+      });
+      await request.finish();
+      if (heir) assert.deepEqual(await site.registry.list(heir), []);
+      assert.equal(await count(user), 1);
+      assert.equal(await site.registry.revokeAll(user), 1);
+      assert.equal(await site.user(browser), null);
+    }
+  });
+
+  it('has a session in which somebody signs in while a slower request signs out', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user);
+    const index = site.store.index!.bind(site.store);
+    mm(site.store, 'index', async (...args: Parameters<typeof index>) => {
+      if (args[2] === 0) {
+        mm.restore();
+        await browser.run((session: any) => {
+          session.userId = user;
+        });
+      }
+      return await index(...args);
+    });
+    await browser.copy().run((session: any) => {
+      delete session.userId;
+    });
+    assert.equal(await site.user(browser), user);
+    assert.equal(await count(user), 1);
+    assert.equal(await site.registry.revokeAll(user), 1);
+    assert.equal(await site.user(browser), null);
+  });
+
+  it('has a session in which somebody signs in, when a slower request that signs out takes it off first', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user);
+    const index = site.store.index!.bind(site.store);
+    let signOut!: () => void;
+    const noted = new Promise<void>(resolve => {
+      signOut = resolve;
+    });
+    let isLast = false;
+    mm(site.store, 'index', async (...args: Parameters<typeof index>) => {
+      if (args[2] !== 0) {
+        await index(...args);
+        if (!isLast) {
+          isLast = true;
+          signOut();
+          await out;
+        }
+        return;
+      }
+      signIn = browser.run((session: any) => {
+        session.userId = user;
+      });
+      await noted;
+      await index(...args);
+    });
+    let signIn: Promise<unknown> | undefined;
+    const out: Promise<unknown> = browser.copy().run((session: any) => {
+      delete session.userId;
+    });
+    await out;
+    await signIn;
+    assert.equal(await site.user(browser), user);
+    assert.equal(await count(user), 1);
+  });
+
+  it('leaves regenerate() and sign-out as they are when an entry can\'t be taken off the index', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user);
+    const index = site.store.index!.bind(site.store);
+    mm(site.store, 'index', async (...args: Parameters<typeof index>) => {
+      if (args[2] === 0) throw new Error('the index is not to be written');
+      await index(...args);
+    });
+    await browser.run(session => session.regenerate());
+    assert.equal(await site.user(browser), user);
+    await browser.run(session => session.destroy());
+    mm.restore();
+    assert.equal(await site.user(browser), null);
+    assert.deepEqual(await site.registry.list(user), []);
+  });
 
   it('is the same as a number and as a string', async () => {
     const number = 1000 + ++last;
@@ -280,6 +372,25 @@ forEachIndexedStore('principal that is a function', site => {
 }, {
   principal: ({ account }: any) => (account?.id === 'a promise' ? Promise.resolve('a') as never : isConfigured ? account?.id : undefined),
 }, INDEXED_STORES);
+
+forEachIndexedStore('principal that is a function of two fields', site => {
+  it('has a session that requests at the same time have made its own by the fields of both', async () => {
+    const [ user, other, actingAs ] = [ newUser(), newUser(), newUser() ];
+    const browser = await site.signIn(user);
+    const request = await site.slow(browser, (session: any) => {
+      session.userId = other;
+    });
+    await browser.run((session: any) => {
+      session.actingAs = actingAs;
+    });
+    await request.finish();
+    assert.deepEqual(await site.registry.list(other), []);
+    const [{ id }] = await site.registry.list(actingAs);
+    assert.equal(await site.registry.revoke(other, id), false);
+    assert.equal(await site.registry.revoke(actingAs, id), true);
+    assert.equal(await site.user(browser), null);
+  });
+}, { principal: ({ actingAs, userId }: any) => actingAs ?? userId });
 
 forEachIndexedStore('the index of principals in Redis', site => {
   it('outlives each of its sessions, and is gone when the last one is', async () => {

@@ -95,6 +95,15 @@ forEachIndexedStore('sessionRegistry', site => {
     }
   });
 
+  it('list() shows no more of an address that a header makes up than an address has', async () => {
+    const user = newUser();
+    mm(site.app.config, 'proxy', true);
+    await site.browser().run((session: any) => {
+      session.userId = user;
+    }, { 'x-forwarded-for': 'x'.repeat(8000) });
+    assert.equal((await site.registry.list(user))[0].ip, 'x'.repeat(64));
+  });
+
   it('revokeAll() with exceptCurrent leaves the session that asks', async () => {
     const user = newUser();
     const [ here, there ] = [ await site.signIn(user), await site.signIn(user) ];
@@ -312,6 +321,21 @@ forEachIndexedStore('sessionRegistry, under absoluteMaxAge', site => {
     assert.deepEqual(await site.registry.list(user), []);
     assert.deepEqual(await site.noted(user), []);
     assert.equal(await site.registry.revoke(user, id), false);
+  });
+
+  it('a request that began before can\'t bring it back by regenerate(), also after revokeAll()', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user, session => {
+      session.maxAge = 30 * 24 * HOUR;
+    });
+    later(23 * HOUR);
+    const request = await site.slow(browser, session => session.regenerate());
+    later(2 * HOUR);
+    assert.equal(await site.registry.revokeAll(user), 0);
+    const after = browser.copy();
+    after.cookies.store(new URL('http://127.0.0.1/'), (await request.finish()).setCookies);
+    for (const each of [ browser, after ]) assert.equal(await site.user(each), null);
+    assert.deepEqual(await site.registry.list(user), []);
   });
 }, { absoluteMaxAge: 24 * HOUR });
 

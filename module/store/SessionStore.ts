@@ -6,7 +6,7 @@ export type { SessionChanges, SessionMaxAge, SessionRecord };
 
 /** What comes along with a call. */
 export interface SessionStoreOptions {
-  /** The request that the call is made for. */
+  /** The request that the call is made for; an anonymous context outside a request. */
   ctx: Context;
   /** `config.session.rolling`. */
   rolling?: boolean;
@@ -91,7 +91,8 @@ export abstract class SessionStore {
   Promise<SessionRecord | Tombstone | null | undefined>;
 
   /**
-   * Notes that a principal has the session under this key, for so many ms at least; 0 takes it off the principal's sessions.
+   * Notes that a principal has the session under this key, for so many ms at least; a later call with less does not shorten
+   * that, and 0 takes it off the principal's sessions.
    *
    * Without it and `list`, there is no `SessionRegistry` and no `maxSessions`.
    */
