@@ -89,7 +89,7 @@ export class GuardedStore implements Store {
   /** Calls the store, unless it is down. What it answers after `timeout` is ignored. */
   private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
     const { health, timeout } = this;
-    if (!health.mayCall()) return Promise.reject(new SessionStoreError(health.lastError!.error));
+    if (!health.mayCall(operation)) return Promise.reject(new SessionStoreError(health.lastError!.error));
     // one promise, and none of its own for the timeout: every request pays for this
     return new Promise((resolve, reject) => {
       const start = performance.now();
