@@ -56,7 +56,7 @@ describe('sessionHealth', () => {
   const read = (client: Client) => client.tryRun(session => ({ n: session.n ?? null }));
 
   it('is all zero before the first request, and stays so without a store', async () => {
-    for (const session of [ { store: new MapStore() }, {} ]) {
+    for (const session of [{ store: new MapStore() }, {}]) {
       const { client, health } = await start(session, 'two');
       if (!session.store) await write(client);
       assert.deepEqual(health.toJSON(), { breaker: 'closed', lastError: undefined, latency: { p50: 0, p95: 0, p99: 0 }, counters: ZERO });

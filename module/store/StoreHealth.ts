@@ -26,7 +26,7 @@ export interface StoreCall {
   duration: number;
   /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
   rejected: boolean;
-  /** With `get`: whether there was no record. */
+  /** With `get`: whether there was no session, or one that has ended. */
   missed: boolean;
   error?: Error;
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { tell } from '../events';
+import { isAlive } from '../record';
 import { SHORT, shortHash } from '../shortHash';
-import type { CompleteStore } from './complete';
+import type { CompleteStore, Existing } from './complete';
 import type { SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
@@ -111,7 +112,7 @@ export class GuardedStore implements Store {
         Promise.resolve(method()).then(result => {
           if (timer === undefined) return;
           end();
-          health.succeeded(operation, performance.now() - start, operation === 'get' && !result);
+          health.succeeded(operation, performance.now() - start, operation === 'get' && !isAlive(result as Existing));
           resolve(result);
         }, fail);
       } catch (err) {
