@@ -54,6 +54,11 @@ describe('the code in the documents', () => {
   });
 });
 
+it('the adapter for PostgreSQL in the README is the one that is tested', () => {
+  const classOf = (text: string) => /^class Postgres [^]*?^}$/m.exec(text)![0].replace(/ +\/\/ .*$/gm, '');
+  assert.equal(classOf(textOf('README.md')), classOf(textOf('test/recovery.test.ts')));
+});
+
 describe('docs/security.md', () => {
   for (const name of [ 'docs/security.md', 'docs/security.zh-CN.md' ]) {
     it(`${name}: names a test for each row of ASVS, and each test of them`, () => {
