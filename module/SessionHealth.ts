@@ -26,8 +26,9 @@ export class SessionHealth {
   }
 
   /**
-   * How many calls there were: reads, writes of data, renewals without data, reads that found nothing, calls that failed, and
-   * calls that were not made as the store was down.
+   * How many calls there were: reads of a session (`loads`), writes of one, renewals without data, ends, and calls of the index
+   * (of who has which sessions). Each call is in one of these. Of them, `misses` are reads that found no session, and `errors` are
+   * those that failed. Besides, `rejected` are calls that were not made, as the store was down.
    */
   get counters(): Readonly<StoreHealth['counters']> {
     return { ...this.health.counters };

@@ -43,7 +43,7 @@ export abstract class SessionState {
   protected mustMove = false;
   /** Whose session it was known to be last. */
   protected principal?: string;
-  private failure?: SessionStoreError;
+  protected failure?: SessionStoreError;
   /** Whether somebody signed in, and the session has kept its id so far. */
   protected isFixated = false;
   private hasToldEnd = false;
@@ -71,11 +71,6 @@ export abstract class SessionState {
       this.failure = err;
       this.state = 'detached';
     }
-  }
-
-  /** @throws SessionStoreError when the store could not be asked for the session */
-  protected requireAvailable(): void {
-    if (this.failure) throw this.failure;
   }
 
   /** Whether the session is what the store has; false when the store could not be asked. */

@@ -23,7 +23,7 @@ export abstract class UpdatableSession extends SessionState {
    */
   async update(fn: Update): Promise<void> {
     if (updating.getStore() === this) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
-    this.requireAvailable();
+    if (this.failure) throw this.failure;
     this.requireCommit();
     await updating.run(this, () => retry(isLate => this.tryUpdate(fn, isLate), UPDATE_TIMEOUT,
       `[egg-tegg-session] session.update() took longer than ${UPDATE_TIMEOUT / 1000} s: fn is slow, or other requests ` +
@@ -82,7 +82,7 @@ export abstract class UpdatableSession extends SessionState {
   }
 
   protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
-    this.requireAvailable();
+    if (this.failure) throw this.failure;
     while (this.busy) await this.idle();
     const busy = operation();
     this.busy = busy;

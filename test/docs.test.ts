@@ -10,7 +10,7 @@ import { RISKS } from '../module/SessionOptions';
 import { type AppOptions, Client, createApp } from './support/app';
 import { blocksOf, blocksUnder, exportsOf, ROOT, textOf } from './support/docs';
 
-const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store' ];
+const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store', 'docs/operations' ];
 const LOGOUT_TOKENS = 'export declare class LogoutTokens { verify(token?: string): Promise<number | undefined> }';
 const DATABASE = 'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }';
 
@@ -52,6 +52,11 @@ describe('the code in the documents', () => {
     assert.ok(files.size > 10);
     assert.deepEqual(compile(files), []);
   });
+});
+
+it('the adapter for PostgreSQL in the README is the one that is tested', () => {
+  const classOf = (text: string) => /^class Postgres [^]*?^}$/m.exec(text)![0].replace(/ +\/\/ .*$/gm, '');
+  assert.equal(classOf(textOf('README.md')), classOf(textOf('test/recovery.test.ts')));
 });
 
 describe('docs/security.md', () => {

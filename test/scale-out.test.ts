@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert';
+import ts from 'typescript';
 import { Browser } from './support/Browser';
 import { CookieJar } from './support/CookieJar';
+import { blocksUnder } from './support/docs';
 import type { Server } from './support/egg-server';
+import { Proxy } from './support/Proxy';
 import { redisCli, startRedis, startRedisCluster, startRedisSentinel, until } from './support/servers';
 import { startWorker } from './support/worker';
 import type { Settings } from './fixtures/apps/scale-out/settings';
@@ -78,6 +81,26 @@ describe('several processes with one Redis', () => {
     const { port } = await use(startRedis());
     const client = { host, port, password: '', db: 0 };
     const worker = await start({ plugin: '@eggjs/redis', redis: { client }, store: 'store' });
+    await servesOneUser([ worker, worker ]);
+  });
+
+  it('with the settings of the README, replaces a connection that has fallen silent', async () => {
+    const proxy = await Proxy.to((await use(startRedis())).port);
+    stops.push(() => proxy.close());
+    const { code } = blocksUnder('README.md', '### Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
+    const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
+    const worker = await start({ plugin: 'egg-redis', readme, redis: { client: { port: proxy.port } }, store: 'store' });
+    const browser = new Visitor();
+    await browser.visit(worker);
+    proxy.stall();
+    const begin = Date.now();
+    await assert.rejects(browser.visit(worker), /503/);
+    assert.ok(Date.now() - begin >= 1400, 'it was commandTimeout that ended it');
+    await new Promise(resolve => { setTimeout(resolve, 3000); }); // socketTimeout
+    proxy.pass();
+    let visits!: number;
+    await until('the worker has another connection', async () => (visits = await browser.visit(worker).catch(() => 0)) > 0);
+    assert.equal(visits, 2);
     await servesOneUser([ worker, worker ]);
   });
 

@@ -22,18 +22,27 @@ export type StoreOperation = 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet'
 /** What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store. */
 export interface StoreCall {
   operation: StoreOperation;
-  /** How long it took, in ms; 0 when the store was not asked, as it was down a moment ago. */
+  /** How long it took, in ms; 0 when it was not made. */
   duration: number;
-  /** With `get`: whether there was no record. */
+  /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
+  rejected: boolean;
+  /** With `get`: whether there was no session, or one that has ended. */
   missed: boolean;
   error?: Error;
 }
 
+/** What each method counts as. */
+const COUNTERS = {
+  get: 'loads', set: 'writes', merge: 'writes', compareAndSet: 'writes', touch: 'renewals', retire: 'ends', index: 'index', list: 'index',
+} as const satisfies Record<StoreOperation, string>;
+
 const calls = channel('egg-tegg-session:store');
+
+const publish = (call: StoreCall) => calls.publish(call);
 
 /** What is known of a store: whether it can be asked, and how its calls went. */
 export class StoreHealth {
-  readonly counters = { loads: 0, writes: 0, renewals: 0, misses: 0, errors: 0, rejected: 0 };
+  readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
   lastError?: { error: Error; at: number };
   private readonly latencies: number[] = [];
   private samples = 0;
@@ -57,10 +66,11 @@ export class StoreHealth {
   }
 
   /** Whether the store may be asked now; the first after a pause may. */
-  mayCall(): boolean {
+  mayCall(operation: StoreOperation): boolean {
     if (this.pausedUntil === undefined) return true;
     if (this.probing || performance.now() < this.pausedUntil) {
       this.counters.rejected++;
+      if (calls.hasSubscribers) publish({ operation, duration: 0, rejected: true, missed: false, error: this.lastError?.error });
       return false;
     }
     this.probing = true;
@@ -115,11 +125,9 @@ export class StoreHealth {
 
   private note(operation: StoreOperation, duration: number, missed: boolean, error?: Error): void {
     const { counters } = this;
-    if (operation === 'get') counters.loads++;
-    else if (operation === 'touch') counters.renewals++;
-    else if (operation !== 'list') counters.writes++;
+    counters[COUNTERS[operation]]++;
     if (missed) counters.misses++;
     this.latencies[this.samples++ % SAMPLES] = duration;
-    if (calls.hasSubscribers) calls.publish({ operation, duration, missed, error } satisfies StoreCall);
+    if (calls.hasSubscribers) publish({ operation, duration, rejected: false, missed, error });
   }
 }

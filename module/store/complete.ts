@@ -9,7 +9,8 @@ const GRACE = 10_000;
 
 const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
 
-type Existing = SessionRecord | Tombstone | null | undefined;
+/** What a store has for a key. */
+export type Existing = SessionRecord | Tombstone | null | undefined;
 
 function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionRecord {
   const result = { ...record };

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { tell } from '../events';
+import { isAlive } from '../record';
 import { SHORT, shortHash } from '../shortHash';
-import type { CompleteStore } from './complete';
+import type { CompleteStore, Existing } from './complete';
 import type { SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
@@ -89,7 +90,7 @@ export class GuardedStore implements Store {
   /** Calls the store, unless it is down. What it answers after `timeout` is ignored. */
   private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
     const { health, timeout } = this;
-    if (!health.mayCall()) return Promise.reject(new SessionStoreError(health.lastError!.error));
+    if (!health.mayCall(operation)) return Promise.reject(new SessionStoreError(health.lastError!.error));
     // one promise, and none of its own for the timeout: every request pays for this
     return new Promise((resolve, reject) => {
       const start = performance.now();
@@ -111,7 +112,7 @@ export class GuardedStore implements Store {
         Promise.resolve(method()).then(result => {
           if (timer === undefined) return;
           end();
-          health.succeeded(operation, performance.now() - start, operation === 'get' && !result);
+          health.succeeded(operation, performance.now() - start, operation === 'get' && !isAlive(result as Existing));
           resolve(result);
         }, fail);
       } catch (err) {
