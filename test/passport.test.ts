@@ -154,7 +154,7 @@ function describePassport(mode: string, boot?: (app: Application) => void) {
         };
         const response = await post(path, ALICE);
         app.sessionStore!.set = set;
-        assert.equal(response.status, 500);
+        assert.equal(response.status, 503);
         assert.match(response.text, /no set today/);
         assert.deepEqual(await who(), NOBODY);
       }

@@ -65,16 +65,16 @@ export class StoreHealth {
     return this.probing || performance.now() >= this.pausedUntil ? 'half-open' : 'open';
   }
 
-  /** Whether the store may be asked now; the first after a pause may. */
-  mayCall(operation: StoreOperation): boolean {
-    if (this.pausedUntil === undefined) return true;
+  /** Whether the store may be asked now; after a pause, one call is the probe. */
+  ask(operation: StoreOperation): 'allowed' | 'probe' | 'refused' {
+    if (this.pausedUntil === undefined) return 'allowed';
     if (this.probing || performance.now() < this.pausedUntil) {
       this.counters.rejected++;
       if (calls.hasSubscribers) publish({ operation, duration: 0, rejected: true, missed: false, error: this.lastError?.error });
-      return false;
+      return 'refused';
     }
     this.probing = true;
-    return true;
+    return 'probe';
   }
 
   succeeded(operation: StoreOperation, duration: number, missed: boolean): void {
@@ -93,7 +93,7 @@ export class StoreHealth {
     }
   }
 
-  failed(operation: StoreOperation, duration: number, error: Error): void {
+  failed(operation: StoreOperation, duration: number, error: Error, isProbe: boolean): void {
     const now = performance.now();
     this.note(operation, duration, false, error);
     this.counters.errors++;
@@ -107,11 +107,12 @@ export class StoreHealth {
       causes.add(error.message);
       this.logger.error(error);
     }
-    const wasOpen = this.pausedUntil !== undefined;
-    if (!wasOpen && (this.failures < FAILURES || now - this.lastSuccess < this.patience)) return;
-    this.pausedUntil = now + PAUSE;
-    this.probing = false;
-    if (!wasOpen) {
+    if (this.pausedUntil !== undefined) {
+      if (!isProbe) return;
+      this.pausedUntil = now + PAUSE;
+      this.probing = false;
+    } else if (this.failures >= FAILURES && now - this.lastSuccess >= this.patience) {
+      this.pausedUntil = now + PAUSE;
       this.logger.warn('[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other ' +
         'requests do without it until then');
     }

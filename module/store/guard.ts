@@ -90,7 +90,8 @@ export class GuardedStore implements Store {
   /** Calls the store, unless it is down. What it answers after `timeout` is ignored. */
   private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
     const { health, timeout } = this;
-    if (!health.mayCall(operation)) return Promise.reject(new SessionStoreError(health.lastError!.error));
+    const permission = health.ask(operation);
+    if (permission === 'refused') return Promise.reject(new SessionStoreError(health.lastError!.error));
     // one promise, and none of its own for the timeout: every request pays for this
     return new Promise((resolve, reject) => {
       const start = performance.now();
@@ -98,7 +99,7 @@ export class GuardedStore implements Store {
         if (timer === undefined) return;
         end();
         const error = withoutSecrets(err, new Map(keys.map(key => [ key, this.nameOf(key) ])));
-        health.failed(operation, performance.now() - start, error);
+        health.failed(operation, performance.now() - start, error, permission === 'probe');
         tell(ctx.app, 'session:storeError', { ctx, error });
         reject(new SessionStoreError(error));
       };
@@ -106,8 +107,10 @@ export class GuardedStore implements Store {
         clearTimeout(timer);
         timer = undefined;
       };
-      let timer: NodeJS.Timeout | undefined = setTimeout(() => fail(new Error(
-        `[egg-tegg-session] the session store has not answered for ${timeout} ms (config.session.storeTimeout)`)), timeout);
+      const late = () => fail(new Error(
+        `[egg-tegg-session] the session store has not answered for ${timeout} ms (config.session.storeTimeout)`));
+      // an answer that has come while this process was busy is not late
+      let timer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(late), timeout);
       try {
         Promise.resolve(method()).then(result => {
           if (timer === undefined) return;
