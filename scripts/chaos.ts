@@ -10,9 +10,10 @@ function print(title: string, { requests, perSecond, statuses, slowest, sessions
 
 async function main() {
   const seconds = Number(process.argv[2] ?? 60);
-  print('killed 3 times, stalled, cut off 3 times (appendonly yes, appendfsync always)', await chaosOfOne(seconds));
-  print('failed over by Sentinel', await chaosOfFailover(seconds));
-  print('a master of a Cluster lost', await chaosOfCluster(seconds));
+  const users = 40;
+  print('killed 3 times, stalled, cut off 3 times (appendonly yes, appendfsync always)', await chaosOfOne(seconds, users));
+  print('failed over by Sentinel', await chaosOfFailover(seconds, users));
+  print('a master of a Cluster lost', await chaosOfCluster(seconds, users));
 }
 
 main().then(() => process.exit(), err => { console.error(err); process.exit(1); });

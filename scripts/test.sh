@@ -39,5 +39,5 @@ fi
 node scripts/clean.js # of a build that was cut short
 npm run lint
 npm run types
-npx c8 mocha --parallel --jobs 2 # each file in a process that it may share with others, one after the other
+npx c8 mocha --parallel --jobs 4 # each file in a process that it may share with others; many tests wait for servers
 npm run pack-check

@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert';
 import { chaosOfCluster, chaosOfFailover, chaosOfOne } from './support/chaos';
 
 /** In seconds: \`npm run chaos\` takes a minute of each. */
-const SHORT = 7;
+const SHORT = 6;
+const USERS = 8;
 
 describe('two workers under load', () => {
   for (const [ title, chaos, loses ] of [
@@ -11,7 +12,7 @@ describe('two workers under load', () => {
     [ 'while a Cluster loses a master: each answer is a 200 or a 503', chaosOfCluster, true ],
   ] as const) {
     it(title, async () => {
-      const { statuses, wrong, sessions } = await chaos(SHORT);
+      const { statuses, wrong, sessions } = await chaos(SHORT, USERS);
       const { 200: ok, 503: unavailable, ...others } = statuses;
       assert.deepEqual(others, {});
       assert.ok(ok > 0 && unavailable > 0 && sessions > 0);

@@ -5,7 +5,6 @@ import { redisCli, startRedis, startRedisCluster, startRedisSentinel, type TestS
 import { startWorker } from './worker';
 
 const host = '127.0.0.1';
-const USERS = 40;
 const WORKERS = 2;
 /** How many visits a user makes in a session, about, before another one begins. */
 const VISITS = 20;
@@ -67,7 +66,7 @@ class Visits {
 type Attack = (moment: () => Promise<unknown>) => Promise<unknown>;
 
 /** Has users visit two workers for so long, while the attacks come one after the other. */
-async function run(seconds: number, redis: object, attacks: Attack[]): Promise<Report> {
+async function run(seconds: number, users: number, redis: object, attacks: Attack[]): Promise<Report> {
   const report: Report = { requests: 0, perSecond: 0, statuses: {}, slowest: 0, sessions: 0, committed: 0, wrong: 0 };
   const workers = await Promise.all(Array.from({ length: WORKERS }, () => startWorker({
     plugin: 'egg-redis', ioredis5: true, store: 'store', redis, session: { storeTimeout: STORE_TIMEOUT },
@@ -77,7 +76,7 @@ async function run(seconds: number, redis: object, attacks: Attack[]): Promise<R
     const sessions: Visits[] = [];
     let isOver = false;
     const start = performance.now();
-    const visits = Array.from({ length: USERS }, async () => {
+    const visits = Array.from({ length: users }, async () => {
       let session: Visits | undefined;
       while (!isOver) {
         if (!session || Math.random() < 1 / VISITS) sessions.push(session = new Visits(ports, report));
@@ -97,9 +96,9 @@ async function run(seconds: number, redis: object, attacks: Attack[]): Promise<R
     report.perSecond = report.requests / (performance.now() - start) * 1000;
     // every session must be there, as it was answered, once all is well again
     for (const port of ports) await until('all is well', async () => (await new Browser(port).request('/visit')).status === 200);
-    const { requests, statuses } = report;
+    const underAttack = { requests: report.requests, statuses: { ...report.statuses }, committed: report.committed };
     for (const session of sessions) await session.check();
-    return { ...report, requests, statuses };
+    return { ...report, ...underAttack };
   } finally {
     await Promise.all(workers.map(worker => worker.stop()));
   }
@@ -110,7 +109,7 @@ const client = (port: number) => ({
 });
 
 /** A Redis that keeps each write on disk is killed and started again three times, stalled, and cut off by the network. */
-export async function chaosOfOne(seconds: number): Promise<Report> {
+export async function chaosOfOne(seconds: number, users: number): Promise<Report> {
   const server: TestServer = await startRedis([ '--appendonly', 'yes', '--appendfsync', 'always' ]);
   const proxy = await Proxy.to(server.port);
   const kill: Attack = async moment => {
@@ -130,7 +129,7 @@ export async function chaosOfOne(seconds: number): Promise<Report> {
     proxy.reset();
   };
   try {
-    return await run(seconds, client(proxy.port), [
+    return await run(seconds, users, client(proxy.port), [
       kill, stall, network(() => proxy.stall()), kill, network(() => proxy.refuse()), network(() => proxy.truncate()), kill,
     ]);
   } finally {
@@ -143,10 +142,10 @@ export async function chaosOfOne(seconds: number): Promise<Report> {
  * A master that is killed, and a replica that takes its place by Sentinel. What the master had not passed on yet is lost by Redis
  * itself, and counts as wrong here.
  */
-export async function chaosOfFailover(seconds: number): Promise<Report> {
+export async function chaosOfFailover(seconds: number, users: number): Promise<Report> {
   const { port, name, master, stop } = await startRedisSentinel();
   try {
-    return await run(seconds, {
+    return await run(seconds, users, {
       client: { sentinels: [{ host, port }], name, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT },
     }, [
       async moment => {
@@ -162,11 +161,11 @@ export async function chaosOfFailover(seconds: number): Promise<Report> {
 }
 
 /** A master of a Cluster that is killed, and its replica that takes its place. The same counts as wrong. */
-export async function chaosOfCluster(seconds: number): Promise<Report> {
+export async function chaosOfCluster(seconds: number, users: number): Promise<Report> {
   const { ports, masters, stop } = await startRedisCluster();
   const [ killed, witness ] = masters;
   try {
-    return await run(seconds, { client: {
+    return await run(seconds, users, { client: {
       cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })), redisOptions: { commandTimeout: STORE_TIMEOUT },
     } }, [
       async () => {
