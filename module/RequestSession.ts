@@ -42,6 +42,7 @@ export class RequestSession extends UpdatableSession {
     } catch (err) {
       if (!(err instanceof SessionStoreError) || ctx.headerSent) throw err;
       answerUnavailable(ctx, err);
+      this.sendKeptId();
     } finally {
       running.end();
     }
@@ -58,7 +59,7 @@ export class RequestSession extends UpdatableSession {
       const { ctx, env, contacts, stored, expired } = this;
       this.expired = undefined;
       // it is over all the same when that fails
-      if (expired) await expire(ctx, this.store!, env, expired).catch(err => ctx.coreLogger.error(err));
+      if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
       if (this.commitsItself) await this.commit();
       if (contacts > 0 && contacts === this.contacts) await this.confirm();
       if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);

@@ -67,9 +67,10 @@ export abstract class SessionState {
     try {
       this.begin(await loadFromStore(this.ctx, store, this.env));
     } catch (err) {
-      if (!(err instanceof SessionStoreError) || this.env.config.onStoreError === 'fail') throw err;
+      if (!(err instanceof SessionStoreError)) throw err;
       this.failure = err;
-      this.state = 'detached';
+      this.state = 'detached'; // also for middleware around this one
+      if (this.env.config.onStoreError === 'fail') throw err;
     }
   }
 
@@ -191,6 +192,11 @@ export abstract class SessionState {
     if (!externalKey) return cookie.writeId(ctx, stored.id);
     externalKey.set(ctx, stored.id);
     cookie.keepPrivate(ctx, true);
+  }
+
+  /** A 503 has lost the headers, and the session may have an id that the client has not been told yet. */
+  protected sendKeptId(): void {
+    if (this.env.config.externalKey && this.state === 'kept' && this.contacts > 0) this.sendId();
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */

@@ -8,6 +8,7 @@ import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { logUntold } from './store/SessionStoreError';
 import type { WorkingCopy } from './WorkingCopy';
 
 /** Changes a copy of the data, which it resolves to. */
@@ -192,8 +193,7 @@ export class StoreRecord {
   /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
     const { indexedFor } = this.meta;
-    if (indexedFor === undefined || indexedFor === before) return;
-    await this.principals?.limit(indexedFor).catch(err => this.ctx.coreLogger.error(err)); // the session is written by now
+    if (indexedFor && indexedFor !== before) await this.principals?.limit(indexedFor).catch(err => logUntold(this.ctx, err));
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */

@@ -31,6 +31,19 @@ const as = (id: string) => ({ 'x-session': id });
 describe('externalKey', () => {
   afterEach(stop);
 
+  it('is told the new id with a 503 too, as the old one has ended', async () => {
+    const { client, run, store, ids } = await begin();
+    await run(count);
+    const [ first ] = ids();
+    const response = await client.tryRun(async session => {
+      await session.regenerate();
+      session.n = 2;
+      store.set = () => Promise.reject(new Error('the disk is full'));
+    }, as(first));
+    assert.equal(response.status, 503);
+    assert.deepEqual([ response.headers['x-session'] ], ids());
+  });
+
   it('is told each id that a session gets, and nothing else', async () => {
     const { run, given, ids } = await begin();
     await run(read);

@@ -139,6 +139,10 @@ describe('a store that throws', () => {
     [ 'a frozen Error', () => Object.freeze(new TypeError('as it says')), /as it says/ ],
     [ 'an Error without a stack', () => Object.assign(new Error('as it says'), { stack: undefined }), /as it says/ ],
     [ 'an Error of another realm', foreign, /from elsewhere/ ],
+    [ 'an Error whose stack is a list', () => Object.assign(new Error('as it says'), { stack: [] }), /as it says/ ],
+    [ 'an Error whose name is a symbol', () => Object.assign(new Error('oh no'), { name: Symbol('name') }), /an error that can't be read/ ],
+    [ 'an Error that can\'t be read', () => Object.defineProperty(new Error(), 'message', { get: () => assert.fail('oh no') }),
+      /an error that can't be read/ ],
   ];
   for (const [ what, make, message ] of THROWN) {
     for (const [ how, fail ] of [
@@ -248,6 +252,17 @@ describe('an error of the handler\'s', () => {
 
 describe('a store that lies', () => {
   afterEach(stop);
+
+  it('with a record that can\'t be looked at: a 503', async () => {
+    const { client, store } = await begin();
+    store.found = () => new Proxy({}, {
+      get: () => undefined,
+      getPrototypeOf: () => {
+        throw new Error('not for you');
+      },
+    });
+    assert.equal((await client.tryRun(read)).status, 503);
+  });
 
   it('with a record that no log line can print: the session starts anew, and the process goes on', async () => {
     const store = new MapStore();
@@ -368,4 +383,18 @@ describe('a store that does not answer', () => {
       assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
     });
   }
+});
+
+describe('while the store fails', () => {
+  afterEach(stop);
+
+  it('the end of an expired session is not logged besides the cause', async () => {
+    const { app, run, store } = await begin();
+    app.mockLog('coreLogger');
+    store.found = () => ({ n: 1, _expire: 1 });
+    store.fail.destroy = () => Promise.reject(new Error('the disk is full'));
+    for (let i = 0; i < 3; i++) await run(read);
+    const { _mockLogs: lines } = app.getLogger('coreLogger') as unknown as { _mockLogs: string[] };
+    assert.equal(lines.filter(line => line.includes('the disk is full')).length, 1);
+  });
 });

@@ -78,12 +78,21 @@ export class GuardedStore implements Store {
   }
 
   async* list(...args: Parameters<Store['list']>) {
-    const found = this.store.list(...args)[Symbol.asyncIterator]();
-    for (;;) {
-      const { value, done } = await this.call('list', args[1], [], () => found.next());
-      if (done) return;
-      // the application may have keys of its own that begin as those of sessions do
-      yield value.filter(key => HASH.test(key));
+    let found: AsyncIterator<string[]> | undefined;
+    const next = () => {
+      found ??= this.store.list(...args)[Symbol.asyncIterator]();
+      return found.next();
+    };
+    try {
+      for (;;) {
+        const { value, done } = await this.call('list', args[1], [], next);
+        if (done) return;
+        // the application may have keys of its own that begin as those of sessions do
+        yield value.filter((key: string) => HASH.test(key));
+      }
+    } finally {
+      // nobody waits for the store to let go of what it lists from
+      found?.return?.()?.catch(() => undefined);
     }
   }
 
@@ -114,10 +123,11 @@ export class GuardedStore implements Store {
       try {
         Promise.resolve(method()).then(result => {
           if (timer === undefined) return;
+          const missed = operation === 'get' && !isAlive(result as Existing); // may throw
           end();
-          health.succeeded(operation, performance.now() - start, operation === 'get' && !isAlive(result as Existing));
+          health.succeeded(operation, performance.now() - start, missed);
           resolve(result);
-        }, fail);
+        }).catch(fail); // also for a result that can't be looked at
       } catch (err) {
         fail(err);
       }
@@ -125,8 +135,17 @@ export class GuardedStore implements Store {
   }
 }
 
-/** An error of its own with the message, the name and the code of `err`, where a name stands for each key. */
+/** The same as `cleaned`, also for what can't be looked at: a call that has failed must come to its end. */
 function withoutSecrets(err: unknown, names: Map<string, string>): Error {
+  try {
+    return cleaned(err, names);
+  } catch {
+    return new Error('[egg-tegg-session] the session store failed with an error that can\'t be read');
+  }
+}
+
+/** An error of its own with the message, the name and the code of `err`, where a name stands for each key. */
+function cleaned(err: unknown, names: Map<string, string>): Error {
   const { message, name, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
   if (typeof message !== 'string') {
     return new Error(`[egg-tegg-session] the session store failed with ${err === null ? 'null' : typeof err} instead of an Error`);
@@ -134,7 +153,7 @@ function withoutSecrets(err: unknown, names: Map<string, string>): Error {
   const clean = [ ...names ].reduce((text, [ key, name ]) => text.replaceAll(key, name),
     message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
   const error = Object.assign(new Error(clean), { name }, code === undefined ? {} : { code });
-  const frames = stack?.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm) ?? [];
+  const frames = (typeof stack === 'string' && stack.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm)) || [];
   error.stack = [ `${name}: ${error.message}`, ...frames ].join('\n');
   return error;
 }
