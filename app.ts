@@ -41,7 +41,8 @@ export default class SessionBoot implements IBoot {
   configDidLoad() {
     const { app } = this;
     // a wrong option stops the application here, before it connects to anything; it may still change options
-    resolveConfig(app.config.session, app.config.cookies);
+    const { load } = resolveConfig(app.config.session, app.config.cookies);
+    if (load === 'injected') moveBefore(app.config.coreMiddleware, 'teggRootProto', 'session');
     provideSession(app);
     this.foundStore = discoverStore(app);
     this.undo.push(provideActiveStore(app), addApplication(app));
@@ -88,4 +89,10 @@ export default class SessionBoot implements IBoot {
   private withdraw() {
     for (const undo of this.undo.splice(0).reverse()) undo();
   }
+}
+
+/** The session's middleware then knows which controller a request goes to. */
+function moveBefore(names: string[], name: string, before: string): void {
+  const index = names.indexOf(name);
+  if (index >= 0) names.splice(names.indexOf(before), 0, ...names.splice(index, 1));
 }

@@ -28,6 +28,8 @@ declare module 'egg' {
     /** The request's session. Assign an object to replace its data, `null` to end it; then it reads as null. */
     get session(): ContextSession;
     set session(data: object | null | undefined);
+    /** Reads the session, if that has not been done, and resolves to `ctx.session`: for `config.session.load: 'injected'`. */
+    loadSession(): Promise<ContextSession>;
   }
 
   interface Application {

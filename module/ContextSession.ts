@@ -40,64 +40,67 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
     },
   });
 
-  let prototype: object | undefined;
-  return (ctx, data) => {
-    koa.set!.call(ctx, data);
-    const session = koa.get!.call(ctx) as ContextSession;
-    prototype ??= Object.create(Object.getPrototypeOf(session), MEMBERS) as object;
-    // not a WeakMap: one entry per request would make each garbage collection slow
-    Object.defineProperty(session, OWNER, { value: RequestSession.for(ctx, env) });
-    return Object.setPrototypeOf(session, prototype);
+  let SessionOfRequest: ReturnType<typeof extend> | undefined;
+  return (request, ctx, data) => {
+    if (!SessionOfRequest) {
+      koa.set!.call(ctx, {});
+      SessionOfRequest = extend((koa.get!.call(ctx) as ContextSession).constructor as KoaSession);
+    }
+    return new SessionOfRequest(request, ctx, data) as unknown as ContextSession;
   };
 }
 
-const OWNER = Symbol('egg-tegg-session owner');
-type Owned = { [OWNER]: RequestSession };
+/** koa-session's class of data. */
+type KoaSession = new (of: { ctx: Context }, data: SessionRecord) => object;
+
+/** koa-session's class, with its members that store something, or say what is stored, as the request's. */
+function extend(Base: KoaSession) {
+  return class Session extends Base {
+    readonly #request: RequestSession;
+
+    constructor(request: RequestSession, ctx: Context, data: SessionRecord) {
+      super({ ctx }, data);
+      this.#request = request;
+    }
+
+    save(callback?: Callback) {
+      return withCallback(this.#request.save(), callback);
+    }
+
+    regenerate(callback?: Callback) {
+      return withCallback(this.#request.regenerate(), callback);
+    }
+
+    manuallyCommit() {
+      return this.#request.commit();
+    }
+
+    commit(options?: unknown, callback?: Callback) {
+      const request = this.#request;
+      const { save, regenerate } = (typeof options === 'object' ? options : {}) as { save?: boolean; regenerate?: boolean };
+      const promise = regenerate ? request.regenerate() : save ? request.save() : request.commit();
+      return withCallback(promise, typeof options === 'function' ? options as Callback : callback);
+    }
+
+    get externalKey() {
+      return this.#request.externalKey;
+    }
+
+    get maxAge() {
+      return this.#request.maxAge;
+    }
+
+    set maxAge(value: unknown) {
+      this.#request.maxAge = value;
+    }
+  };
+}
 
 const withCallback = (promise: Promise<void>, callback?: Callback) => {
   if (!callback) return promise;
   promise.then(() => callback(), callback);
   return undefined;
 };
-
-/** koa-session's members that store something, or say what is stored: these are the request's. */
-const MEMBERS: PropertyDescriptorMap = {
-  save: method((request, callback) => withCallback(request.save(), callback)),
-  regenerate: method((request, callback) => withCallback(request.regenerate(), callback)),
-  manuallyCommit: method(request => request.commit()),
-  commit: method((request, options, callback) => {
-    const { save, regenerate } = (typeof options === 'object' ? options : {}) as { save?: boolean; regenerate?: boolean };
-    const promise = regenerate ? request.regenerate() : save ? request.save() : request.commit();
-    return withCallback(promise, typeof options === 'function' ? options as Callback : callback);
-  }),
-  externalKey: {
-    get: of(request => request.externalKey),
-    configurable: true,
-  },
-  maxAge: {
-    get: of(request => request.maxAge),
-    set(this: Owned, value: unknown) {
-      this[OWNER].maxAge = value;
-    },
-    configurable: true,
-  },
-};
-
-function of<T>(get: (request: RequestSession) => T) {
-  return function(this: Owned) {
-    return get(this[OWNER]);
-  };
-}
-
-function method(run: (request: RequestSession, ...args: any[]) => unknown): PropertyDescriptor {
-  return {
-    value(this: Owned, ...args: unknown[]) {
-      return run(this[OWNER], ...args);
-    },
-    writable: true,
-    configurable: true,
-  };
-}
 
 /** Gives plain data, which egg-mock's `mockSession` puts in place of `ctx.session`, the methods that resolve to nothing. */
 export function completeMock<T>(session: T): T {

@@ -1,20 +1,20 @@
 import type { Context } from 'egg';
-import type { SessionEndReason } from './events';
 import { expire } from './loadSession';
 import { warnOfFixation } from './review';
-import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
+import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
+import { SessionOperations } from './SessionOperations';
 import { answerUnavailable, logUntold, SessionStoreError } from './store/SessionStoreError';
-import type { StoreRecord } from './StoreRecord';
-import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
-import type { WorkingCopy } from './WorkingCopy';
+import type { SessionRecord } from './store/SessionStore';
 
 /**
  * The session of one request, from its cookie to the response. It owns the session's state and id; koa-session's object,
  * which is `ctx.session`, holds the data and calls back here for all that reads or writes what is kept.
  */
-export class RequestSession extends UpdatableSession {
+export class RequestSession extends SessionOperations {
   /** The session of a context; undefined when nobody has asked for it. */
+  private asking?: Promise<void>;
+
   static of(ctx: Context): RequestSession | undefined {
     return (ctx as WithSession)[REQUEST_SESSION];
   }
@@ -25,36 +25,65 @@ export class RequestSession extends UpdatableSession {
   }
 
   /** Serves a request: loads its session, runs the handler, and saves the session. */
-  async serve(next: () => Promise<unknown>): Promise<void> {
-    const { ctx, env: { running }, store } = this;
+  serve(next: () => Promise<unknown>): Promise<void> {
+    const { ctx, store, env: { running, usesSession } } = this;
+    this.phase = 'served';
+    this.isAsked = usesSession(ctx);
+    const loaded = store && this.isAsked ? this.load(store) : undefined;
     running.begin();
+    // no async function: all requests pay for each promise, and most of them do not change the session
+    return (loaded ? loaded.then(() => next()) : next()).then(
+      () => (this.isDone() ? this.leave() : this.finish()),
+      err => this.finish({ err }));
+  }
+
+  /** Loads the session of a request that was served without. */
+  ask(): Promise<void> {
+    if (this.isAsked) return Promise.resolve(this.asking);
+    this.isAsked = true;
+    this.asking = this.store && this.load(this.store);
+    return Promise.resolve(this.asking);
+  }
+
+  /** Whether there is nothing to do at the end, as the session was not used, or only read. */
+  private isDone(): boolean {
+    const { copy, contacts, cookieState, expired, busy, failure } = this;
+    if (copy === undefined) return true;
+    if (copy === null || contacts > 0 || cookieState !== 'good' || expired || busy || failure || this.isFixated) return false;
+    if (this.state !== 'kept' && this.state !== 'new') return false;
     try {
-      this.phase = 'served';
-      if (store) await this.load(store);
-      try {
-        await next();
-      } catch (err) {
-        // the handler's own error is the one to answer with
-        await this.close().catch(reason => logUntold(ctx, reason));
-        throw err;
-      }
-      await this.close();
+      return !this.lifetime.isChosen && !copy.isChanged(copy.now()) &&
+        (this.state === 'new' || (!this.mustRenew() && !this.meta.isDue(copy.session)));
+    } catch {
+      return false; // the commit tells of it
+    }
+  }
+
+  private leave(): void {
+    this.phase = 'closed';
+    this.env.running.end();
+  }
+
+  /** Ends a request that has used its session, or whose handler, or store, has `failed`. */
+  private async finish(failed?: { err: unknown }): Promise<void> {
+    const { ctx } = this;
+    try {
+      // the handler's own error is the one to answer with
+      await (failed ? this.close().catch(reason => logUntold(ctx, reason)) : this.close());
+      if (failed) throw failed.err;
     } catch (err) {
       if (!(err instanceof SessionStoreError) || ctx.headerSent) throw err;
       answerUnavailable(ctx, err);
       this.sendKeptId();
     } finally {
-      running.end();
+      this.leave();
     }
   }
 
   private async close(): Promise<void> {
-    if (this.copy === undefined) { // nobody has asked for it
-      this.phase = 'closed';
-      return;
-    }
+    if (this.copy === undefined) return; // nobody has asked for it
     try {
-      await this.idle();
+      if (this.busy) await this.idle();
       this.phase = 'closing';
       const { ctx, env, contacts, stored, expired } = this;
       this.expired = undefined;
@@ -72,170 +101,8 @@ export class RequestSession extends UpdatableSession {
     }
   }
 
-  /** Saves what the request has changed. A session that nobody asked for costs nothing. */
-  async commit(): Promise<void> {
-    await this.idle();
-    const { copy, ctx, stored, env: { cookie } } = this;
-    if (copy === undefined) return;
-    if (copy === null) return await this.destroy();
-    if (!this.available) return; // an outage signs nobody out, and overwrites nothing
-    const isChanged = this.lifetime.isChosen || copy.isChanged(copy.toJson());
-    if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
-    if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
-    if (isChanged || this.mustRenew()) {
-      await this.oneByOne(() => this.write());
-      if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
-    } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
-      cookie.remove(ctx);
-    } else if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
-      await this.oneByOne(async () => {
-        if (!await stored.see(copy.session)) this.end();
-      });
-    } else if (this.cookieState === 'stale' && await this.confirm()) {
-      this.sendId();
-    }
-  }
-
-  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  private async confirm(): Promise<boolean> {
-    const { stored, ctx } = this;
-    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
-    return await this.oneByOne(async () => {
-      const isThere = await stored.latest() !== undefined;
-      if (isThere) this.contacts++;
-      else this.end();
-      return isThere;
-    });
-  }
-
-  /** Whether a session that has not changed is to be saved, so that it lives on. */
-  private mustRenew(): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
-    if (this.state !== 'kept') return false;
-    if (this.lifetime.isChanged) return true;
-    if (this.contacts > 0) return false;
-    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
-    // a cookie is written anew only for a session that is still there
-    if (rolling || this.cookieState === 'stale') return true;
-    if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
-    return Boolean(store?.keepsExpiry && _expire === undefined);
-  }
-
-  /**
-   * Saves the session now, changed or not.
-   *
-   * @throws Error when it has ended, and when it needs a cookie and the response has begun
-   */
-  async save(): Promise<void> {
-    if (this.copy === null) return await this.destroy();
-    await this.oneByOne(async () => {
-      const isNew = this.state !== 'kept';
-      this.requireCookie('session.save()', isNew);
-      await this.write();
-      this.requireCookie('session.save()', isNew);
-    });
-    if (this.state === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
-  }
-
-  private async write(): Promise<void> {
-    const { ctx, stored, copy, lifetime, env: { cookie } } = this;
-    if (!copy) return;
-    if (this.state === 'ended') return this.end();
-    const json = this.prepare(copy);
-    const now = lifetime.now();
-    if (!stored) cookie.writeText(ctx, cookie.encode(json, lifetime.valid(), this.meta.of(copy.session)._createdAt!));
-    else if (this.state !== 'kept') await stored.create(json, lifetime.valid());
-    else if (!await stored.save(copy, json, now.chosen)) return this.end();
-    this.afterWrite(copy, json, now);
-  }
-
-  /**
-   * Moves the session to a new id. When that fails, what this request has changed is not saved at its end.
-   *
-   * @throws Error when the response has begun, as the browser could not be told the new id
-   */
-  async regenerate(): Promise<void> {
-    this.mustMove = true;
-    await this.oneByOne(async () => {
-      this.requireCookie('session.regenerate()', true);
-      const { stored, copy, lifetime } = this;
-      if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
-      if (!stored) {
-        const { state, meta, meta: { createdAt } } = this;
-        meta.createdAt = Date.now();
-        try {
-          await this.write();
-        } catch (err) {
-          meta.createdAt = createdAt;
-          throw err;
-        }
-        if (state === 'kept') this.tell('session:regenerated', {}, copy.toData());
-        return;
-      }
-      if (this.state === 'kept') await this.move(stored, copy);
-      if (this.state !== 'kept') {
-        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
-        const json = this.prepare(copy);
-        const now = lifetime.now();
-        await stored.create(json, lifetime.valid(), stored.newId());
-        this.afterWrite(copy, json, now);
-      }
-      this.requireCookie('session.regenerate()', true);
-    });
-  }
-
-  private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
-    const to = stored.newId();
-    if (to === stored.id) {
-      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id ' +
-        'that it has');
-      return await this.write();
-    }
-    const { name: previousKey } = stored;
-    const json = this.prepare(copy);
-    const now = this.lifetime.now();
-    const left = await stored.move(to, json, now.chosen);
-    if (!left) return this.end();
-    const theirs = copy.changesOfOthers(left, json);
-    const maxAge = now.chosen ?? lifetimeOf(left);
-    let failure: unknown;
-    this.tell('session:regenerated', { previousKey }, JSON.parse(json));
-    const all = applyChanges(JSON.parse(json), theirs);
-    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
-      failure = err;
-    });
-    if (merged === false) return this.end();
-    this.afterWrite(copy, json, now);
-    copy.show(all, json);
-    if (merged) return copy.markKept(JSON.stringify(all));
-    // the session has moved all the same; what others have changed is left to the next write
-    this.ctx.sessionOptions.maxAge = maxAge;
-    throw failure;
-  }
-
-  /** Ends the session: it is out of the store when this resolves, and so is the one that took its place elsewhere. */
-  async destroy(reason: SessionEndReason = 'logout'): Promise<void> {
-    this.requireCookie('session.destroy()', false);
-    this.open();
-    const { copy } = this;
-    await this.oneByOne(async () => {
-      const { stored, state, ctx, env: { cookie } } = this;
-      if (state === 'destroyed') return;
-      const { ended, name, hadEnded } = stored && state !== 'new' ? await stored.retire()
-        : { ended: state === 'kept' ? this.record : undefined, name: undefined, hadEnded: false };
-      if (ended) this.tell('session:destroyed', { reason, key: name }, dataOf(ended));
-      // what was assigned meanwhile is another session
-      const other = this.copy !== copy && this.copy;
-      this.state = other ? 'new' : 'destroyed';
-      if (other) other.replacesKept = false;
-      else this.copy = null;
-      this.mustMove = false;
-      this.forget();
-      // by now, the browser may have the cookie of another session
-      if (hadEnded) cookie.withdraw(ctx);
-      else cookie.remove(ctx);
-    });
+  protected create(data: SessionRecord): ContextSession {
+    return this.env.createSession(this, this.ctx, data);
   }
 }
 

@@ -19,6 +19,7 @@ export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<Sess
   readonly logValue: boolean;
   readonly storeTimeout: number;
   readonly onStoreError: 'fail' | 'anonymous';
+  readonly load: 'always' | 'injected';
 };
 
 type Rule = [ allowed: string, test: (value: any) => boolean ];
@@ -76,6 +77,7 @@ const RULES: Record<keyof SessionOptions, Rule> = {
   externalKey: [ 'an object with get(ctx) and set(ctx, key)', value => hasMethods(value, [ 'get', 'set' ]) ],
   store: [ 'an object with get, set and destroy', value => typeof value === 'object' && hasMethods(value, STORE_METHODS) ],
   ContextStore: [ 'a class with the methods get, set and destroy', value => hasMethods(value?.prototype, STORE_METHODS) ],
+  load: [ '\'always\' or \'injected\'', value => value === 'always' || value === 'injected' ],
   storeTimeout: [ 'a number of milliseconds, above 0 and up to a day', value => typeof value === 'number' && value > 0 && value <= ONE_DAY ],
   onStoreError: [ '\'fail\' or \'anonymous\'', value => value === 'fail' || value === 'anonymous' ],
   encode: func,
@@ -123,6 +125,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     // a second is what a TCP packet that is lost once takes, and a failover begins with; users wait no longer than two
     storeTimeout: 2000,
     onStoreError: 'fail' as const,
+    load: 'always' as const,
     genid: () => prefix + randomBytes(18).toString('base64url'),
     ...(cookies.sameSite === undefined ? { sameSite: 'lax' } : {}),
     ...given,

@@ -2,6 +2,7 @@ import type { Application, Context } from 'egg';
 import onHeaders from 'on-headers';
 import { legacyTexts, withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord } from './record';
+import { SealedCookie } from './SealedCookie';
 import { Sealer } from './Sealer';
 import type { SessionConfig } from './SessionConfig';
 import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
@@ -21,10 +22,16 @@ const FOR_SHARED_CACHES = [ 'cdn-cache-control', 'surrogate-control' ];
 /** What a request's cookie holds. One that is `stale` has to be written anew. */
 export type Opened<T> = { value: T; stale: boolean };
 
-const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
+/** A `Cache-Control` that keeps the response out of shared caches. */
+function privately(given: ReturnType<Context['res']['getHeader']>): string {
+  if (given === undefined) return 'private';
+  const directives = String(given).split(OUTSIDE_QUOTES).map(text => text.trim())
+    .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
+  if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
+  return directives.join(', ');
+}
 
-/** What an id is sealed for: no data that were in the cookie once can be taken for an id, or the other way round. */
-const forId = (key: string) => `${key} id`;
+const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
 
 /**
  * Reads and writes the session's cookie: the data, or the id of a session in a store. It is sealed, unless the
@@ -34,13 +41,13 @@ export class SessionCookie {
   readonly sealed: boolean;
   /** The names that browsers know the cookie and its signature by, each up to `=`. */
   private readonly names: string[];
-  private sealer?: Sealer;
+  private cookies?: { data: SealedCookie; ids: SealedCookie };
 
   constructor(private readonly app: Application, private readonly config: SessionConfig) {
     const { key } = config;
     this.sealed = config.encrypt && !config.encode && !config.decode;
     this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ].map(name => `${name}=`);
-    if (this.sealed && app.config.keys) this.keys();
+    if (this.sealed && app.config.keys) this.sealedCookies();
   }
 
   /**
@@ -51,7 +58,7 @@ export class SessionCookie {
    */
   readData(ctx: Context): Opened<SessionRecord> | null | undefined {
     const { config } = this;
-    const text = this.read(ctx, config.key);
+    const text = this.read(ctx, 'data');
     if (text) {
       const value = this.decode(ctx, text.value);
       return isRecord(value) ? { value, stale: text.stale } : null;
@@ -64,7 +71,7 @@ export class SessionCookie {
   /** The id in the cookie; undefined without a cookie, null when it does not open. */
   readId(ctx: Context): Opened<string> | null | undefined {
     const { key } = this.config;
-    const id = this.read(ctx, forId(key));
+    const id = this.read(ctx, 'ids');
     if (id !== null || !this.acceptsLegacy) return id;
     const legacy = legacyTexts(ctx, key).find(text => /^[\x21-\x7e]+$/.test(text));
     return legacy === undefined ? null : { value: legacy, stale: true };
@@ -80,7 +87,7 @@ export class SessionCookie {
     const lifetime = maxAge === 'session' ? '"_session":true' : `"_expire":${Date.now() + maxAge},"_maxAge":${maxAge}`;
     const meta = `${lifetime},"_createdAt":${createdAt}`;
     const json = `${data.slice(0, -1)}${data === '{}' ? '' : ','}${meta}}`;
-    const text = this.sealed ? this.keys().seal(key, json)
+    const text = this.sealed ? this.sealedCookies().data.seal(json)
       : config.encode ? config.encode(JSON.parse(json)) : Buffer.from(json).toString('base64');
     // Egg encrypts in blocks of 16 bytes, and writes Base64
     const bytes = config.encrypt && !this.sealed
@@ -104,8 +111,13 @@ export class SessionCookie {
     this.keepPrivate(ctx);
   }
 
+  /** Writes an id; one that the browser has already, it is sent as it has it. */
   writeId(ctx: Context, id: string): void {
-    this.writeText(ctx, this.sealed ? this.keys().seal(forId(this.config.key), id) : id);
+    if (!this.sealed) return this.writeText(ctx, id);
+    const { ids } = this.sealedCookies();
+    const given = ctx.cookies.get(this.config.key, { signed: false });
+    const held = given ? ids.open(given) : undefined;
+    this.writeText(ctx, held?.text === id && !held.stale ? given! : ids.seal(id));
   }
 
   /** Has the browser remove the cookie. */
@@ -122,17 +134,15 @@ export class SessionCookie {
   keepPrivate(ctx: Context, hasId = false): void {
     onHeaders(ctx.res, () => {
       if (!hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
-      const directives = String(ctx.response.get('cache-control')).split(OUTSIDE_QUOTES).map(text => text.trim())
-        .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
-      if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
-      ctx.set('cache-control', directives.join(', '));
-      for (const name of FOR_SHARED_CACHES) ctx.remove(name);
+      const { res } = ctx;
+      res.setHeader('cache-control', privately(res.getHeader('cache-control')));
+      for (const name of FOR_SHARED_CACHES) res.removeHeader(name);
       ctx.vary('Cookie');
     });
   }
 
   /** The cookie's text once the seal, the signature or the encryption is found good. */
-  private read(ctx: Context, sealedFor: string): Opened<string> | null | undefined {
+  private read(ctx: Context, kind: 'data' | 'ids'): Opened<string> | null | undefined {
     const { key } = this.config;
     const raw = ctx.cookies.get(key, { signed: false });
     if (raw === undefined) return undefined;
@@ -145,8 +155,8 @@ export class SessionCookie {
       if (stale) this.setLines(ctx, before);
       return value ? { value, stale } : null;
     }
-    const open = (text: string) => this.keys().open(sealedFor, text);
-    const opened = open(raw) ?? this.all(ctx).map(open).find(Boolean);
+    const cookie = this.sealedCookies()[kind];
+    const opened = cookie.open(raw) ?? this.all(ctx).map(text => cookie.open(text)).find(Boolean);
     if (opened) return { value: opened.text, stale: opened.stale };
     return raw || this.all(ctx).length > 0 ? null : undefined;
   }
@@ -184,7 +194,8 @@ export class SessionCookie {
   }
 
   private lines(ctx: Context): string[] {
-    return ([] as string[]).concat(ctx.response.get('set-cookie') || []);
+    // Koa's own would copy all headers
+    return ([] as string[]).concat(ctx.res.getHeader('set-cookie') as string[] | undefined ?? []);
   }
 
   private setLines(ctx: Context, lines: string[]): void {
@@ -196,9 +207,14 @@ export class SessionCookie {
     return this.names.some(name => line.startsWith(name));
   }
 
-  /** Derived once; at boot, when the application has keys. */
-  private keys(): Sealer {
-    this.sealer ??= new Sealer(this.app.keys as string[]);
-    return this.sealer;
+  /** Their keys are derived once; at boot, when the application has some. */
+  private sealedCookies() {
+    if (!this.cookies) {
+      const sealer = new Sealer(this.app.keys as string[]);
+      const { key } = this.config;
+      // what an id is sealed for is another name: no data that were in the cookie once can be taken for an id, or the other way round
+      this.cookies = { data: new SealedCookie(sealer, key), ids: new SealedCookie(sealer, `${key} id`) };
+    }
+    return this.cookies;
   }
 }

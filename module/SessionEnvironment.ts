@@ -1,4 +1,5 @@
 import type { Application, Context } from 'egg';
+import type { RequestSession } from './RequestSession';
 import type { RunningRequests } from './RunningRequests';
 import type { SessionConfig } from './SessionConfig';
 import type { SessionCookie } from './SessionCookie';
@@ -17,7 +18,9 @@ export interface SessionEnvironment {
   /** The active store, for this request; undefined when sessions live in the cookie. */
   storeFor(ctx: Context): Store | undefined;
   /** Makes koa-session's object of data. */
-  createSession(ctx: Context, data: SessionRecord): ContextSession;
+  createSession(request: RequestSession, ctx: Context, data: SessionRecord): ContextSession;
+  /** Whether a request has to have its session before its objects are made. */
+  usesSession(ctx: Context): boolean;
 }
 
 /** By `app.context`: egg-mock has an object of its own for the application. */

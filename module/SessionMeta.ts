@@ -48,7 +48,9 @@ export class SessionMeta {
 
   /** Takes what a record says that was read. */
   load(record: SessionRecord): void {
-    this.kept = Object.fromEntries(ABOUT.filter(name => name in record).map(name => [ name, record[name] ]));
+    const kept: SessionRecord = {};
+    for (const name of ABOUT) if (name in record) kept[name] = record[name];
+    this.kept = kept;
     const { _createdAt } = this.kept;
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
     try {

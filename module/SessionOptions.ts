@@ -75,6 +75,12 @@ export interface SessionOptions {
    * on with an empty session that is never saved, and `session.available` false (`anonymous`). Default `fail`.
    */
   onStoreError?: 'fail' | 'anonymous' | null;
+  /**
+   * Which requests read their session: all that the middleware serves (`always`); or those whose controller has `session`
+   * injected, itself or in what is injected into it, and those that call `await ctx.loadSession()` (`injected`). In any other,
+   * `ctx.session` throws, and the session costs nothing. Default `always`.
+   */
+  load?: 'always' | 'injected' | null;
   /** Turns the session into the cookie's text. Default: JSON in Base64. */
   encode?: ((record: SessionRecord) => string) | null;
   /** Turns the cookie's text back; a SyntaxError counts as an invalid session. Default: JSON in Base64. */

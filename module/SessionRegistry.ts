@@ -40,7 +40,7 @@ export interface SessionInfo {
 export class SessionRegistry {
   /** The sessions of a principal that are alive, the last seen first (ASVS 7.5.2). */
   async list(principal: string | number): Promise<SessionInfo[]> {
-    const sessions = openFor(principal);
+    const sessions = await openFor(principal);
     const found: LiveSession[] = [];
     for await (const live of sessions.of(String(principal))) found.push(...live);
     return found
@@ -52,7 +52,7 @@ export class SessionRegistry {
 
   /** Ends one session of a principal, by the `id` that `list` gives (ASVS 7.5.2). Resolves to whether there was one. */
   async revoke(principal: string | number, id: string): Promise<boolean> {
-    const sessions = openFor(principal);
+    const sessions = await openFor(principal);
     const session = await sessions.follow(id);
     return session?.principal === String(principal) && await sessions.revoke(session.key);
   }
@@ -62,7 +62,7 @@ export class SessionRegistry {
    * request, as after a change of the password (ASVS 7.4.3); it is off by default. Resolves to how many it has ended.
    */
   async revokeAll(principal: string | number, { exceptCurrent = false } = {}): Promise<number> {
-    const sessions = openFor(principal);
+    const sessions = await openFor(principal);
     const kept = exceptCurrent && sessions.current !== undefined ? (await sessions.follow(sessions.current))?.key : undefined;
     let count = 0;
     for await (const live of sessions.of(String(principal))) {
@@ -74,7 +74,7 @@ export class SessionRegistry {
 
   /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
   async clear(): Promise<number> {
-    const sessions = open();
+    const sessions = await open();
     let count = 0;
     for await (const keys of sessions.batches()) {
       const before = count;
@@ -108,13 +108,16 @@ class RegisteredSessions extends PrincipalSessions {
   }
 }
 
-function open(): RegisteredSessions {
+async function open(): Promise<RegisteredSessions> {
   const app = currentApp();
-  return new RegisteredSessions(currentContext() ?? app.createAnonymousContext(), environmentOf(app));
+  const ctx = currentContext() ?? app.createAnonymousContext();
+  const sessions = new RegisteredSessions(ctx, environmentOf(app));
+  await sessions.request?.ask(); // which session is its own
+  return sessions;
 }
 
 /** @throws TypeError when `principal` is none, Error when there is nothing to know it by */
-function openFor(principal: string | number): RegisteredSessions {
+async function openFor(principal: string | number): Promise<RegisteredSessions> {
   if (configOf(currentApp()).principal === undefined) {
     throw new Error('[egg-tegg-session] sessionRegistry does not know whose session is whose: set config.session.principal to ' +
       'the field that holds the id of who is signed in, as \'userId\'');
@@ -123,5 +126,5 @@ function openFor(principal: string | number): RegisteredSessions {
     throw new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +
       'a principal is a string or a number');
   }
-  return open();
+  return await open();
 }

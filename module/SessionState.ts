@@ -3,16 +3,20 @@ import { type Chosen, Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
 import { PrincipalSessions } from './PrincipalSessions';
-import { dataOf, fieldsOf, toJson } from './record';
+import { dataOf, fieldsOf } from './record';
 import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionMeta } from './SessionMeta';
+import { Snapshot } from './Snapshot';
 import type { Store } from './store/guard';
 import { SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
+
+const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this request, as config.session.load is \'injected\'. Inject it ' +
+  'into the controller, or into what the controller uses: @Inject() session: Session; or call await ctx.loadSession() before this';
 
 /**
  * What is known of a request's session: its state, its id, its data and its cookie. {@link RequestSession} has what is done
@@ -27,6 +31,8 @@ export abstract class SessionState {
    */
   protected state: 'unread' | Loaded['state'] | 'destroyed' | 'detached' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
+  /** False in a request whose objects do not have the session, under `load: 'injected'`. */
+  protected isAsked = true;
   /** What is to be removed from the store once somebody has asked for the session. */
   protected expired?: Loaded['expired'];
   /** Undefined when sessions live in the cookie. */
@@ -62,16 +68,20 @@ export abstract class SessionState {
     return this.env.config.autoCommit;
   }
 
-  protected async load(store: Store): Promise<void> {
+  /** Reads the session from the store; undefined when there is nothing to wait for. */
+  protected load(store: Store): Promise<void> | undefined {
     this.copy = undefined;
-    try {
-      this.begin(await loadFromStore(this.ctx, store, this.env));
-    } catch (err) {
-      if (!(err instanceof SessionStoreError)) throw err;
-      this.failure = err;
-      this.state = 'detached'; // also for middleware around this one
-      if (this.env.config.onStoreError === 'fail') throw err;
-    }
+    const loaded = loadFromStore(this.ctx, store, this.env);
+    if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
+    this.begin(loaded);
+    return undefined;
+  }
+
+  private detach(err: unknown): void {
+    if (!(err instanceof SessionStoreError)) throw err;
+    this.failure = err;
+    this.state = 'detached'; // also for middleware around this one
+    if (this.env.config.onStoreError === 'fail') throw err;
   }
 
   /** Whether the session is what the store has; false when the store could not be asked. */
@@ -82,6 +92,7 @@ export abstract class SessionState {
   /** Opens the session in the cookie, when somebody first asks for it. */
   protected open(): void {
     if (this.state !== 'unread') return;
+    if (!this.isAsked) throw new Error(NOT_LOADED);
     if (this.store) this.state = 'new'; // the middleware does not serve this context, and has read no store
     else this.begin(loadFromCookie(this.ctx, this.env));
   }
@@ -98,6 +109,9 @@ export abstract class SessionState {
     this.principal = this.meta.principal;
   }
 
+  /** Makes koa-session's object of data. */
+  protected abstract create(data: SessionRecord): ContextSession;
+
   /** What `read` has given; undefined when nobody has asked for it. */
   get current(): ContextSession | null | undefined {
     return this.copy && this.copy.session;
@@ -109,9 +123,9 @@ export abstract class SessionState {
       this.open();
       this.tellBadCookie();
       const data = dataOf(this.record);
-      const session = this.env.createSession(this.ctx, data);
+      const session = this.create(data);
       Object.assign(session, { isNew: this.state !== 'kept' });
-      this.copy = new WorkingCopy(session, toJson(data), data);
+      this.copy = new WorkingCopy(session, Snapshot.of(data), data);
     }
     return this.copy && this.copy.session;
   }
@@ -119,6 +133,7 @@ export abstract class SessionState {
   /** `ctx.session = value`. */
   assign(value: object | null): void {
     if (value === null) {
+      if (!this.isAsked) throw new Error(NOT_LOADED);
       this.copy = null;
       return;
     }
@@ -126,7 +141,7 @@ export abstract class SessionState {
     this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
-    this.copy = new WorkingCopy(this.env.createSession(this.ctx, fieldsOf(value)), '{}');
+    this.copy = new WorkingCopy(this.create(fieldsOf(value)), Snapshot.EMPTY);
     this.copy.replacesKept = this.state === 'kept';
   }
 
@@ -162,21 +177,21 @@ export abstract class SessionState {
   }
 
   /** All that can refuse to save the session, before anything is written or removed. */
-  protected prepare(copy: WorkingCopy): string {
+  protected prepare(copy: WorkingCopy): Snapshot {
     const { ctx, env: { config } } = this;
     if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
       throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
     refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
-    return copy.toJson();
+    return copy.now();
   }
 
-  protected afterWrite(copy: WorkingCopy, json: string, chosen: Chosen): void {
-    if (this.state !== 'kept') this.tell('session:created', {}, copy.toData());
+  protected afterWrite(copy: WorkingCopy, written: Snapshot, chosen: Chosen): void {
+    if (this.state !== 'kept') this.tell('session:created', {}, () => written.toData());
     if (!this.stored) this.meta.keep(this.meta.of(copy.session), copy.session);
     this.notePrincipal();
-    copy.markKept(json);
+    copy.markKept(written);
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
     this.lifetime.keep(chosen, this.stored?.maxAge);
@@ -223,9 +238,11 @@ export abstract class SessionState {
   }
 
   /** Tells an event of this session. */
-  protected tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: SessionRecord): void {
+  protected tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: () => SessionRecord): void {
     const { ctx, stored, meta, env: { app, config } } = this;
-    const about = config.logValue ? { value: data, principal: data ? meta.principalOf(data) : this.principal } : {};
+    if (app.listenerCount(name) === 0) return;
+    const value = data?.();
+    const about = config.logValue ? { value, principal: value ? meta.principalOf(value) : this.principal } : {};
     tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
   }
 

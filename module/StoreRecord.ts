@@ -6,6 +6,7 @@ import {
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
+import type { Snapshot } from './Snapshot';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
 import { logUntold } from './store/SessionStoreError';
@@ -17,6 +18,7 @@ export type Update = (data: SessionRecord) => Promise<SessionRecord>;
 /** The record of one request's session in the store: what is written there never undoes what others have written. */
 export class StoreRecord {
   private knownId?: string;
+  private knownKey?: string;
   /** The lifetime that the record has: a request that chooses none leaves it as it is. */
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
@@ -33,11 +35,13 @@ export class StoreRecord {
 
   set id(id: string | undefined) {
     this.knownId = id;
+    this.knownKey = undefined;
   }
 
   /** What the store knows the session by. */
   get key(): string {
-    return this.store.keyOf(this.id);
+    this.knownKey ??= this.store.keyOf(this.id);
+    return this.knownKey;
   }
 
   /** What stands for the session where people read. */
@@ -46,8 +50,8 @@ export class StoreRecord {
   }
 
   /** Writes a record where there is none. */
-  async create(json: string, maxAge: SessionMaxAge, id = this.id): Promise<void> {
-    const data = JSON.parse(json) as SessionRecord;
+  async create(now: Snapshot, maxAge: SessionMaxAge, id = this.id): Promise<void> {
+    const data = now.toData();
     const about = this.meta.of(data);
     await this.place(this.store.keyOf(id), data, about, maxAge);
     this.id = id;
@@ -60,14 +64,14 @@ export class StoreRecord {
    * Writes what the copy has changed, or lets the record live on when it has changed nothing.
    *
    * @param copy the data
-   * @param json the same as JSON
+   * @param now the data as they are to be kept
    * @param chosen the lifetime that this request has chosen
    * @return whether the record is still there
    */
-  async save(copy: WorkingCopy, json: string, chosen?: SessionMaxAge): Promise<boolean> {
+  async save(copy: WorkingCopy, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(copy.session);
-    const hasChanged = chosen !== undefined || copy.isChanged(json);
-    const { set, unset, replace } = hasChanged ? copy.pending(json) : NO_CHANGES;
+    const hasChanged = chosen !== undefined || copy.isChanged(now);
+    const { set, unset, replace } = hasChanged ? copy.pending(now) : NO_CHANGES;
     const more = this.meta.changes(about, replace);
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
       return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
@@ -114,15 +118,15 @@ export class StoreRecord {
    * it was.
    *
    * @param to the new id
-   * @param json the data
+   * @param now the data
    * @param chosen the lifetime that this request has chosen
    * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
    */
-  async move(to: string, json: string, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
+  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
     const { store, meta } = this;
     const options = this.options(true);
     const maxAge = chosen ?? this.maxAge!;
-    const data = JSON.parse(json) as SessionRecord;
+    const data = now.toData();
     const about = meta.of(data, Date.now());
     const [ from, successor ] = [ this.key, store.keyOf(to) ];
     await this.place(successor, data, about, maxAge);

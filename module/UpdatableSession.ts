@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { retry } from './deadline';
-import { toJson } from './record';
 import { SessionState } from './SessionState';
+import { Snapshot } from './Snapshot';
 import type { StoreRecord, Update } from './StoreRecord';
 import type { WorkingCopy } from './WorkingCopy';
 
@@ -13,7 +13,7 @@ export const HAS_ENDED = 'the session has ended: it was destroyed, or regenerate
 /** `update()` of a request's session. */
 export abstract class UpdatableSession extends SessionState {
   /** The operation that is under way; the next one waits for it. */
-  private busy?: Promise<unknown>;
+  protected busy?: Promise<unknown>;
 
   /**
    * Changes the data atomically: `fn` gets the latest data with what this request has changed, and runs again when another
@@ -51,15 +51,15 @@ export abstract class UpdatableSession extends SessionState {
       return record;
     });
     if (!latest) return false;
-    const seen = copy.toJson();
-    const json = toJson(await fn(structuredClone(copy.onto(latest, seen))));
+    const seen = copy.now();
+    const after = Snapshot.of(await fn(structuredClone(copy.onto(latest, seen))));
     return await this.oneByOne(async () => {
       if (isLate() || this.copy !== copy || this.state !== 'kept' || stored.id !== id) return false;
       const now = lifetime.now();
-      const outcome = await stored.replace(latest, JSON.parse(json), now.chosen);
+      const outcome = await stored.replace(latest, after.toData(), now.chosen);
       if (outcome === 'overtaken') return false;
-      copy.show(JSON.parse(json), seen);
-      copy.markKept(json);
+      copy.show(after.toData(), seen);
+      copy.markKept(after);
       lifetime.keep(now, stored.maxAge);
       if (outcome === 'unchanged') return true;
       this.notePrincipal();
@@ -72,8 +72,8 @@ export abstract class UpdatableSession extends SessionState {
   /** Updates a session that is not in a store, or not yet; it is saved with the response. */
   private async updateCopy(copy: WorkingCopy, fn: Update, isLate: () => boolean): Promise<boolean> {
     const { updates } = copy;
-    const seen = copy.toJson();
-    const data = JSON.parse(toJson(await fn(JSON.parse(seen))));
+    const seen = copy.now();
+    const data = Snapshot.of(await fn(seen.toData())).toData();
     if (isLate() || this.copy !== copy || copy.updates !== updates) return false;
     this.requireCommit();
     copy.updates++;

@@ -1,5 +1,6 @@
-import { applyChanges, changesBetween, dataOf, fieldsOf, isEmpty, namesOf, toJson } from './record';
+import { applyChanges, changesBetween, dataOf, fieldsOf, namesOf } from './record';
 import type { ContextSession } from './SessionData';
+import { Snapshot } from './Snapshot';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */
@@ -11,58 +12,50 @@ export class WorkingCopy {
 
   /**
    * @param session koa-session's object
-   * @param kept the data that are kept, as JSON
+   * @param kept the data that are kept
    * @param given the same, as the session was given them
    */
-  constructor(readonly session: ContextSession, private kept: string, private readonly given: SessionRecord = {}) {}
+  constructor(readonly session: ContextSession, private kept: Snapshot, private readonly given: SessionRecord = {}) {}
 
   /**
-   * The data as JSON.
+   * The data as they are now.
    *
    * @throws TypeError when a field can't be kept, for its name or its value
    */
-  toJson(): string {
-    return toJson(fieldsOf(this.session));
+  now(): Snapshot {
+    return Snapshot.of(fieldsOf(this.session));
   }
 
-  /** The data as they are now. */
-  toData(): SessionRecord {
-    return fieldsOf(this.session);
-  }
-
-  isChanged(json: string): boolean {
-    if (this.replacesKept || json.length !== this.kept.length) return true;
-    return json !== this.kept && !isEmpty(this.pending(json)); // the order of the fields is no change
+  isChanged(now: Snapshot): boolean {
+    return this.replacesKept || !now.equals(this.kept);
   }
 
   /** What this request has changed, and not saved. */
-  pending(json: string): SessionChanges {
-    const data = JSON.parse(json) as SessionRecord;
-    return this.replacesKept ? { set: data, unset: [], replace: true } : changesBetween(JSON.parse(this.kept), data);
+  pending(now: Snapshot): SessionChanges {
+    return this.replacesKept ? { set: now.toData(), unset: [], replace: true } : now.changesFrom(this.kept);
   }
 
-  /** The data of a record with what is pending. */
-  onto(record: SessionRecord, json: string): SessionRecord {
-    return dataOf(applyChanges(record, this.pending(json)));
+  /** The data of a record with what is pending; not a copy. */
+  onto(record: SessionRecord, now: Snapshot): SessionRecord {
+    return dataOf(applyChanges(record, this.pending(now)));
   }
 
   /**
-   * What others have changed in a record that the data in `json` are to take the place of; nothing in fields that this
+   * What others have changed in a record that the data of `now` are to take the place of; nothing in fields that this
    * request has changed, or when these data replace all.
    */
-  changesOfOthers(record: SessionRecord, json: string): SessionChanges {
+  changesOfOthers(record: SessionRecord, now: Snapshot): SessionChanges {
     if (this.replacesKept) return { set: {}, unset: [], replace: false };
-    const own = new Set(namesOf(this.pending(json)));
-    const { set, unset } = changesBetween(JSON.parse(this.kept), dataOf(record));
+    const own = new Set(namesOf(this.pending(now)));
+    const { set, unset } = changesBetween(this.kept.toData(), dataOf(record));
     for (const name of own) delete set[name];
     return { set, unset: unset.filter(name => !own.has(name)), replace: false };
   }
 
   /** Shows `data`, except in fields that have changed since the data were `seen`. */
-  show(data: SessionRecord, seen: string): void {
-    const before = JSON.parse(seen);
-    const changed = new Set(namesOf(changesBetween(before, JSON.parse(this.toJson()))));
-    const { set, unset } = changesBetween(before, data);
+  show(data: SessionRecord, seen: Snapshot): void {
+    const changed = new Set(namesOf(this.now().changesFrom(seen)));
+    const { set, unset } = Snapshot.of(data).changesFrom(seen);
     for (const [ name, value ] of Object.entries(set)) {
       if (!changed.has(name)) this.session[name] = this.given[name] = value;
     }
@@ -77,18 +70,18 @@ export class WorkingCopy {
    */
   forgetKept(loaded: SessionRecord): void {
     const { session, given } = this;
-    const { set: pending } = this.pending(this.toJson());
+    const { set: pending } = this.pending(this.now());
     const set = this.replacesKept ? changesBetween(loaded, pending).set : pending;
     for (const [ name, value ] of Object.entries(session.toJSON())) {
       const isOwn = Object.hasOwn(set, name) && !(typeof value === 'object' && value === given[name]);
       if (!isOwn) delete session[name];
     }
-    this.kept = '{}';
+    this.kept = Snapshot.EMPTY;
   }
 
   /** To be called when these data are kept. */
-  markKept(json: string): void {
-    this.kept = json;
+  markKept(kept: Snapshot): void {
+    this.kept = kept;
     this.replacesKept = false;
   }
 }

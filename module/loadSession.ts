@@ -25,16 +25,18 @@ export interface Loaded {
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
 const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
-/** Reads the id of the request's session, and the session from the store. */
-export async function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
+/** Reads the id of the request's session, and the session from the store; not a promise when there is no id to ask for. */
+export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Loaded | Promise<Loaded> {
   const { externalKey } = env.config;
   const given = externalKey?.get(ctx);
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
   if (!opened) return opened === null ? BAD : NEW;
+  const { value: id, stale } = opened;
   const { maxAge, rolling } = ctx.sessionOptions;
-  const record = await store.get(store.keyOf(opened.value), maxAge, { ctx, rolling });
-  if (isTombstone(record)) return { ...NEW, state: 'ended', id: opened.value };
-  return accept(ctx, record, opened.stale, env, opened.value);
+  return store.get(store.keyOf(id), maxAge, { ctx, rolling }).then(record => {
+    if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
+    return accept(ctx, record, stale, env, id);
+  });
 }
 
 /** Reads the session from the request's cookie. */

@@ -1,4 +1,4 @@
-import type { Application } from 'egg';
+import type { Application, Context } from 'egg';
 import type {} from '@eggjs/tegg-plugin';
 import { EggQualifierAttribute, EggType, ObjectInitType, PrototypeUtil } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
@@ -50,6 +50,27 @@ export function provideSession(app: Application): void {
       injectProperty() { /* a session has nothing injected */ },
     }),
   });
+}
+
+/** Where tegg notes the prototype of the controller that a request goes to. */
+const ROOT_PROTO = Symbol.for('context#rootProto');
+
+const withSession = new WeakMap<EggPrototype, boolean>();
+
+/** Whether the controller of a request, or something that is injected into it, has the session injected. */
+export function hasSessionInjected(ctx: Context): boolean {
+  const root = (ctx as { [ROOT_PROTO]?: EggPrototype })[ROOT_PROTO];
+  return root !== undefined && reachesSession(root);
+}
+
+function reachesSession(proto: EggPrototype): boolean {
+  let reaches = withSession.get(proto);
+  if (reaches === undefined) {
+    withSession.set(proto, false); // while it is looked at: advice may lead back to it
+    reaches = proto.constructor === SessionProto || proto.injectObjects.some(injected => reachesSession(injected.proto));
+    withSession.set(proto, reaches);
+  }
+  return reaches;
 }
 
 export const describeClass = (clazz: Class) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;

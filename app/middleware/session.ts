@@ -10,6 +10,7 @@ import { CompleteStore } from '../../module/store/complete';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
 import { StoreHealth } from '../../module/store/StoreHealth';
+import { hasSessionInjected } from '../../module/tegg';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 
@@ -41,7 +42,8 @@ export function mountSession(app: Application): void {
       if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, config.storeTimeout, isTeggStore(app, store)));
       return guarded;
     },
-    createSession: (ctx, data) => createSession(ctx, data),
+    createSession: (...args) => createSession(...args),
+    usesSession: config.load === 'injected' ? hasSessionInjected : () => true,
   };
   const createSession = defineContextSession(env);
   setEnvironment(env);

@@ -1,0 +1,45 @@
+import { LRUCache } from 'lru-cache';
+import type { Sealer } from './Sealer';
+
+/** For how many characters of values and what they hold there is room: a few thousand sessions in cookies, or 20,000 ids. */
+const ROOM = 4 * 1024 * 1024;
+
+/** About what an entry takes besides its characters. */
+const ENTRY = 100;
+
+/** What a value holds; a `stale` one was sealed under an older key. */
+export interface Unsealed {
+  text: string;
+  stale: boolean;
+}
+
+/**
+ * The sealed values of one cookie. Browsers send the same one again and again, so those that have opened are remembered,
+ * the latest of them. What does not open is not, so that nobody can fill the room with rubbish. It is the exact text
+ * that counts, and the keys are those of the process: opening it again would give the same. Whether what it holds has expired,
+ * or was revoked, is asked after that, on each request.
+ */
+export class SealedCookie {
+  private readonly opened = new LRUCache<string, Unsealed>({
+    maxSize: ROOM,
+    sizeCalculation: ({ text }, value) => value.length + text.length + ENTRY,
+  });
+
+  constructor(private readonly sealer: Sealer, private readonly name: string) {}
+
+  seal(text: string): string {
+    const value = this.sealer.seal(this.name, text);
+    this.opened.set(value, { text, stale: false });
+    return value;
+  }
+
+  /** What a value holds; undefined when none of the keys has sealed it for this cookie. */
+  open(value: string): Unsealed | undefined {
+    const known = this.opened.get(value);
+    if (known) return known;
+    const unsealed = this.sealer.open(this.name, value);
+    // a copy, as a part of a string keeps the whole in memory: all cookies of the request
+    if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);
+    return unsealed;
+  }
+}

@@ -1,0 +1,175 @@
+import type { SessionEndReason } from './events';
+import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
+import { Snapshot } from './Snapshot';
+import type { StoreRecord } from './StoreRecord';
+import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
+import type { WorkingCopy } from './WorkingCopy';
+
+/** What is done with a request's session: it is saved, moved to a new id, and ended. */
+export abstract class SessionOperations extends UpdatableSession {
+  /** Saves what the request has changed. A session that nobody asked for costs nothing. */
+  async commit(): Promise<void> {
+    if (this.busy) await this.idle();
+    const { copy, ctx, stored, env: { cookie } } = this;
+    if (copy === undefined) return;
+    if (copy === null) return await this.destroy();
+    if (!this.available) return; // an outage signs nobody out, and overwrites nothing
+    const isChanged = this.lifetime.isChosen || copy.isChanged(copy.now());
+    if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
+    if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
+    if (isChanged || this.mustRenew()) {
+      await this.oneByOne(() => this.write());
+      if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
+    } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
+      cookie.remove(ctx);
+    } else if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
+      await this.oneByOne(async () => {
+        if (!await stored.see(copy.session)) this.end();
+      });
+    } else if (this.cookieState === 'stale' && await this.confirm()) {
+      this.sendId();
+    }
+  }
+
+  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
+  protected async confirm(): Promise<boolean> {
+    const { stored, ctx } = this;
+    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    return await this.oneByOne(async () => {
+      const isThere = await stored.latest() !== undefined;
+      if (isThere) this.contacts++;
+      else this.end();
+      return isThere;
+    });
+  }
+
+  /** Whether a session that has not changed is to be saved, so that it lives on. */
+  protected mustRenew(): boolean {
+    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
+    if (this.state !== 'kept') return false;
+    if (this.lifetime.isChanged) return true;
+    if (this.contacts > 0) return false;
+    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
+    // a cookie is written anew only for a session that is still there
+    if (rolling || this.cookieState === 'stale') return true;
+    if (!renew) return false;
+    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
+    return Boolean(store?.keepsExpiry && _expire === undefined);
+  }
+
+  /**
+   * Saves the session now, changed or not.
+   *
+   * @throws Error when it has ended, and when it needs a cookie and the response has begun
+   */
+  async save(): Promise<void> {
+    if (this.copy === null) return await this.destroy();
+    await this.oneByOne(async () => {
+      const isNew = this.state !== 'kept';
+      this.requireCookie('session.save()', isNew);
+      await this.write();
+      this.requireCookie('session.save()', isNew);
+    });
+    if (this.state === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
+  }
+
+  private async write(): Promise<void> {
+    const { ctx, stored, copy, lifetime, env: { cookie } } = this;
+    if (!copy) return;
+    if (this.state === 'ended') return this.end();
+    const data = this.prepare(copy);
+    const now = lifetime.now();
+    if (!stored) cookie.writeText(ctx, cookie.encode(data.toJson(), lifetime.valid(), this.meta.of(copy.session)._createdAt!));
+    else if (this.state !== 'kept') await stored.create(data, lifetime.valid());
+    else if (!await stored.save(copy, data, now.chosen)) return this.end();
+    this.afterWrite(copy, data, now);
+  }
+
+  /**
+   * Moves the session to a new id. When that fails, what this request has changed is not saved at its end.
+   *
+   * @throws Error when the response has begun, as the browser could not be told the new id
+   */
+  async regenerate(): Promise<void> {
+    this.mustMove = true;
+    await this.oneByOne(async () => {
+      this.requireCookie('session.regenerate()', true);
+      const { stored, copy, lifetime } = this;
+      if (!copy) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
+      if (!stored) {
+        const { state, meta, meta: { createdAt } } = this;
+        meta.createdAt = Date.now();
+        try {
+          await this.write();
+        } catch (err) {
+          meta.createdAt = createdAt;
+          throw err;
+        }
+        if (state === 'kept') this.tell('session:regenerated', {}, () => copy.now().toData());
+        return;
+      }
+      if (this.state === 'kept') await this.move(stored, copy);
+      if (this.state !== 'kept') {
+        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
+        const data = this.prepare(copy);
+        const now = lifetime.now();
+        await stored.create(data, lifetime.valid(), stored.newId());
+        this.afterWrite(copy, data, now);
+      }
+      this.requireCookie('session.regenerate()', true);
+    });
+  }
+
+  private async move(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
+    const to = stored.newId();
+    if (to === stored.id) {
+      this.ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id ' +
+        'that it has');
+      return await this.write();
+    }
+    const { name: previousKey } = stored;
+    const data = this.prepare(copy);
+    const now = this.lifetime.now();
+    const left = await stored.move(to, data, now.chosen);
+    if (!left) return this.end();
+    const theirs = copy.changesOfOthers(left, data);
+    const maxAge = now.chosen ?? lifetimeOf(left);
+    let failure: unknown;
+    this.tell('session:regenerated', { previousKey }, () => data.toData());
+    const all = applyChanges(data.toData(), theirs);
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
+      failure = err;
+    });
+    if (merged === false) return this.end();
+    this.afterWrite(copy, data, now);
+    copy.show(all, data);
+    if (merged) return copy.markKept(Snapshot.of(all));
+    // the session has moved all the same; what others have changed is left to the next write
+    this.ctx.sessionOptions.maxAge = maxAge;
+    throw failure;
+  }
+
+  /** Ends the session: it is out of the store when this resolves, and so is the one that took its place elsewhere. */
+  async destroy(reason: SessionEndReason = 'logout'): Promise<void> {
+    this.requireCookie('session.destroy()', false);
+    this.open();
+    const { copy } = this;
+    await this.oneByOne(async () => {
+      const { stored, state, ctx, env: { cookie } } = this;
+      if (state === 'destroyed') return;
+      const { ended, name, hadEnded } = stored && state !== 'new' ? await stored.retire()
+        : { ended: state === 'kept' ? this.record : undefined, name: undefined, hadEnded: false };
+      if (ended) this.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
+      // what was assigned meanwhile is another session
+      const other = this.copy !== copy && this.copy;
+      this.state = other ? 'new' : 'destroyed';
+      if (other) other.replacesKept = false;
+      else this.copy = null;
+      this.mustMove = false;
+      this.forget();
+      // by now, the browser may have the cookie of another session
+      if (hadEnded) cookie.withdraw(ctx);
+      else cookie.remove(ctx);
+    });
+  }
+}
