@@ -37,7 +37,15 @@ if [ -n "$missing" ]; then
 fi
 
 node scripts/clean.js # of a build that was cut short
-npm run lint
-npm run types
+
+types=$(mktemp)
+npm run types >"$types" 2>&1 & # beside the lint, and its output after that
+failed=
+npm run lint || failed=1
+wait $! || failed=1
+cat "$types"
+rm "$types"
+[ -z "$failed" ]
+
 npx c8 mocha --parallel --jobs 4 # each file in a process that it may share with others; many tests wait for servers
 npm run pack-check

@@ -30,8 +30,7 @@ describe('in processes of its own', () => {
         EGG_SERVER_ENV: 'prod',
         EGG_TYPESCRIPT: 'true',
         NODE_LOG_DIR: path.join(baseDir, 'logs'),
-        NODE_OPTIONS: `--require ${require.resolve('ts-node/register/transpile-only')}`,
-        TS_NODE_PROJECT: path.join(root, 'tsconfig.json'),
+        NODE_OPTIONS: `--require ${require.resolve('./support/transpile')}`,
       },
     });
     return server.port;

@@ -12,7 +12,7 @@ import { createApp } from './app';
 export async function bootError(name: string, session: SessionOptions = {}, env = {}): Promise<string | undefined> {
   // an undefined value keeps node from passing the variable on: the coverage of these processes is not wanted
   const { stdout } = await promisify(execFile)(process.execPath, [
-    '-r', 'ts-node/register/transpile-only', '-r', path.join(__dirname, 'env.ts'), __filename, name, JSON.stringify(session),
+    '-r', path.join(__dirname, 'transpile.js'), '-r', path.join(__dirname, 'env.ts'), __filename, name, JSON.stringify(session),
   ], { cwd: path.join(__dirname, '../..'), env: { ...process.env, NODE_V8_COVERAGE: undefined, ...env } });
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)).message;
 }

@@ -20,8 +20,7 @@ export async function startWorker(settings: Settings, command = (port: number) =
         EGG_SERVER_ENV: 'prod',
         EGG_TYPESCRIPT: 'true',
         NODE_LOG_DIR: path.join(cwd, 'logs'),
-        NODE_OPTIONS: `--require ${require.resolve('ts-node/register/transpile-only')}`,
-        TS_NODE_PROJECT: path.join(root, 'tsconfig.json'),
+        NODE_OPTIONS: `--require ${require.resolve('./transpile')}`,
         SCALE_OUT: JSON.stringify(settings),
       },
     });
