@@ -105,7 +105,7 @@ async function run(seconds: number, users: number, redis: object, attacks: Attac
 }
 
 const client = (port: number) => ({
-  client: { host, port, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT },
+  client: { host, port, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
 });
 
 /** A Redis that keeps each write on disk is killed and started again three times, stalled, and cut off by the network. */
@@ -146,7 +146,7 @@ export async function chaosOfFailover(seconds: number, users: number): Promise<R
   const { port, name, master, stop } = await startRedisSentinel();
   try {
     return await run(seconds, users, {
-      client: { sentinels: [{ host, port }], name, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT },
+      client: { sentinels: [{ host, port }], name, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
     }, [
       async moment => {
         process.kill(master.pid, 'SIGKILL');
@@ -166,7 +166,7 @@ export async function chaosOfCluster(seconds: number, users: number): Promise<Re
   const [ killed, witness ] = masters;
   try {
     return await run(seconds, users, { client: {
-      cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })), redisOptions: { commandTimeout: STORE_TIMEOUT },
+      cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })), redisOptions: { commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
     } }, [
       async () => {
         await redisCli(killed, 'SHUTDOWN', 'NOSAVE').catch(() => undefined);
