@@ -1,5 +1,5 @@
 import type { Context } from 'egg';
-import { createSession } from 'koa-session';
+import { createSession, SessionOptions } from 'koa-session';
 import { RequestSession } from './RequestSession';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
@@ -17,6 +17,8 @@ type Callback = (err?: Error) => void;
 export function defineContextSession(env: SessionEnvironment): SessionEnvironment['createSession'] {
   const { app, config, cookie } = env;
   const options: Record<string, unknown> = {
+    // koa-session adds what is missing, which would make an object that is slow to copy, and it copies it for each request
+    ...SessionOptions.parse({}),
     ...config,
     ...(cookie.sealed ? { encrypt: false, signed: false } : {}),
     store: undefined,
