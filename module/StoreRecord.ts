@@ -68,16 +68,16 @@ export class StoreRecord {
    * @param chosen the lifetime that this request has chosen
    * @return whether the record is still there
    */
-  async save(copy: WorkingCopy, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
+  save(copy: WorkingCopy, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(copy.session);
     const hasChanged = chosen !== undefined || copy.isChanged(now);
     const { set, unset, replace } = hasChanged ? copy.pending(now) : NO_CHANGES;
     const more = this.meta.changes(about, replace);
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
-      return this.noteLifetime(await this.store.touch(this.key, this.options(false)));
+      return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
     }
-    return await this.own(about, copy.session, chosen, () =>
-      this.merge({ set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace }, chosen, hasChanged), replace);
+    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
+    return this.own(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
   }
 
   /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
@@ -103,8 +103,8 @@ export class StoreRecord {
   }
 
   /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
-  private async merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
-    return this.noteLifetime(await this.store.merge(this.key, withLifetime(changes, maxAge), this.options(changed)));
+  private merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
+    return this.store.merge(this.key, withLifetime(changes, maxAge), this.options(changed)).then(own => this.noteLifetime(own));
   }
 
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
@@ -181,6 +181,7 @@ export class StoreRecord {
     // another request may have given the session another lifetime
     if (isNoted && (isNew || this.maxAge !== maxAge)) await note(this.maxAge!);
     meta.keep(about, data);
+    if (!isNew) return true;
     await this.limit(before);
     if (before !== undefined && before !== _principal) await this.leave(before);
     return true;
