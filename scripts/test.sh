@@ -40,4 +40,5 @@ node scripts/clean.js # of a build that was cut short
 npm run lint
 npm run types
 npx c8 mocha --parallel --jobs 4 # each file in a process that it may share with others; many tests wait for servers
+npm run test:egg-4
 npm run pack-check
