@@ -66,8 +66,10 @@ export default class SessionBoot implements IBoot {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
-    // hooks run the last first: what the sessions are kept in must not close before they are saved
-    app.beforeClose(() => environmentOf(app).running.settled());
+    // hooks run the last first: what the sessions are kept in must not close before they are saved. Egg 4 has deprecated
+    // app.beforeClose, which does no more than this
+    const { lifecycle } = app as unknown as { lifecycle: { registerBeforeClose(hook: () => Promise<void>): void } };
+    lifecycle.registerBeforeClose(() => environmentOf(app).running.settled());
     for (const name of LOGGED) app.on(`session:${name}`, event => logEvent(name, event));
   }
 

@@ -64,11 +64,14 @@ function pack(): string {
   return tarball;
 }
 
-/** Installs the tarball in a copy of the fixture application, with the versions of our lock file. */
-function install(tarball: string): string {
-  const app = path.join(temp, 'app');
+/** Installs the tarball in a copy of the fixture application, with the versions of our lock files. */
+function install(tarball: string, egg: number): string {
+  const app = path.join(temp, `egg-${egg}`);
   fs.cpSync(path.join(ROOT, 'test/fixtures/pack-app'), app, { recursive: true });
-  const { packages } = readJson(ROOT, 'package-lock.json');
+  const packages = {
+    ...readJson(ROOT, 'package-lock.json').packages,
+    ...(egg === 4 && readJson(ROOT, 'test/egg-4/package-lock.json').packages),
+  };
   const dependencies = Object.fromEntries(
     APP_DEPENDENCIES.map(name => [ name, packages[`node_modules/${name}`].version ]));
   const { overrides } = readJson(ROOT, 'package.json');
@@ -92,13 +95,15 @@ function install(tarball: string): string {
 }
 
 /** Compiles the application, and leaves only what was compiled. */
-function compile(app: string) {
+function compile(app: string, egg: number) {
   run('node_modules/.bin/tsc', [], app);
-  // declarations of other packages, which skipLibCheck passes over, may be wrong; ours must not be
+  // declarations of other packages, which skipLibCheck passes over, may be wrong; ours must not be, but for what Egg 4
+  // leaves no other way: it has a type of its own for `config.session`, which no wider one may take the place of
   const { stdout } = spawnSync('node_modules/.bin/tsc', [ '--noEmit', '--skipLibCheck', 'false' ],
     { cwd: app, encoding: 'utf8' });
   const ours = stdout.split('\n').filter(line => line.startsWith('node_modules/egg-tegg-session/'));
-  assert.deepEqual(ours, [], 'the declarations of the plugin have errors');
+  const allowed = egg === 4 ? /^[^ ]+index\.d\.ts\(\d+,\d+\): error TS2430: Interface .*Context' incorrectly extends/ : /^$/;
+  assert.deepEqual(ours.filter(line => !allowed.test(line)), [], 'the declarations of the plugin have errors');
   for (const file of list(app)) if (/(?<!\.d)\.ts$/.test(file)) fs.rmSync(path.join(app, file));
   ok('the application compiles, its SessionData are typed');
 }
@@ -128,15 +133,18 @@ async function count(how: string, app: string, stored: boolean, args: (port: num
 }
 
 async function main() {
-  const app = install(pack());
-  compile(app);
-  const start = (port: number) => [ 'start.js', String(port) ];
-  await count('egg.start, a store written by the user', app, true, start, 1);
-  fs.rmSync(path.join(app, 'modules/store'), { recursive: true });
-  await count('egg.start, sessions in the cookie', app, false, start, 1);
-  await count('egg-scripts with two workers, sessions in the cookie', app, false, port => [
-    'node_modules/egg-scripts/bin/egg-scripts.js', 'start', '--workers=2', `--port=${port}`,
-  ], 2);
+  const tarball = pack();
+  for (const egg of [ 3, 4 ]) {
+    const app = install(tarball, egg);
+    compile(app, egg);
+    const start = (port: number) => [ 'start.js', String(port) ];
+    await count(`Egg ${egg}, egg.start, a store written by the user`, app, true, start, 1);
+    fs.rmSync(path.join(app, 'modules/store'), { recursive: true });
+    await count(`Egg ${egg}, egg.start, sessions in the cookie`, app, false, start, 1);
+    await count(`Egg ${egg}, egg-scripts with two workers, sessions in the cookie`, app, false, port => [
+      'node_modules/egg-scripts/bin/egg-scripts.js', 'start', '--workers=2', `--port=${port}`,
+    ], 2);
+  }
 }
 
 main().catch(err => {

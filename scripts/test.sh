@@ -48,4 +48,5 @@ rm "$types"
 [ -z "$failed" ]
 
 npx c8 mocha --parallel --jobs 4 # each file in a process that it may share with others; many tests wait for servers
+npm run test:egg-4
 npm run pack-check

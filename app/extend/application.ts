@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import { types } from 'node:util';
+import co from 'co';
 import type { Application } from 'egg';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
 import { setStore } from '../../module/store/activeStore';
@@ -30,7 +31,7 @@ export default {
       for (const name of [ 'get', 'set', 'destroy' ]) {
         const method = methods[name];
         assert(typeof method === 'function', `store.${name} must be function`);
-        if (types.isGeneratorFunction(method)) methods[name] = app.toAsyncFunction(method as never);
+        if (types.isGeneratorFunction(method)) methods[name] = co.wrap(method as () => Generator);
       }
     }
     setStore(app, store || undefined, `app.sessionStore (${store?.constructor?.name})`);

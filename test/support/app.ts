@@ -54,6 +54,7 @@ export async function createApp(name: string, options: AppOptions = {}): Promise
     await app.close().catch(() => undefined);
     throw err;
   }
+  Object.assign(app, { silent: true }); // or Egg 4 prints each error that is answered
   return app;
 }
 
