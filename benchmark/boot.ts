@@ -10,7 +10,7 @@ const SESSIONS = 5000;
 
 export async function boot(_: Options, redis: number): Promise<void> {
   const all = subjects('Egg').filter(({ sessions }) => sessions !== 'three-method');
-  const times = new Map<Subject, number[]>(all.map(subject => [ subject, [] ]));
+  const times = new Map<Subject, number[]>(all.map(subject => [ subject, []]));
   progress(`${BOOTS} boots of each`);
   for (let i = 0; i < BOOTS; i++) {
     for (const subject of all) {

@@ -1,1 +1,117 @@
-export async function redis() {}
+// What a request sends to Redis, and how long Redis works on it, by Redis' own counters: MONITOR and INFO.
+import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import Redis from 'ioredis';
+import { sizesIn, type Subject, subjects } from './cases';
+import { send, signIn } from './load';
+import { progress, table } from './report';
+import { startServer } from './servers';
+import type { Options } from './run';
+
+/** How often each request is made, each time with another session. */
+const REQUESTS = 50;
+
+interface Kind {
+  name: string;
+  url: string;
+  rolling?: boolean;
+  /** The browsers come without a session. */
+  fresh?: boolean;
+  /** Only the routes in Egg have it. */
+  eggOnly?: boolean;
+  /** The most commands that this plugin may send. */
+  most(sessions: Subject['sessions']): number | undefined;
+}
+
+const KINDS: Kind[] = [
+  { name: 'unused', url: '/unused', most: sessions => (sessions === 'injected' ? 0 : undefined) },
+  { name: 'read', url: '/read', most: () => 1 },
+  { name: 'renew', url: '/read', rolling: true, most: () => 1 },
+  { name: 'first write', url: '/sign-in?bytes=', fresh: true, most: () => 1 },
+  { name: 'write', url: '/write', most: () => 2 },
+  { name: 'regenerate and write', url: '/regenerate', eggOnly: true, most: () => 3 },
+  { name: 'sign-out', url: '/sign-out', eggOnly: true, most: () => undefined },
+];
+
+/** Of the bytes that egg-session sends for a renewal of a large session, as a ratio. */
+const MOST_BYTES_OF_RENEWAL = 0.05;
+
+interface Result {
+  kind: Kind;
+  bytes: number;
+  subject: Subject;
+  commands: string[];
+  sent: number;
+  micros: number;
+}
+
+export async function redis(_: Options, port: number): Promise<void> {
+  const results: Result[] = [];
+  for (const subject of subjects().filter(({ sessions, kept }) => sessions !== 'none' && kept.includes('Redis'))) {
+    progress(`commands of ${subject.name}`);
+    for (const rolling of [ false, true ]) {
+      const kinds = KINDS.filter(kind => Boolean(kind.rolling) === rolling && (subject.framework === 'Egg' || !kind.eggOnly));
+      results.push(...await count(subject, rolling, kinds, port));
+    }
+  }
+  const rows = KINDS.flatMap(kind => sizesIn('Redis').flatMap(bytes => results.filter(result => result.kind === kind && result.bytes === bytes)))
+    .map(result => row(result, results));
+  table('What a request sends to Redis. ⅹ: target missed.',
+    [ '', '', 'commands', 'target', 'bytes', 'target', 'µs in Redis', 'which' ], rows);
+}
+
+function row({ kind, bytes, subject, commands, sent, micros }: Result, results: Result[]): string[] {
+  const goal = (most: number | undefined, value: number) => (most === undefined ? '' : `≤ ${most} ${value <= most ? ' ' : 'ⅹ'}`);
+  const ours = [ 'always', 'injected' ].includes(subject.sessions);
+  const theirs = results.find(other => other.kind === kind && other.bytes === bytes && other.subject.sessions === 'egg-session')!;
+  const mostBytes = ours && kind.name === 'renew' && bytes > 1000 ? Math.round(theirs.sent * MOST_BYTES_OF_RENEWAL) : undefined;
+  return [ `${kind.name}, ${bytes} B`, subject.name, String(commands.length), ours ? goal(kind.most(subject.sessions), commands.length) : '',
+    sent.toFixed(0), goal(mostBytes, sent), micros.toFixed(0), commands.join(' ') ];
+}
+
+async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: number): Promise<Result[]> {
+  const client = new Redis(port);
+  const number = async (section: string, pattern: RegExp) => Number(pattern.exec(await client.info(section))?.[1] ?? 0);
+  const received = () => number('stats', /^total_net_input_bytes:(\d+)/m);
+  const time = async (names: Iterable<string>) => {
+    let all = 0;
+    for (const name of names) all += await number('commandstats', new RegExp(`^cmdstat_${name}:.*usec=(\\d+)`, 'm'));
+    return all;
+  };
+  const monitor = await client.duplicate().monitor();
+  const seen: string[] = [];
+  monitor.on('monitor', (_, [ command ], source) => source !== 'lua' && seen.push(command.toLowerCase()));
+  const allSeen = async () => {
+    await client.echo('');
+    while (seen.at(-1) !== 'echo') await once(monitor, 'monitor');
+  };
+
+  const server = await startServer(subject, 'Redis', port, rolling);
+  const results: Result[] = [];
+  for (const kind of kinds) {
+    for (const bytes of sizesIn('Redis')) {
+      const url = kind.fresh ? kind.url + bytes : kind.url;
+      const browsers = async (sessions: number) => (kind.fresh ? Array.from({ length: sessions }, () => ({ cookie: 'none=1' })) : await signIn(server, sessions, bytes));
+      await send(server, url, await browsers(1)); // which loads the scripts
+      const all = await browsers(REQUESTS);
+      const ownBytes = -await received() + await received();
+      await allSeen();
+      seen.length = 0;
+      await client.config('RESETSTAT');
+      const before = await received();
+      await send(server, url, all, REQUESTS, 1);
+      const bytesSent = await received() - before - ownBytes;
+      await allSeen();
+      const commands = seen.filter(command => ![ 'info', 'echo', 'config' ].includes(command));
+      assert.equal(commands.length % REQUESTS, 0, `${subject.name}, ${kind.name}: ${commands.join(' ')}`);
+      results.push({
+        kind, bytes, subject, commands: commands.slice(0, commands.length / REQUESTS), sent: bytesSent / REQUESTS,
+        micros: await time(new Set(commands)) / REQUESTS,
+      });
+    }
+  }
+  await server.stop();
+  monitor.disconnect();
+  client.disconnect();
+  return results;
+}

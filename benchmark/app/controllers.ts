@@ -7,6 +7,11 @@ const { GET } = HTTPMethodEnum;
 const bare = settings.sessions === 'none';
 const [ someData ] = Object.values(settings.data);
 
+interface SignedIn {
+  userId: number;
+  n: number;
+}
+
 /** Reaches the session as applications with egg-session do. */
 @HTTPController()
 export class ContextController {
@@ -23,7 +28,7 @@ export class ContextController {
 
   @HTTPMethod({ method: GET, path: '/write' })
   async write(@Context() ctx: EggContext) {
-    const session = bare ? someData : ctx.session;
+    const session: SignedIn = bare ? someData : ctx.session as never;
     session.n++;
     return { userId: session.userId };
   }
@@ -31,6 +36,7 @@ export class ContextController {
   @HTTPMethod({ method: GET, path: '/regenerate' })
   async regenerate(@Context() ctx: EggContext) {
     await ctx.session.regenerate();
+    ctx.session.n = 1;
     return { userId: ctx.session.userId };
   }
 
@@ -45,7 +51,7 @@ export class ContextController {
 @HTTPController()
 export class InjectedController {
   @Inject()
-  private readonly session: Session & { userId: number; n: number };
+  private readonly session!: Session & SignedIn;
 
   @HTTPMethod({ method: GET, path: '/sign-in' })
   async signIn(@HTTPQuery() bytes: string) {
@@ -67,6 +73,7 @@ export class InjectedController {
   @HTTPMethod({ method: GET, path: '/regenerate' })
   async regenerate() {
     await this.session.regenerate();
+    this.session.n++;
     return { userId: this.session.userId };
   }
 

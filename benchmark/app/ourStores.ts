@@ -9,7 +9,7 @@ export class InMemory extends MemorySessionStore {}
 @SingletonProto()
 export class InRedis extends RedisSessionStore {
   @Inject()
-  protected readonly redis: Redis;
+  protected readonly redis!: Redis;
 }
 
 /** A store with what must be there, and nothing else: the same as egg-session has. */
@@ -37,7 +37,7 @@ export class ThreeMethodsInMemory extends ThreeMethodStore {
 @SingletonProto()
 export class ThreeMethodsInRedis extends ThreeMethodStore {
   @Inject()
-  private readonly redis: Redis;
+  private readonly redis!: Redis;
 
   protected readonly inner = inRedis(() => this.redis);
 }
