@@ -21,7 +21,7 @@ export function compile(): void {
 export function installPeers(): void {
   if (fs.existsSync(path.join(PEERS, 'node_modules/.package-lock.json'))) return;
   process.stderr.write('npm ci, in benchmark/peers\n');
-  execFileSync('npm', [ 'ci', '--no-audit', '--no-fund' ], { cwd: PEERS, stdio: [ 'ignore', 'ignore', 'inherit' ] });
+  execFileSync('npm', [ 'ci', '--no-audit', '--no-fund', '--loglevel=error' ], { cwd: PEERS, stdio: [ 'ignore', 'ignore', 'inherit' ] });
 }
 
 const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(path.join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root);

@@ -14,8 +14,7 @@ const BAR = 15;
 const TOP = 78;
 const WIDTH = COLUMN * KEPT.length + LEFT * 2;
 
-/** A style of each kind of bar; peers share one. */
-const kindOf = ({ subject }: Result) => (subject.framework === 'Egg' ? subject.sessions : 'peer');
+/** Which sessions are shown, each in a style of its own. */
 const LEGEND = [[ 'egg-session', 'egg-session' ], [ 'always', 'egg-tegg-session' ], [ 'injected', 'load: \'injected\'' ], [ 'peer', 'other frameworks' ]];
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 } .head { font-weight: 600 } .small { font-size: 11px; fill: #57606a }
@@ -30,7 +29,7 @@ const text = (x: number, y: number, content: string, kind = '') => `<text x="${x
 
 /** Draws the small sessions: the shape of the large ones is the same. */
 export function draw(results: Result[], { rounds, requests }: Options): void {
-  const shown = results.filter(result => result.bytes === sizesIn(result.kept)[0] && LEGEND.some(([ kind ]) => kind === kindOf(result)));
+  const shown = results.filter(result => result.bytes === sizesIn(result.kept)[0] && LEGEND.some(([ kind ]) => kind === result.subject.sessions));
   const longest = Math.max(...shown.map(({ cpu }) => quantile(cpu, 0.75)));
   const labels = 125;
   const scale = (micros: number) => Math.max(0, micros) / longest * (COLUMN - labels - 50);
@@ -46,7 +45,7 @@ export function draw(results: Result[], { rounds, requests }: Options): void {
         const start = x + labels;
         const line = (y += BAR + 2) - 3;
         parts.push(text(x, y, result.subject.name, 'small'),
-          `<rect x="${start}" y="${y - 11}" width="${Math.max(1, scale(middle)).toFixed(1)}" height="${BAR - 2}" class="${kindOf(result)}"/>`,
+          `<rect x="${start}" y="${y - 11}" width="${Math.max(1, scale(middle)).toFixed(1)}" height="${BAR - 2}" class="${result.subject.sessions}"/>`,
           `<path d="M${(start + scale(low)).toFixed(1)} ${line - 2}H${(start + scale(high)).toFixed(1)}" class="whisker"/>`,
           text(Math.round(start + scale(Math.max(middle, high)) + 5), y, middle.toFixed(0), 'small'));
       }

@@ -7,7 +7,7 @@ import { median, progress, quantile, spread, table } from './report';
 import { type Server, startServer } from './servers';
 import type { Options } from './run';
 
-const WARM_UP_REQUESTS = 3000;
+const WARM_UP_REQUESTS = 1500;
 const WARM_UP_ROUNDS = 2;
 
 export interface Result {
@@ -44,7 +44,8 @@ async function compare(all: Subject[], kept: Kept, rolling: boolean, actions: Ac
   for (const bytes of sizesIn(kept)) {
     for (const each of running) {
       each.browsers = await signIn(each.server, options.sessions, bytes);
-      if (bytes === sizesIn(kept)[0]) await send(each.server, '/read', each.browsers, WARM_UP_REQUESTS);
+      if (bytes > 200) continue;
+      for (const action of actions) await send(each.server, urlOf(action), each.browsers, WARM_UP_REQUESTS);
     }
     for (const action of actions) {
       progress(`${kept}, ${bytes} bytes, ${action}: ${running.map(({ subject }) => subject.name).join(' | ')}`);
@@ -61,15 +62,17 @@ async function compare(all: Subject[], kept: Kept, rolling: boolean, actions: Ac
   return results;
 }
 
+/** A server that renews does so when it reads. */
+const urlOf = (action: Action) => (action === 'renew' ? '/read' : `/${action}`);
+
 /** Each competitor's figures, by round. */
 async function alternate(competing: Array<{ server: Server; browsers: Browser[] }>, action: Action, options: Options) {
-  const url = action === 'renew' ? '/read' : `/${action}`;
   const rounds: Array<Array<Awaited<ReturnType<typeof measure>>>> = [];
   for (let round = -WARM_UP_ROUNDS; round < options.rounds; round++) {
     const figures: typeof rounds[number] = [];
     for (let j = 0; j < competing.length; j++) {
       const i = (j + round + WARM_UP_ROUNDS) % competing.length;
-      figures[i] = await measure(competing[i].server, url, competing[i].browsers, options.requests);
+      figures[i] = await measure(competing[i].server, urlOf(action), competing[i].browsers, options.requests);
     }
     if (round >= 0) rounds.push(figures);
   }
@@ -97,6 +100,6 @@ function print(kept: Kept, results: Result[]): void {
   const order = (row: string[]) => sizesIn(kept).length * [ 'unused', 'read', 'renew', 'write' ].findIndex(action => row[0].startsWith(action)) +
     Number(row[0].includes(`${sizesIn(kept)[1]}`));
   rows.sort((a, b) => order(a) - order(b));
-  table(`Sessions in ${kept}: CPU of the server for a request, + beyond no session, median [quartiles] of the rounds. ⅹ: target missed.`,
+  table(`Sessions in ${kept}: CPU of the server for a request, + beyond no session, median [quartiles] of the rounds; 8 connections. ⅹ: target missed.`,
     [ '', '', 'CPU µs', '× egg-session', 'target', 'requests/s', 'p50 ms', 'p99 ms' ], rows);
 }
