@@ -10,6 +10,15 @@ export const median = (values: number[]): number => quantile(values, 0.5);
 export const spread = (values: number[], digits = 0): string =>
   `${median(values).toFixed(digits)} [${quantile(values, 0.25).toFixed(digits)}–${quantile(values, 0.75).toFixed(digits)}]`;
 
+/** The ratio of the medians, and between what it lies with 95 % confidence, as far as the rounds tell (bootstrap). */
+export function ratioOf(ours: number[], theirs: number[]): { value: number; low: number; high: number } {
+  const ratios = Array.from({ length: 2000 }, () => {
+    const rounds = ours.map(() => Math.floor(Math.random() * ours.length));
+    return median(rounds.map(i => ours[i])) / median(rounds.map(i => theirs[i]));
+  });
+  return { value: median(ours) / median(theirs), low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) };
+}
+
 /** Prints rows in columns. */
 export function table(title: string, head: string[], rows: string[][]): void {
   const widths = head.map((_, i) => Math.max(...[ head, ...rows ].map(row => row[i].length)));

@@ -1,9 +1,9 @@
 // What a request costs: CPU of the server beyond the same request without a session, requests per second, latency. The
 // servers of a framework get the same requests, in many short rounds, each of which begins with another one of them.
-import { type Action, type Kept, KEPT, sizesIn, type Subject, subjects, target } from './cases';
+import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject, subjects, target } from './cases';
 import { type Browser, measure, send, signIn } from './load';
 import { draw } from './picture';
-import { median, progress, quantile, spread, table } from './report';
+import { median, progress, quantile, ratioOf, spread, table } from './report';
 import { type Server, startServer } from './servers';
 import type { Options } from './run';
 
@@ -79,27 +79,31 @@ async function alternate(competing: Array<{ server: Server; browsers: Browser[] 
   return rounds;
 }
 
-/** Median CPU as a ratio to egg-session's; an unused session's to what egg-session takes for a read. */
-export function ratio(result: Result, results: Result[]): number | undefined {
-  const { subject, kept, bytes } = result;
+/** The result of egg-session that one is compared with; an unused session is compared with a read of egg-session's. */
+function theirs({ subject, kept, bytes, action }: Result, results: Result[]): Result | undefined {
   if (subject.framework !== 'Egg' || subject.sessions === 'none') return undefined;
-  const action = result.action === 'unused' ? 'read' : result.action;
-  const theirs = results.find(other => other.subject.sessions === 'egg-session' && other.kept === kept && other.bytes === bytes && other.action === action);
-  return theirs && median(result.cpu) / median(theirs.cpu);
+  return results.find(other => other.subject.sessions === 'egg-session' && other.kept === kept && other.bytes === bytes &&
+    other.action === (action === 'unused' ? 'read' : action));
 }
 
 function print(kept: Kept, results: Result[]): void {
-  const rows = results.map(result => {
+  const inOrder = results.toSorted((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action) || a.bytes - b.bytes);
+  const rows = inOrder.map(result => {
     const { subject, bytes, action, cpu, perSecond, latencies } = result;
-    const toTheirs = ratio(result, results);
+    const other = theirs(result, results);
+    const ratio = other && ratioOf(cpu, other.cpu);
     const most = target(subject, kept, action);
-    const goal = most === undefined || toTheirs === undefined ? '' : `≤ ${most} ${toTheirs <= most ? '  ' : 'ⅹ'}`;
-    return [ `${action}, ${bytes} B`, subject.name, `${subject.sessions === 'none' ? '=' : '+'} ${spread(cpu)}`, toTheirs?.toFixed(2) ?? '', goal,
-      median(perSecond).toFixed(0), quantile(latencies, 0.5).toFixed(2), quantile(latencies, 0.99).toFixed(2) ];
+    return [
+      `${action}, ${bytes} B`,
+      subject.name,
+      `${subject.sessions === 'none' ? '=' : '+'} ${spread(cpu)}`,
+      ratio ? `${ratio.value.toFixed(2)} [${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}]` : '',
+      ratio && most ? `≤ ${most} ${ratio.value <= most ? ' ' : 'ⅹ'}` : '',
+      median(perSecond).toFixed(0),
+      quantile(latencies, 0.5).toFixed(2),
+      quantile(latencies, 0.99).toFixed(2),
+    ];
   });
-  const order = (row: string[]) => sizesIn(kept).length * [ 'unused', 'read', 'renew', 'write' ].findIndex(action => row[0].startsWith(action)) +
-    Number(row[0].includes(`${sizesIn(kept)[1]}`));
-  rows.sort((a, b) => order(a) - order(b));
   table(`Sessions in ${kept}: CPU of the server for a request, + beyond no session, median [quartiles] of the rounds; 8 connections. ⅹ: target missed.`,
-    [ '', '', 'CPU µs', '× egg-session', 'target', 'requests/s', 'p50 ms', 'p99 ms' ], rows);
+    [ '', '', 'CPU µs', '× egg-session [95 %]', 'target', 'requests/s', 'p50 ms', 'p99 ms' ], rows);
 }
