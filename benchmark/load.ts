@@ -44,9 +44,12 @@ Promise<number[]> {
   return latencies;
 }
 
+/** So many browsers without a session. */
+export const strangers = (count: number): Browser[] => Array.from({ length: count }, () => ({ cookie: 'none=1' }));
+
 /** So many browsers, each signed in with a session of so many bytes. */
 export async function signIn(server: Server, count: number, bytes: number): Promise<Browser[]> {
-  const browsers = Array.from({ length: count }, () => ({ cookie: 'none=1' }));
+  const browsers = strangers(count);
   await send(server, `/sign-in?bytes=${bytes}`, browsers);
   return browsers;
 }

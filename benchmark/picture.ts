@@ -17,7 +17,8 @@ const WIDTH = COLUMN * KEPT.length + LEFT * 2;
 /** Which sessions are shown, each in a style of its own. */
 const LEGEND = [[ 'egg-session', 'egg-session' ], [ 'always', 'egg-tegg-session' ], [ 'injected', 'load: \'injected\'' ], [ 'peer', 'other frameworks' ]];
 const STYLE = `
-  text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 } .head { font-weight: 600 } .small { font-size: 11px; fill: #57606a }
+  text { font: 12px system-ui, sans-serif; fill: #24292f }
+  .title { font-size: 15px; font-weight: 600 } .head { font-weight: 600 } .small { font-size: 11px; fill: #57606a }
   .egg-session { fill: #8c959f } .always { fill: #54aeff } .injected { fill: #0969da } .peer { fill: #d4c5a9 } .whisker { stroke: #24292f }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .small { fill: #9198a1 } .whisker { stroke: #e6edf3 }

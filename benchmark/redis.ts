@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import Redis from 'ioredis';
 import { sizesIn, type Subject, subjects } from './cases';
-import { send, signIn } from './load';
+import { send, signIn, strangers } from './load';
 import { progress, table } from './report';
 import { startServer } from './servers';
 import type { Options } from './run';
@@ -91,7 +91,8 @@ async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: nu
   for (const kind of kinds) {
     for (const bytes of sizesIn('Redis')) {
       const url = kind.fresh ? kind.url + bytes : kind.url;
-      const browsers = async (sessions: number) => (kind.fresh ? Array.from({ length: sessions }, () => ({ cookie: 'none=1' })) : await signIn(server, sessions, bytes));
+      const browsers = async (sessions: number) =>
+        (kind.fresh ? strangers(sessions) : await signIn(server, sessions, bytes));
       await send(server, url, await browsers(1)); // which loads the scripts
       const all = await browsers(REQUESTS);
       const ownBytes = -await received() + await received();
