@@ -34,7 +34,7 @@ async function main() {
   const { kept, ...numbers } = values;
   const options = { kept, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;
   const wrong = [ ...positionals.filter(part => !(part in PARTS)), ...(kept && !KEPT.includes(kept as Kept) ? [ kept ] : []) ];
-  if (wrong.length > 0) throw new Error(`${wrong} is unknown; parts: ${Object.keys(PARTS).join(', ')}; kept: ${KEPT.join(', ')}`);
+  if (wrong.length > 0) throw new RangeError(`${wrong} is unknown; parts: ${Object.keys(PARTS).join(', ')}; kept: ${KEPT.join(', ')}`);
 
   compile();
   installPeers();
@@ -46,4 +46,4 @@ async function main() {
   await server.stop();
 }
 
-main().then(() => process.exit(), err => { console.error(err); process.exit(1); });
+main().then(() => process.exit(), err => { console.error(err instanceof RangeError ? err.message : err); process.exit(1); });
