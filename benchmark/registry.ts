@@ -8,9 +8,9 @@ import type Redis from 'ioredis';
 import { IndexedSite, REDIS } from '../test/support/indexed';
 import { AppSessionStore } from '../test/fixtures/apps/redis-store/modules/store/AppSessionStore';
 import { keyOf } from '../test/support/keyOf';
-import { table } from './table';
+import { table } from './report';
 
-const ALL = Number(process.env.SESSIONS ?? 100_000);
+const ALL = 100_000;
 const OF_ONE = ALL / 10;
 const DAY = 24 * 3600 * 1000;
 
@@ -30,10 +30,10 @@ const PING = `
   })();
 `;
 
-async function main() {
+export async function registry(): Promise<void> {
   const site = new IndexedSite(REDIS);
   await site.boot();
-  const { registry, app } = site;
+  const { registry: sessions, app } = site;
   const store = await app.getEggObject(AppSessionStore);
   const redis = AppSessionStore.client as Redis;
   const { port } = redis.options;
@@ -72,18 +72,15 @@ async function main() {
     rows.push([ what, String(result ?? ''), `${ms.toFixed(0)} ms`, String(sent), `${(await longestWait()).toFixed(1)} ms` ]);
   }
   await measure('nothing, for 2 s', async () => await sleep(2000));
-  await measure('list() of a principal with 1 session', async () => (await registry.list(`user-${ALL - 1}`)).length);
-  await measure('revoke() of that session', async () => await registry.revoke(`user-${ALL - 1}`, keyOf(`${ALL - 1}`)));
-  await measure(`list() of a principal with ${OF_ONE}`, async () => (await registry.list('one')).length);
-  await measure('revoke() of one of them', async () => await registry.revoke('one', keyOf('0')));
-  await measure('revokeAll() of them', async () => await registry.revokeAll('one'));
-  await measure('clear()', async () => await registry.clear());
-  assert.deepEqual(await registry.list('one'), []);
-  assert.equal(await registry.clear(), 0);
+  await measure('list() of a principal with 1 session', async () => (await sessions.list(`user-${ALL - 1}`)).length);
+  await measure('revoke() of that session', async () => await sessions.revoke(`user-${ALL - 1}`, keyOf(`${ALL - 1}`)));
+  await measure(`list() of a principal with ${OF_ONE}`, async () => (await sessions.list('one')).length);
+  await measure('revoke() of one of them', async () => await sessions.revoke('one', keyOf('0')));
+  await measure('revokeAll() of them', async () => await sessions.revokeAll('one'));
+  await measure('clear()', async () => await sessions.clear());
+  assert.deepEqual(await sessions.list('one'), []);
+  assert.equal(await sessions.clear(), 0);
   await ping.terminate();
   await site.close();
-  console.log(`sessions in Redis: ${ALL}, of one principal: ${OF_ONE}`);
-  table([ '', 'result', 'time', 'commands', 'longest wait of another client' ], rows);
+  table(`The index: ${ALL} sessions in Redis, ${OF_ONE} of one principal`, [ '', 'result', 'time', 'commands', 'longest wait of another client' ], rows);
 }
-
-main().then(() => process.exit(), err => { console.error(err); process.exit(1); });

@@ -1,94 +1,109 @@
-// What a session costs in the application in app/: the CPU time of its process for a request, beyond the same request
-// without a session plugin, with egg-session and with this plugin. Each server is a process of its own; all get the same
-// requests, in rounds that alternate.
-import { strict as assert } from 'node:assert';
-import { once } from 'node:events';
-import fs from 'node:fs';
-import http from 'node:http';
-import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
-import { startServer } from '../test/support/egg-server';
-import { startRedis } from '../test/support/servers';
-import type { Settings } from './app/settings';
-import { median, table } from './table';
+// What a request costs: CPU of the server beyond the same request without a session, requests per second, latency. The
+// servers of a framework get the same requests, in many short rounds, each of which begins with another one of them.
+import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject, subjects, target } from './cases';
+import { type Browser, measure, send, signIn } from './load';
+import { draw } from './picture';
+import { median, progress, quantile, ratioOf, spread, table } from './report';
+import { type Server, startServer } from './servers';
+import type { Options } from './run';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 21);
-const CONNECTIONS = 8;
-const REQUESTS = Number(process.env.REQUESTS ?? 1000);
-const PLUGINS = [ 'none', 'egg-session', 'egg-tegg-session' ] as const;
-const KEPT = [ 'cookie', 'memory', 'Redis' ] as const;
+const WARM_UP_REQUESTS = 1500;
+const WARM_UP_ROUNDS = 2;
 
-const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'benchmark-'));
-
-async function serve(settings: Omit<Settings, 'dir'>) {
-  return await startServer(port => [ '-r', 'ts-node/register/transpile-only', path.join(__dirname, 'app/start.ts'), String(port) ], {
-    cwd: path.join(__dirname, '..'),
-    env: {
-      EGG_TYPESCRIPT: 'true', NODE_ENV: 'production', EGG_SERVER_ENV: 'prod', BENCHMARK: JSON.stringify({ ...settings, dir }),
-    },
-  });
+export interface Result {
+  kept: Kept;
+  bytes: number;
+  action: Action;
+  subject: Subject;
+  /** One for each round: CPU in µs beyond the round of the bare framework; for that, all of it. */
+  cpu: number[];
+  perSecond: number[];
+  latencies: number[];
 }
 
-async function get(port: number, url: string) {
-  const [ response ] = await once(http.get({ host: '127.0.0.1', port, path: url, agent: false }), 'response') as [ http.IncomingMessage ];
-  let text = '';
-  for await (const chunk of response.setEncoding('utf8')) text += chunk;
-  return { cookie: response.headers['set-cookie']?.[0].split(';')[0] ?? 'none=1', json: JSON.parse(text) };
-}
-
-/** The CPU time that a server's process has used, in µs. */
-async function cpuTime(port: number): Promise<number> {
-  const { user, system } = (await get(port, '/cpu')).json;
-  return user + system;
-}
-
-/** Sends requests one after the other on each of the connections, and tells what one cost the server, in µs. */
-async function load(port: number, url: string, cookies: string[]): Promise<{ cpu: number; perSecond: number }> {
-  let left = REQUESTS;
-  const before = await cpuTime(port);
-  const start = performance.now();
-  await Promise.all(cookies.map(async cookie => {
-    const socket = net.connect(port, '127.0.0.1').setNoDelay().setEncoding('latin1');
-    let answer = '';
-    const next = () => (left-- > 0 ? socket.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\n\r\n`) : socket.end());
-    socket.on('connect', next).on('data', (chunk: string) => {
-      answer += chunk;
-      if (!answer.endsWith('}')) return;
-      assert.match(answer, /^HTTP\/1\.1 200 [^]*\{"userId":1234567\}$/);
-      answer = '';
-      next();
-    });
-    await once(socket, 'close');
-  }));
-  const perSecond = REQUESTS / (performance.now() - start) * 1000;
-  return { cpu: (await cpuTime(port) - before) / REQUESTS, perSecond };
-}
-
-async function main() {
-  const redis = await startRedis();
-  const rows: string[][] = [];
-  for (const kept of KEPT) {
-    const servers = await Promise.all(PLUGINS.map(plugin => serve({ plugin, kept, redis: kept === 'Redis' ? redis.port : undefined })));
-    const cookies = await Promise.all(servers.map(async ({ port }) =>
-      await Promise.all(Array.from({ length: CONNECTIONS }, async () => (await get(port, '/sign-in')).cookie))));
-    for (const url of [ '/unused', '/read', '/write' ]) {
-      const rounds: Array<Array<{ cpu: number; perSecond: number }>> = [];
-      for (let round = -3; round < ROUNDS; round++) {
-        const results: Array<{ cpu: number; perSecond: number }> = [];
-        for (const i of round % 2 ? [ 2, 1, 0 ] : [ 0, 1, 2 ]) results[i] = await load(servers[i].port, url, cookies[i]);
-        if (round >= 0) rounds.push(results); // the first ones warm up
+export async function requests(options: Options, redis: number): Promise<void> {
+  const results: Result[] = [];
+  for (const kept of KEPT.filter(name => (options.kept ?? name) === name)) {
+    const kind = (name: Kept) => (subject: Subject) => subject.kept.includes(name);
+    for (const framework of [ 'Egg', 'Express', 'Fastify', 'Node.js' ] as const) {
+      const compared = subjects(framework).filter(kind(kept));
+      for (const rolling of compared.length > 0 ? [ false, true ] : []) {
+        const actions: Action[] = rolling ? [ 'renew' ] : [ 'unused', 'read', 'write' ];
+        results.push(...await compare(compared, kept, rolling, actions, redis, options));
       }
-      const [ none, theirs, ours ] = PLUGINS.map((_, i) => median(rounds.map(round => round[i].cpu)));
-      const beyond = (cpu: number) => `${(cpu - none).toFixed(1)} µs`;
-      rows.push([ `${kept}, ${url.slice(1)}`, `${none.toFixed(1)} µs`, beyond(theirs), beyond(ours),
-        ((ours - none) / (theirs - none)).toFixed(2), ...[ 1, 2 ].map(i => `${Math.round(median(rounds.map(round => round[i].perSecond)))}/s`) ]);
     }
-    await Promise.all(servers.map(server => server.stop()));
+    print(kept, results.filter(result => result.kept === kept));
   }
-  await redis.stop();
-  fs.rmSync(dir, { recursive: true, force: true });
-  table([ 'sessions in', 'no session', 'egg-session +', 'egg-tegg-session +', 'ratio', 'egg-session', 'egg-tegg-session' ], rows);
+  if (!options.kept) draw(results, options);
 }
 
-main().then(() => process.exit(), err => { console.error(err); process.exit(1); });
+async function compare(all: Subject[], kept: Kept, rolling: boolean, actions: Action[], redis: number, options: Options): Promise<Result[]> {
+  const running = await Promise.all(all.filter(subject => actions.some(action => subject.actions.includes(action)))
+    .map(async subject => ({ subject, server: await startServer(subject, kept, redis, rolling), browsers: [] as Browser[] })));
+  const results: Result[] = [];
+  for (const bytes of sizesIn(kept)) {
+    for (const each of running) {
+      each.browsers = await signIn(each.server, options.sessions, bytes);
+      if (bytes > 200) continue;
+      for (const action of actions) await send(each.server, urlOf(action), each.browsers, WARM_UP_REQUESTS);
+    }
+    for (const action of actions) {
+      progress(`${kept}, ${bytes} bytes, ${action}: ${running.map(({ subject }) => subject.name).join(' | ')}`);
+      const competing = running.filter(({ subject }) => subject.actions.includes(action));
+      results.push(...await alternate(competing, action, options).then(rounds => competing.map(({ subject }, i) => ({
+        kept, bytes, action, subject,
+        cpu: rounds.map(round => round[i].cpu - (i ? round[0].cpu : 0)),
+        perSecond: rounds.map(round => round[i].perSecond),
+        latencies: rounds.flatMap(round => round[i].latencies),
+      }))));
+    }
+  }
+  await Promise.all(running.map(({ server }) => server.stop()));
+  return results;
+}
+
+/** A server that renews does so when it reads. */
+const urlOf = (action: Action) => (action === 'renew' ? '/read' : `/${action}`);
+
+/** Each competitor's figures, by round. */
+async function alternate(competing: Array<{ server: Server; browsers: Browser[] }>, action: Action, options: Options) {
+  const rounds: Array<Array<Awaited<ReturnType<typeof measure>>>> = [];
+  for (let round = -WARM_UP_ROUNDS; round < options.rounds; round++) {
+    const figures: typeof rounds[number] = [];
+    for (let j = 0; j < competing.length; j++) {
+      const i = (j + round + WARM_UP_ROUNDS) % competing.length;
+      figures[i] = await measure(competing[i].server, urlOf(action), competing[i].browsers, options.requests);
+    }
+    if (round >= 0) rounds.push(figures);
+  }
+  return rounds;
+}
+
+/** The result of egg-session that one is compared with; an unused session is compared with a read of egg-session's. */
+function theirs({ subject, kept, bytes, action }: Result, results: Result[]): Result | undefined {
+  if (subject.framework !== 'Egg' || subject.sessions === 'none') return undefined;
+  return results.find(other => other.subject.sessions === 'egg-session' && other.kept === kept && other.bytes === bytes &&
+    other.action === (action === 'unused' ? 'read' : action));
+}
+
+function print(kept: Kept, results: Result[]): void {
+  const inOrder = results.toSorted((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action) || a.bytes - b.bytes);
+  const rows = inOrder.map(result => {
+    const { subject, bytes, action, cpu, perSecond, latencies } = result;
+    const other = theirs(result, results);
+    const ratio = other && ratioOf(cpu, other.cpu);
+    const most = target(subject, kept, action);
+    return [
+      `${action}, ${bytes} B`,
+      subject.name,
+      `${subject.sessions === 'none' ? '=' : '+'} ${spread(cpu)}`,
+      ratio ? `${ratio.value.toFixed(2)} [${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)}]` : '',
+      ratio && most ? `≤ ${most} ${ratio.value <= most ? ' ' : 'ⅹ'}` : '',
+      median(perSecond).toFixed(0),
+      quantile(latencies, 0.5).toFixed(2),
+      quantile(latencies, 0.99).toFixed(2),
+    ];
+  });
+  table(`Sessions in ${kept}: CPU of the server for a request, + beyond no session, median [quartiles] of the rounds; 8 connections. ⅹ: target missed.`,
+    [ '', '', 'CPU µs', '× egg-session [95 %]', 'target', 'requests/s', 'p50 ms', 'p99 ms' ], rows);
+}

@@ -1,12 +1,25 @@
+import { createRequire } from 'node:module';
+
 /** What the benchmark chooses for a server, by the environment. */
 export interface Settings {
-  plugin: 'none' | 'egg-session' | 'egg-tegg-session';
-  /** Where sessions are kept. */
+  /** What the application has for its sessions; `'none'` is the bare framework. */
+  sessions: 'none' | 'egg-session' | 'always' | 'injected' | 'three-method' | 'peer';
+  framework: 'Egg' | 'Express' | 'Fastify' | 'Node.js';
   kept: 'cookie' | 'memory' | 'Redis';
+  /** Each request that uses its session renews it. */
+  rolling: boolean;
   /** The port of Redis. */
-  redis?: number;
+  redis: number;
+  /** The data of a session, by its size in bytes of JSON. */
+  data: Record<string, { userId: number; n: number }>;
   /** For files that Egg writes. */
   dir: string;
 }
 
 export const settings: Settings = JSON.parse(process.env.BENCHMARK!);
+
+/** Whether sessions are this plugin's. */
+export const ours = [ 'always', 'injected', 'three-method' ].includes(settings.sessions);
+
+/** Loads what only some servers need, so that the others neither boot nor carry it. */
+export const load = createRequire(__filename);

@@ -1,3 +1,7 @@
+import type { AddressInfo } from 'node:net';
 import { start } from 'egg';
 
-start({ baseDir: __dirname }).then(app => app.listen(Number(process.argv[2]), '127.0.0.1'));
+start({ baseDir: __dirname }).then(app => {
+  const server = app.listen(0, '127.0.0.1', () =>
+    process.send!({ port: (server.address() as AddressInfo).port, bootMs: performance.now() }));
+});

@@ -1,3 +1,4 @@
+import Redis from 'ioredis';
 import { settings } from '../settings';
 
 export default () => ({
@@ -5,5 +6,9 @@ export default () => ({
   security: { csrf: { enable: false } },
   logger: { dir: settings.dir },
   rundir: settings.dir,
-  redis: { client: { host: '127.0.0.1', port: settings.redis, password: '', db: 0 } },
+  redis: { Redis, client: { host: '127.0.0.1', port: settings.redis, password: '', db: 0 } },
+  session: {
+    ...(settings.rolling ? { rolling: true } : {}),
+    ...(settings.sessions === 'injected' ? { load: 'injected' } : {}),
+  },
 });

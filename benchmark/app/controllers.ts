@@ -1,0 +1,85 @@
+import type { Context as EggContext } from 'egg';
+import { Context, HTTPController, HTTPMethod, HTTPMethodEnum, HTTPQuery, Inject } from '@eggjs/tegg';
+import type { Session } from 'egg-tegg-session';
+import { settings } from './settings';
+
+const { GET } = HTTPMethodEnum;
+const bare = settings.sessions === 'none';
+const [ someData ] = Object.values(settings.data);
+
+interface SignedIn {
+  userId: number;
+  n: number;
+}
+
+/** Reaches the session as applications with egg-session do. */
+@HTTPController()
+export class ContextController {
+  @HTTPMethod({ method: GET, path: '/sign-in' })
+  async signIn(@Context() ctx: EggContext, @HTTPQuery() bytes: string) {
+    if (!bare) ctx.session = { ...settings.data[bytes] };
+    return { userId: settings.data[bytes].userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/read' })
+  async read(@Context() ctx: EggContext) {
+    return { userId: (bare ? someData : ctx.session).userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/write' })
+  async write(@Context() ctx: EggContext) {
+    const session: SignedIn = bare ? someData : ctx.session as never;
+    session.n++;
+    return { userId: session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/regenerate' })
+  async regenerate(@Context() ctx: EggContext) {
+    await ctx.session.regenerate();
+    ctx.session.n = 1;
+    return { userId: ctx.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/sign-out' })
+  async signOut(@Context() ctx: EggContext) {
+    ctx.session = null;
+    return { userId: 1234567 };
+  }
+}
+
+/** Reaches the session by injection. */
+@HTTPController()
+export class InjectedController {
+  @Inject()
+  private readonly session!: Session & SignedIn;
+
+  @HTTPMethod({ method: GET, path: '/sign-in' })
+  async signIn(@HTTPQuery() bytes: string) {
+    Object.assign(this.session, settings.data[bytes]);
+    return { userId: this.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/read' })
+  async read() {
+    return { userId: this.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/write' })
+  async write() {
+    this.session.n++;
+    return { userId: this.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/regenerate' })
+  async regenerate() {
+    await this.session.regenerate();
+    this.session.n++;
+    return { userId: this.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/sign-out' })
+  async signOut() {
+    await this.session.destroy();
+    return { userId: 1234567 };
+  }
+}

@@ -1,0 +1,135 @@
+// A million sessions in Redis: what one takes there, beside egg-session's, and whether anything takes longer than
+// with a thousand.
+import { strict as assert } from 'node:assert';
+import { randomInt, randomUUID } from 'node:crypto';
+import Redis from 'ioredis';
+import { RedisSessionStore, type SessionOptions, type SessionStore } from '..';
+import { IndexedSite, REDIS } from '../test/support/indexed';
+import { keyOf } from '../test/support/keyOf';
+import { median, progress, quantile, table } from './report';
+import type { Options } from './run';
+
+const DAY = 24 * 3600 * 1000;
+const BATCH = 5000;
+const SAMPLES = 2000;
+const FEW = 1000;
+const REVOKED = 200;
+
+const SHORT = {
+  userId: 1234567, name: 'Ada Lovelace', email: 'ada@example.com', roles: [ 'editor', 'reviewer' ], locale: 'en-GB',
+  csrfToken: 'q3Xh0cZ1n8sVbT5yLw7KdR2u', signedInAt: 1764000000000, theme: 'dark', n: 0,
+};
+const { n, userId, ...user } = SHORT;
+const DATA = { 'short fields': SHORT, 'a field over 64 bytes': { n, userId, user } };
+
+type Record = Parameters<RedisSessionStore['set']>[1];
+
+class Store extends RedisSessionStore {
+  constructor(protected readonly redis: Redis) {
+    super();
+  }
+}
+
+export async function scale({ scale: count }: Options): Promise<void> {
+  const rows: string[][] = [];
+  for (const [ title, data ] of Object.entries(DATA)) {
+    const ours = await inSite({}, data, async ({ redis, store, record, maxAge }) =>
+      await fill(redis, 0, count, title, i => store.set(keyOf(`${i}`), record, maxAge)));
+    const theirs = await inSite({}, data, async ({ redis }) =>
+      await fill(redis, 0, count, `${title}, egg-session`, i =>
+        redis.set(randomUUID(), JSON.stringify({ ...data, _expire: Date.now() + i, _maxAge: DAY }), 'PX', DAY + 10_000)));
+    rows.push([ title, String(JSON.stringify(data).length), ...[ theirs, ours ].map(bytes => bytes.toFixed(0)), (ours / theirs).toFixed(2) ]);
+  }
+  table(`Memory of Redis for a session, of ${count}, in bytes`, [ '', 'JSON', 'egg-session', 'egg-tegg-session', 'ratio' ], rows);
+  await inSite({ principal: 'userId' }, SHORT, async site => await speed(site, [ FEW, count ]));
+}
+
+async function speed({ site, redis, store, record, maxAge }: Filled, sizes: number[]): Promise<void> {
+  const counted = site.redis as Redis;
+  const { sendCommand } = counted;
+  let sent = 0;
+  counted.sendCommand = (...args) => {
+    sent++;
+    return sendCommand.apply(counted, args);
+  };
+  const own = site.store as Required<SessionStore>;
+  const call = { ctx: site.app.createAnonymousContext() };
+  const signIn = async (principal: string) => {
+    await store.set(keyOf(principal), { ...record, userId: principal, _principal: principal }, maxAge);
+    await store.index(principal, keyOf(principal), maxAge);
+  };
+  const CALLS: Array<[ string, (principal: string) => Promise<unknown> ]> = [
+    [ 'read: get()', principal => own.get(keyOf(principal), maxAge, call) ],
+    [ 'renew: touch()', principal => own.touch(keyOf(principal), call) ],
+    [ 'write: merge() of a field', principal => own.merge(keyOf(principal), { set: { n: randomInt(10) }, unset: [], replace: false }, call) ],
+    [ 'registry.list()', async principal => (await site.registry.list(principal)).length === 1 ],
+    [ 'registry.revoke()', async principal => await site.registry.revoke(principal, keyOf(principal)) ],
+  ];
+
+  const name = (i: number) => `${1_000_000 + i}`;
+  const cells = new Map<string, string[]>(CALLS.map(([ title ]) => [ title, []]));
+  let filled = 0;
+  let bytes = 0;
+  for (const size of sizes) {
+    bytes = await fill(redis, filled, size, `${size} sessions, with their index`, i => signIn(name(i)));
+    filled = size - REVOKED; // revoke() comes last, and takes the newest
+    for (const [ title, run ] of CALLS) {
+      progress(`${title}, of ${size}`);
+      const principals = title.includes('revoke')
+        ? Array.from({ length: REVOKED }, (_, i) => name(filled + i))
+        : Array.from({ length: SAMPLES }, () => name(randomInt(filled)));
+      sent = 0;
+      const micros: number[] = [];
+      for (const principal of principals) {
+        const start = performance.now();
+        assert(await run(principal), `${title} of ${principal}`);
+        micros.push((performance.now() - start) * 1000);
+      }
+      cells.get(title)!.push(median(micros).toFixed(0), quantile(micros, 0.99).toFixed(0), (sent / principals.length).toFixed(0));
+    }
+  }
+  table(`A call of the store or the registry, one after the other, in µs. With its index, a session takes ${bytes.toFixed(0)} bytes`,
+    [ '', ...sizes.flatMap(size => [ `median, of ${size}`, 'p99', 'commands' ]) ], [ ...cells ].map(([ title, row ]) => [ title, ...row ]));
+}
+
+interface Filled {
+  site: IndexedSite;
+  /** For much at a time. */
+  redis: Redis;
+  store: Required<Store>;
+  /** What the plugin has stored for a user who signed in. */
+  record: Record;
+  maxAge: number;
+}
+
+/** Runs with an application on an empty Redis server of its own. */
+async function inSite<T>(options: SessionOptions, data: object, run: (filled: Filled) => Promise<T>): Promise<T> {
+  const site = new IndexedSite(REDIS);
+  await site.boot({ principal: undefined, ...options });
+  const { set } = site.store;
+  let written: Parameters<typeof set> | undefined;
+  site.store.set = async (...args) => {
+    written = args;
+    await set.apply(site.store, args);
+  };
+  await site.browser().run(session => void Object.assign(session, data));
+  assert(written, 'the plugin has not stored the session by set()');
+  const [ , record, maxAge ] = written;
+  const redis = (site.redis as Redis).duplicate({ enableAutoPipelining: true });
+  await redis.flushdb();
+  const result = await run({ site, redis, store: new Store(redis) as Required<Store>, record, maxAge: maxAge as number });
+  redis.disconnect();
+  await site.close();
+  return result;
+}
+
+/** Adds sessions, and resolves to what each takes of Redis' memory, in bytes. */
+async function fill(redis: Redis, from: number, to: number, what: string, add: (i: number) => Promise<unknown>): Promise<number> {
+  progress(`fill: ${what}`);
+  const used = async () => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))![1]);
+  const before = await used();
+  for (let i = from; i < to; i += BATCH) {
+    await Promise.all(Array.from({ length: Math.min(BATCH, to - i) }, (_, j) => add(i + j)));
+  }
+  return (await used() - before) / (to - from);
+}
