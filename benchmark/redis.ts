@@ -17,7 +17,6 @@ const SMALL = {
   csrfToken: 'q3Xh0cZ1n8sVbT5yLw7KdR2u', signedInAt: 1764000000000, theme: 'dark', n: 0,
 };
 const { n, userId, ...user } = SMALL;
-/** Redis keeps a hash compact only while no value in it is over 64 bytes (`hash-max-listpack-value`). */
 const NESTED = { n, userId, user };
 const cart = Array.from({ length: 421 }, (_, i) => ({ sku: `article-${1000 + i}`, pieces: 1 + i % 9, price: 9.95 }));
 const LARGE = { ...SMALL, cart };
