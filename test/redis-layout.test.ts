@@ -43,7 +43,7 @@ describe('the layout of RedisSessionStore', () => {
   it('gives back any name, in its order, after any change', async () => {
     const all = record(ODD_NAMES.map((name, i) => [ name, [ i, name ]]));
     for (const name of ODD_NAMES) {
-      await check(record([[ name, 1 ]]), { set: record([[ name, { name } ]]), unset: [], replace: false });
+      await check(record([[ name, 1 ]]), { set: record([[ name, { name }]]), unset: [], replace: false });
       await check(all, { set: record([[ name, 'new' ]]), unset: [], replace: false }, { set: {}, unset: [ name ], replace: false },
         { set: record([[ name, null ]]), unset: [], replace: false }, { set: record([[ name, 0 ]]), unset: [], replace: true });
     }

@@ -59,6 +59,10 @@ export abstract class RedisSessionStore extends SessionStore {
     return lifetimeIn(await this.run(TOUCH, key, String(Date.now()), '0').catch(noneIfWrongType));
   }
 
+  override async getAndTouch(key: string, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return await this.read(ctx, this.run(TOUCH, key, String(Date.now()), '1'));
+  }
+
   override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
     const { set } = changes;
     const lifetime = '_session' in set || '_maxAge' in set ? this.lifetime(set) : undefined;

@@ -7,7 +7,7 @@ import type { SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
 
-type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
+type Members = 'keepsExpiry' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
@@ -26,6 +26,7 @@ export interface Store extends Pick<CompleteStore, Members> {
  */
 export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
+  readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
 
   /**
@@ -37,6 +38,7 @@ export class GuardedStore implements Store {
   constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly timeout: number,
     private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
+    this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
   }
 
@@ -58,6 +60,10 @@ export class GuardedStore implements Store {
 
   touch(...args: Parameters<Store['touch']>) {
     return this.call('touch', args[1], [ args[0] ], () => this.store.touch(...args));
+  }
+
+  getAndTouch(...args: Parameters<Store['getAndTouch']>) {
+    return this.call('getAndTouch', args[1], [ args[0] ], () => this.store.getAndTouch(...args));
   }
 
   merge(...args: Parameters<Store['merge']>) {
@@ -123,7 +129,7 @@ export class GuardedStore implements Store {
       try {
         Promise.resolve(method()).then(result => {
           if (timer === undefined) return;
-          const missed = operation === 'get' && !isAlive(result as Existing); // may throw
+          const missed = (operation === 'get' || operation === 'getAndTouch') && !isAlive(result as Existing); // may throw
           end();
           health.succeeded(operation, performance.now() - start, missed);
           resolve(result);
