@@ -77,9 +77,10 @@ export class StoreHealth {
     return 'probe';
   }
 
-  succeeded(operation: StoreOperation, duration: number, missed: boolean): void {
+  /** `start` is when the call began, by `performance.now()`. */
+  succeeded(operation: StoreOperation, start: number, missed: boolean): void {
     const now = performance.now();
-    this.note(operation, duration, missed);
+    this.note(operation, now - start, missed);
     this.lastSuccess = now;
     this.failures = 0;
     if (this.pausedUntil !== undefined) {
@@ -93,9 +94,10 @@ export class StoreHealth {
     }
   }
 
-  failed(operation: StoreOperation, duration: number, error: Error, isProbe: boolean): void {
+  /** `start` is when the call began, by `performance.now()`. */
+  failed(operation: StoreOperation, start: number, error: Error, isProbe: boolean): void {
     const now = performance.now();
-    this.note(operation, duration, false, error);
+    this.note(operation, now - start, false, error);
     this.counters.errors++;
     this.lastError = { error, at: Date.now() };
     this.failures++;
