@@ -27,7 +27,8 @@ export class SessionHealth {
 
   /**
    * How many calls there were: reads of a session (`loads`), writes of one, renewals without data, ends, and calls of the index
-   * (of who has which sessions). Each call is in one of these. Of them, `misses` are reads that found no session, and `errors` are
+   * (of who has which sessions). Each call is in one of these; a read
+   * that renews is in two. Of them, `misses` are reads that found no session, and `errors` are
    * those that failed. Besides, `rejected` are calls that were not made, as the store was down.
    */
   get counters(): Readonly<StoreHealth['counters']> {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Redis from 'ioredis';
 import type { Server } from './support/egg-server';
 import { keyOf } from './support/keyOf';
+import { recordAt } from './support/redis';
 import { startRedis, type TestServer } from './support/servers';
 import { startWorker } from './support/worker';
 import type { Settings } from './fixtures/apps/scale-out/settings';
@@ -82,11 +83,11 @@ describe('requests of one session that race, on two worker processes with one Re
 
   /** What a tombstone names. */
   async function successorIn(key: string): Promise<string | null> {
-    const { _successor, ...rest } = await redis.hgetall(key);
+    const { _successor, ...rest } = await recordAt(redis, key);
     assert.deepEqual(rest, {}, 'the record is back');
     const ttl = await redis.pttl(key);
     assert.ok(ttl > 0 && ttl <= REMEMBERED, `${ttl} ms`);
-    return JSON.parse(_successor);
+    return _successor;
   }
   /** A request with the id of a session that ended finds no session, begins none, and leaves the browser's cookie alone. */
   async function isDead(cookie: string) {
@@ -100,7 +101,7 @@ describe('requests of one session that race, on two worker processes with one Re
   }
   /** The keys of the records that are no tombstones, and what is in these. */
   async function records() {
-    const all = await Promise.all((await redis.keys('*')).map(async key => [ key, await redis.hgetall(key) ] as const));
+    const all = await Promise.all((await redis.keys('*')).map(async key => [ key, await recordAt(redis, key) ] as const));
     return all.filter(([ , record ]) => !('_successor' in record));
   }
 
@@ -152,7 +153,7 @@ describe('requests of one session that race, on two worker processes with one Re
         const { attributes, json } = await slower.finish();
         assert.match(attributes, new RegExp(`max-age=${ms / 1000};`));
         const now = json.id ? `session:${keyOf(json.id)}` : key;
-        assert.equal(await redis.hget(now, '_maxAge'), String(ms));
+        assert.equal((await recordAt(redis, now))._maxAge, ms);
         const ttl = await redis.pttl(now);
         assert.ok(ttl > ms - 30_000 && ttl <= ms, `${ttl} ms`);
       });

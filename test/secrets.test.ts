@@ -51,12 +51,6 @@ const FAILURES: Record<string, Failure> = {
     fail: redis => redis.config('SET', 'maxmemory', '1'),
     heal: redis => redis.config('SET', 'maxmemory', '0'),
   },
-  'has something else under the key': {
-    message: /WRONGTYPE Operation against a key holding the wrong kind of value/,
-    unconcerned: [ 'update()', 'regenerate()', 'destroy()' ],
-    fail: (redis, id) => redis.set(`session:${id}`, 'x'),
-    heal: redis => redis.flushall(),
-  },
   'may not run scripts': {
     message: /NOPERM/,
     fail: redis => redis.call('ACL', 'SETUSER', 'default', '-evalsha', '-eval'),

@@ -6,6 +6,7 @@ import Redis from 'ioredis';
 import { Client, createApp } from './support/app';
 import { gate } from './support/concurrent';
 import { MapStore } from './support/MapStore';
+import { recordAt } from './support/redis';
 import { startRedis } from './support/servers';
 import { startWorker } from './support/worker';
 
@@ -83,7 +84,7 @@ describe('when the application closes', () => {
     }));
     await stopped;
     assert.deepEqual(statuses, statuses.map(() => 200));
-    const stored = await Promise.all((await redis.keys('*')).map(key => redis.hgetall(key)));
+    const stored = await Promise.all((await redis.keys('*')).map(key => recordAt(redis, key)));
     const fields = stored.flatMap(record => Object.keys(record).filter(field => field.startsWith('field'))).sort();
     assert.deepEqual(fields, statuses.map((_, i) => `field${i}`).sort());
     redis.disconnect();

@@ -168,15 +168,16 @@ describe('RedisSessionStore', () => {
   it('sends one command for each call', async () => {
     await store.set('id', { n: 1, big: 'x'.repeat(1000) }, 60_000);
     const calls: Array<[ string, () => Promise<unknown>, RegExp ]> = [
-      [ 'get', () => store.get('id', 60_000, options), /^hgetall$/ ],
+      [ 'get', () => store.get('id', 60_000, options), /^get$/ ],
       [ 'touch', () => store.touch('id'), /^evalsha$/ ],
       [ 'merge', () => store.merge('id', { set: { n: 2 }, unset: [], replace: false }), /^evalsha$/ ],
-      [ 'set', () => store.set('id', { n: 3 }, 60_000), /^evalsha$/ ],
+      [ 'set', () => store.set('id', { n: 3 }, 60_000), /^set$/ ],
       [ 'compareAndSet', () => store.compareAndSet('id', { _rev: 1 }, { n: 4 }, 60_000), /^evalsha$/ ],
       [ 'retire', () => store.retire('id', 'successor', 60_000), /^evalsha$/ ],
       [ 'destroy', () => store.destroy('id'), /^del$/ ],
     ];
-    await store.retire('another', null, 60_000); // from now on, the server knows both scripts
+    for (const [ , call ] of calls.slice(0, -1)) await call(); // from now on, the server knows the scripts
+    await store.set('id', { n: 1, big: 'x'.repeat(1000) }, 60_000);
     for (const [ name, call, expected ] of calls) {
       const monitor = await redis.duplicate().monitor();
       const commands: string[][] = [];
@@ -258,8 +259,9 @@ describe('RedisSessionStore', () => {
     });
 
     for (const [ title, write ] of [
-      [ 'malformed JSON', () => redis.hset('session:odd', 'n', '{oops') ],
-      [ 'a string', () => redis.set('session:odd', 'oops') ],
+      [ 'malformed JSON', () => redis.set('session:odd', '{"_expire":null,oops') ],
+      [ 'another string', () => redis.set('session:odd', '"oops"') ],
+      [ 'a hash, as in an older layout', () => redis.hset('session:odd', 'n', '"oops"') ],
     ] as const) {
       it(title, async () => {
         await redis.del('session:odd');

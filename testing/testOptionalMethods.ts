@@ -11,38 +11,8 @@ declare function before(run: (this: { skip(): void }) => void): void;
 export function testOptionalMethods(subject: StoreUnderTest): void {
   const { options, newKey, set, read, isGone } = subject;
 
-  const skipWithout = (method: 'touch' | 'merge' | 'compareAndSet' | 'retire') => before(function() {
+  const skipWithout = (method: 'merge' | 'compareAndSet' | 'retire') => before(function() {
     if (!subject.store[method]) this.skip(); // it is optional, and this store does without
-  });
-
-  describe('touch, if there is one', () => {
-    skipWithout('touch');
-    const touch = (key: string) => subject.store.touch!(key, options);
-
-    it('lets a record live for its own lifetime again, and leaves its value', async () => {
-      const key = newKey();
-      const lifetime = 6 * SHORT;
-      await set(key, { n: 1, _maxAge: lifetime }, lifetime);
-      await sleep(lifetime / 2);
-      assert.equal(await touch(key), lifetime);
-      await sleep(lifetime / 2 + LATER);
-      assert.deepEqual(await read(key), { n: 1 });
-      const { _expire } = (await subject.store.get(key, MINUTE, options))!;
-      assert.ok(_expire === undefined || (_expire as number) > Date.now(), 'an _expire that is out of date');
-    });
-
-    it('lets the session of a browser live on', async () => {
-      const key = newKey();
-      await set(key, { n: 1, _session: true }, 'session');
-      assert.equal(await touch(key), 'session');
-      assert.deepEqual(await read(key), { n: 1 });
-    });
-
-    it('makes no record', async () => {
-      const key = newKey();
-      assert.equal(await touch(key), false);
-      await isGone(key);
-    });
   });
 
   describe('merge, if there is one', () => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionStore } from '../module/store/SessionStore';
 import { MINUTE, StoreUnderTest } from './StoreUnderTest';
 import { testIndex } from './testIndex';
+import { testTouch } from './testTouch';
 import { testOptionalMethods } from './testOptionalMethods';
 
 /** What the suite uses of mocha. */
@@ -165,6 +166,7 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
       });
     });
 
+    testTouch(subject);
     testOptionalMethods(subject);
     testIndex(subject);
   });

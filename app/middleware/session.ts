@@ -7,6 +7,7 @@ import { SessionCookie } from '../../module/SessionCookie';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
 import { isTeggStore, requireIndexed, storeFor } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
+import { Deadlines } from '../../module/store/Deadlines';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
 import { StoreHealth } from '../../module/store/StoreHealth';
@@ -29,6 +30,7 @@ export function mountSession(app: Application): void {
   const config = configOf(app);
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
+  const deadlines = new Deadlines(config.storeTimeout);
   const env: SessionEnvironment = {
     app,
     config,
@@ -39,7 +41,7 @@ export function mountSession(app: Application): void {
       const store = storeFor(ctx);
       if (!store) return undefined;
       let guarded = stores.get(store);
-      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, config.storeTimeout, isTeggStore(app, store)));
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, deadlines, isTeggStore(app, store)));
       return guarded;
     },
     createSession: (...args) => createSession(...args),

@@ -37,8 +37,12 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   override async touch(key: string): Promise<SessionMaxAge | false> {
-    const record = this.readAlive(key);
-    return record ? this.keep(key, record, this.lifetime(record)) : false;
+    return this.renew(key);
+  }
+
+  override async getAndTouch(key: string): Promise<SessionRecord | undefined> {
+    this.renew(key);
+    return this.read(key);
   }
 
   override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
@@ -79,6 +83,11 @@ export abstract class MemorySessionStore extends SessionStore {
 
   override async close(): Promise<void> {
     clearInterval(this.purging);
+  }
+
+  private renew(key: string): SessionMaxAge | false {
+    const record = this.readAlive(key);
+    return record ? this.keep(key, record, this.lifetime(record)) : false;
   }
 
   private read(key: string): SessionRecord | undefined {

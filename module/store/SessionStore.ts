@@ -56,6 +56,15 @@ export abstract class SessionStore {
   touch?(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false>;
 
   /**
+   * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a record lives longer by it.
+   *
+   * Without it, a session that is renewed on each request (`rolling`) is read, then touched.
+   *
+   * @return the same as `get`; `_expire`, if there is one, is the new one
+   */
+  getAndTouch?(key: string, options: SessionStoreOptions): Promise<SessionRecord | null | undefined>;
+
+  /**
    * Applies changes to the record that is stored, atomically, and lets it live for its own lifetime, `_maxAge` or
    * `_session`, which may be among the changes. A record that is replaced keeps its fields whose names start with `_`, unless
    * the changes have them. Under `renew: false` the record ends when it would have ended anyway.

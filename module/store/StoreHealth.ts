@@ -17,7 +17,7 @@ const MAX_CAUSES = 10;
 const SAMPLES = 1000;
 
 /** The methods of a store. */
-export type StoreOperation = 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
+export type StoreOperation = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
 /** What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store. */
 export interface StoreCall {
@@ -26,14 +26,14 @@ export interface StoreCall {
   duration: number;
   /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
   rejected: boolean;
-  /** With `get`: whether there was no session, or one that has ended. */
+  /** With `get` and `getAndTouch`: whether there was no session, or one that has ended. */
   missed: boolean;
   error?: Error;
 }
 
-/** What each method counts as. */
+/** What each method counts as; `getAndTouch` is a renewal too. */
 const COUNTERS = {
-  get: 'loads', set: 'writes', merge: 'writes', compareAndSet: 'writes', touch: 'renewals', retire: 'ends', index: 'index', list: 'index',
+  get: 'loads', getAndTouch: 'loads', set: 'writes', merge: 'writes', compareAndSet: 'writes', touch: 'renewals', retire: 'ends', index: 'index', list: 'index',
 } as const satisfies Record<StoreOperation, string>;
 
 const calls = channel('egg-tegg-session:store');
@@ -77,9 +77,10 @@ export class StoreHealth {
     return 'probe';
   }
 
-  succeeded(operation: StoreOperation, duration: number, missed: boolean): void {
+  /** `start` is when the call began, by `performance.now()`. */
+  succeeded(operation: StoreOperation, start: number, missed: boolean): void {
     const now = performance.now();
-    this.note(operation, duration, missed);
+    this.note(operation, now - start, missed);
     this.lastSuccess = now;
     this.failures = 0;
     if (this.pausedUntil !== undefined) {
@@ -93,9 +94,10 @@ export class StoreHealth {
     }
   }
 
-  failed(operation: StoreOperation, duration: number, error: Error, isProbe: boolean): void {
+  /** `start` is when the call began, by `performance.now()`. */
+  failed(operation: StoreOperation, start: number, error: Error, isProbe: boolean): void {
     const now = performance.now();
-    this.note(operation, duration, false, error);
+    this.note(operation, now - start, false, error);
     this.counters.errors++;
     this.lastError = { error, at: Date.now() };
     this.failures++;
@@ -127,6 +129,7 @@ export class StoreHealth {
   private note(operation: StoreOperation, duration: number, missed: boolean, error?: Error): void {
     const { counters } = this;
     counters[COUNTERS[operation]]++;
+    if (operation === 'getAndTouch') counters.renewals++;
     if (missed) counters.misses++;
     this.latencies[this.samples++ % SAMPLES] = duration;
     if (calls.hasSubscribers) publish({ operation, duration, rejected: false, missed, error });

@@ -25,6 +25,9 @@ export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
 
+  /** Whether the store has `getAndTouch`. */
+  readonly renewsOnRead: boolean;
+
   /** Whether the store can tell which sessions a principal has, and which there are. */
   readonly isIndexed: boolean;
 
@@ -36,9 +39,10 @@ export class CompleteStore {
 
   constructor(private readonly store: SessionStoreLike) {
     this.more = store instanceof SessionStore ? store : {};
-    const { touch, merge, compareAndSet, retire } = this.more;
-    this.keepsExpiry = Boolean(touch ?? merge ?? compareAndSet ?? retire);
+    const { touch, getAndTouch, merge, compareAndSet, retire } = this.more;
+    this.keepsExpiry = Boolean(touch ?? getAndTouch ?? merge ?? compareAndSet ?? retire);
     this.isAtomic = Boolean(merge && compareAndSet && retire);
+    this.renewsOnRead = Boolean(getAndTouch);
     this.isIndexed = Boolean(this.more.index && this.more.list);
   }
 
@@ -56,6 +60,11 @@ export class CompleteStore {
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return this.more.touch ? await this.more.touch(key, options)
       : await this.merge(key, NO_CHANGES, { ...options, changed: false });
+  }
+
+  /** @throws TypeError when the store does not renew on read */
+  getAndTouch(key: string, options: SessionStoreOptions): Promise<Existing> {
+    return this.more.getAndTouch!(key, options);
   }
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */

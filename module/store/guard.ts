@@ -3,11 +3,12 @@ import { tell } from '../events';
 import { isAlive } from '../record';
 import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore, Existing } from './complete';
-import type { SessionStoreOptions } from './SessionStore';
+import type { Call, Deadlines } from './Deadlines';
+import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
 
-type Members = 'keepsExpiry' | 'isIndexed' | 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
+type Members = 'keepsExpiry' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
@@ -26,17 +27,19 @@ export interface Store extends Pick<CompleteStore, Members> {
  */
 export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
+  readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
 
   /**
    * @param store the store
    * @param health what is known of it
-   * @param timeout how long a call of it may take, in ms
+   * @param deadlines end its calls that take too long
    * @param hashesIds false for stores that are given the id itself, as applications rely on it
    */
-  constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly timeout: number,
+  constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly deadlines: Deadlines,
     private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
+    this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
   }
 
@@ -48,33 +51,36 @@ export class GuardedStore implements Store {
     return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
   }
 
-  get(...args: Parameters<Store['get']>) {
-    return this.call('get', args[2], [ args[0] ], () => this.store.get(...args));
+  get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
+    return this.call('get', options, () => this.store.get(key, maxAge, options), key);
   }
 
-  set(...args: Parameters<Store['set']>) {
-    return this.call('set', args[3], [ args[0] ], () => this.store.set(...args));
+  set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
+    return this.call('set', options, () => this.store.set(key, record, maxAge, options), key);
   }
 
-  touch(...args: Parameters<Store['touch']>) {
-    return this.call('touch', args[1], [ args[0] ], () => this.store.touch(...args));
+  touch(key: string, options: SessionStoreOptions) {
+    return this.call('touch', options, () => this.store.touch(key, options), key);
   }
 
-  merge(...args: Parameters<Store['merge']>) {
-    return this.call('merge', args[2], [ args[0] ], () => this.store.merge(...args));
+  getAndTouch(key: string, options: SessionStoreOptions) {
+    return this.call('getAndTouch', options, () => this.store.getAndTouch(key, options), key);
   }
 
-  compareAndSet(...args: Parameters<Store['compareAndSet']>) {
-    return this.call('compareAndSet', args[4], [ args[0] ], () => this.store.compareAndSet(...args));
+  merge(key: string, changes: SessionChanges, options: SessionStoreOptions) {
+    return this.call('merge', options, () => this.store.merge(key, changes, options), key);
   }
 
-  retire(...args: Parameters<Store['retire']>) {
-    const [ key, successor, , options ] = args;
-    return this.call('retire', options, successor ? [ key, successor ] : [ key ], () => this.store.retire(...args));
+  compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
+    return this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options), key);
   }
 
-  index(...args: Parameters<Store['index']>) {
-    return this.call('index', args[3], [ args[1] ], () => this.store.index(...args));
+  retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions) {
+    return this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor);
+  }
+
+  index(principal: string, key: string, ms: number, options: SessionStoreOptions) {
+    return this.call('index', options, () => this.store.index(principal, key, ms, options), key);
   }
 
   async* list(...args: Parameters<Store['list']>) {
@@ -85,7 +91,7 @@ export class GuardedStore implements Store {
     };
     try {
       for (;;) {
-        const { value, done } = await this.call('list', args[1], [], next);
+        const { value, done } = await this.call('list', args[1], next);
         if (done) return;
         // the application may have keys of its own that begin as those of sessions do
         yield value.filter((key: string) => HASH.test(key));
@@ -96,42 +102,38 @@ export class GuardedStore implements Store {
     }
   }
 
-  /** Calls the store, unless it is down. What it answers after `timeout` is ignored. */
-  private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, keys: string[], method: () => Promise<T>): Promise<T> {
-    const { health, timeout } = this;
+  /** Calls the store, unless it is down. What it answers after its time is ignored. */
+  private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, method: () => Promise<T>, key?: string,
+    successor?: string | null): Promise<T> {
+    const { health, deadlines } = this;
     const permission = health.ask(operation);
     if (permission === 'refused') return Promise.reject(new SessionStoreError(health.lastError!.error));
-    // one promise, and none of its own for the timeout: every request pays for this
-    return new Promise((resolve, reject) => {
-      const start = performance.now();
-      const fail = (err: unknown) => {
-        if (timer === undefined) return;
-        end();
-        const error = withoutSecrets(err, new Map(keys.map(key => [ key, this.nameOf(key) ])));
-        health.failed(operation, performance.now() - start, error, permission === 'probe');
-        tell(ctx.app, 'session:storeError', { ctx, error });
-        reject(new SessionStoreError(error));
-      };
-      const end = () => {
-        clearTimeout(timer);
-        timer = undefined;
-      };
-      const late = () => fail(new Error(
-        `[egg-tegg-session] the session store has not answered for ${timeout} ms (config.session.storeTimeout)`));
-      // an answer that has come while this process was busy is not late
-      let timer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(late), timeout);
+    let call!: Call;
+    const fail = (err: unknown) => {
+      deadlines.delete(call);
+      const names = [ key, successor ].filter(each => typeof each === 'string').map(each => [ each, this.nameOf(each) ] as const);
+      const error = withoutSecrets(err, new Map(names));
+      health.failed(operation, call.start, error, permission === 'probe');
+      tell(ctx.app, 'session:storeError', { ctx, error });
+      throw new SessionStoreError(error);
+    };
+    // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
+    return new Promise<T>((resolve, reject) => {
+      deadlines.add(call = { start: performance.now(), reject });
+      const answer: unknown = method();
+      if (answer instanceof Promise) answer.then(resolve, reject);
+      else resolve(answer as T);
+    }).then(result => {
+      let missed: boolean;
       try {
-        Promise.resolve(method()).then(result => {
-          if (timer === undefined) return;
-          const missed = operation === 'get' && !isAlive(result as Existing); // may throw
-          end();
-          health.succeeded(operation, performance.now() - start, missed);
-          resolve(result);
-        }).catch(fail); // also for a result that can't be looked at
+        missed = (operation === 'get' || operation === 'getAndTouch') && !isAlive(result as Existing);
       } catch (err) {
-        fail(err);
+        return fail(err);
       }
-    });
+      deadlines.delete(call);
+      health.succeeded(operation, call.start, missed);
+      return result;
+    }, fail);
   }
 }
 

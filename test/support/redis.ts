@@ -22,3 +22,8 @@ export function redisOfSuite(): { readonly client: Redis } {
   });
   return suite;
 }
+
+/** The record or the tombstone under a key; Redis has nothing to say about what is in it. */
+export async function recordAt(redis: Pick<Redis, 'get'>, key: string): Promise<Record<string, any>> {
+  return JSON.parse((await redis.get(key))!);
+}

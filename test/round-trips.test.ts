@@ -1,0 +1,119 @@
+import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import type Redis from 'ioredis';
+import type { SessionOptions } from '..';
+import type { Client } from './support/app';
+import { redisOfSuite, TestRedisStore } from './support/redis';
+import { type Handle, start, stop } from './support/web';
+
+const GET = 'get';
+const SET = 'set';
+const SCRIPT = 'evalsha';
+
+/** Tells what a server is sent. */
+class Monitor {
+  private readonly commands: string[] = [];
+
+  private constructor(private readonly redis: Redis, private readonly monitor: Redis) {
+    monitor.on('monitor', (_: string, [ command ]: string[], source: string) => {
+      if (source !== 'lua') this.commands.push(command.toLowerCase());
+    });
+  }
+
+  static async of(redis: Redis): Promise<Monitor> {
+    await redis.ping(); // no other connection may be about to begin: ioredis takes its INFO for an answer
+    return new Monitor(redis, await redis.duplicate().monitor());
+  }
+
+  /** The commands since the last call of this. */
+  async take(): Promise<string[]> {
+    await this.redis.echo('');
+    while (this.commands.at(-1) !== 'echo') await once(this.monitor, 'monitor');
+    return this.commands.splice(0).slice(0, -1);
+  }
+
+  stop(): void {
+    this.monitor.disconnect();
+  }
+}
+
+const write: Handle = session => {
+  session.userId = 1;
+};
+const change: Handle = session => {
+  session.n = (session.n ?? 0) + 1;
+};
+const increment: Handle = session => session.update((data: any) => {
+  data.n = (data.n ?? 0) + 1;
+});
+const signIn: Handle = async session => {
+  session.userId = 2;
+  await session.regenerate();
+};
+const signInAfter: Handle = async session => {
+  await session.regenerate();
+  session.userId = 2;
+};
+const read: Handle = session => ({ userId: session.userId });
+const unused: Handle = () => ({ unused: true });
+
+describe('the commands that Redis is sent', () => {
+  const redis = redisOfSuite();
+  let monitor: Monitor;
+  let client: Client;
+  before(async () => {
+    monitor = await Monitor.of(redis.client);
+  });
+  after(() => monitor.stop());
+  afterEach(stop);
+
+  const begin = async (options: SessionOptions) => {
+    ({ client } = await start({ store: new TestRedisStore(redis.client), ...options }));
+    const other = client.another();
+    const handles: Handle[] = [ write, change, session => session.save(), increment, session => session.regenerate() ];
+    for (const handle of handles) await other.run(handle); // the server knows the scripts from now on
+    await monitor.take();
+  };
+
+  const CASES: Array<[ what: string, expected: string[], handle: Handle, options?: SessionOptions ]> = [
+    [ 'a route that does not use the session', [ GET ], unused ],
+    [ 'a read', [ GET ], read ],
+    [ 'a session that is assigned what it has', [ GET ], write ],
+    [ 'a change', [ GET, SCRIPT ], change ],
+    [ 'two changes and save()', [ GET, SCRIPT, SCRIPT ], async session => {
+      session.n = 1;
+      await session.save();
+      session.n = 2;
+    } ],
+    [ 'update()', [ GET, GET, SCRIPT, GET ], increment ],
+    [ 'a sign-in, and regenerate() after it', [ GET, SET, SCRIPT, GET ], signIn ],
+    [ 'regenerate(), and a sign-in after it', [ GET, SET, SCRIPT, SCRIPT ], signInAfter ],
+    [ 'a sign-out', [ GET, SCRIPT ], session => session.destroy() ],
+    [ 'a session of which there is enough left, under renew', [ GET ], read, { renew: true }],
+    [ 'a read that renews, under rolling', [ GET, SCRIPT ], read, { rolling: true }],
+    [ 'a change, under rolling', [ GET, SCRIPT ], change, { rolling: true }],
+  ];
+  for (const [ what, expected, handle, options = {} ] of CASES) {
+    it(`are ${expected.join(', ')} for ${what}`, async () => {
+      await begin(options);
+      await client.run(write);
+      assert.deepEqual(await monitor.take(), [ SET ], 'a first write');
+      await client.run(handle);
+      assert.deepEqual(await monitor.take(), expected);
+    });
+  }
+
+  const FRESH: Array<[ what: string, expected: string[], handle: Handle ]> = [
+    [ 'a read', [], read ],
+    [ 'a first write', [ SET ], write ],
+    [ 'a sign-in, and regenerate() after it', [ SET, GET ], signIn ],
+    [ 'regenerate(), and a sign-in after it', [ SET, SCRIPT ], signInAfter ],
+  ];
+  for (const [ what, expected, handle ] of FRESH) {
+    it(`are ${expected.join(', ') || 'none'} for ${what}, in a browser without a cookie`, async () => {
+      await begin({});
+      await client.run(handle);
+      assert.deepEqual(await monitor.take(), expected);
+    });
+  }
+});
