@@ -49,7 +49,7 @@ export class RequestSession extends SessionOperations {
   private isDone(): boolean {
     const { copy, contacts, cookieState, expired, busy, failure } = this;
     if (copy === undefined) return true;
-    if (copy === null || contacts > 0 || cookieState !== 'good' || expired || busy || failure || this.isFixated) return false;
+    if (copy === null || contacts > 0 || this.isRenewed || cookieState !== 'good' || expired || busy || failure || this.isFixated) return false;
     if (this.state !== 'kept' && this.state !== 'new') return false;
     try {
       return !this.lifetime.isChosen && !copy.isChanged(copy.now()) &&

@@ -22,12 +22,13 @@ export abstract class SessionOperations extends UpdatableSession {
       if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
     } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
       cookie.remove(ctx);
-    } else if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
-      await this.oneByOne(async () => {
-        if (!await stored.see(copy.session)) this.end();
-      });
-    } else if (this.cookieState === 'stale' && await this.confirm()) {
-      this.sendId();
+    } else {
+      if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
+        await this.oneByOne(async () => {
+          if (!await stored.see(copy.session)) this.end();
+        });
+      }
+      if ((this.isRenewed || this.cookieState === 'stale') && await this.confirm()) this.sendId();
     }
   }
 
@@ -35,9 +36,10 @@ export abstract class SessionOperations extends UpdatableSession {
   protected async confirm(): Promise<boolean> {
     const { stored, ctx } = this;
     if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+    if (this.isSure()) return true;
     return await this.oneByOne(async () => {
       const isThere = await stored.latest() !== undefined;
-      if (isThere) this.contacts++;
+      if (isThere) this.noteContact();
       else this.end();
       return isThere;
     });
@@ -51,7 +53,8 @@ export abstract class SessionOperations extends UpdatableSession {
     if (this.contacts > 0) return false;
     if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
     // a cookie is written anew only for a session that is still there
-    if (rolling || this.cookieState === 'stale') return true;
+    if (rolling && !(this.isRenewed && this.isSure())) return true;
+    if (this.cookieState === 'stale') return true;
     if (!renew) return false;
     if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
     return Boolean(store?.keepsExpiry && _expire === undefined);

@@ -15,6 +15,9 @@ import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
 
+/** For how many ms a session is taken to be where it was: an answer is on its way to the browser for as long. */
+export const MOMENT = 500;
+
 const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this request, as config.session.load is \'injected\'. Inject it ' +
   'into the controller, or into what the controller uses: @Inject() session: Session; or call await ctx.loadSession() before this';
 
@@ -45,6 +48,11 @@ export abstract class SessionState {
   protected readonly meta: SessionMeta;
   /** How often this request has written the session, or found that it is still there. */
   protected contacts = 0;
+  /** When the store last said that it has the session, in ms since 1970, and as the store counts. */
+  private contactAt = 0;
+  private contactTurn = 0;
+  /** Whether the session lives on since it was read, and the browser's cookie does not yet. */
+  protected isRenewed = false;
   /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
   protected mustMove = false;
   /** Whose session it was known to be last. */
@@ -97,7 +105,7 @@ export abstract class SessionState {
     else this.begin(loadFromCookie(this.ctx, this.env));
   }
 
-  protected begin({ state, id, record, cookie, expired }: Loaded): void {
+  protected begin({ state, id, record, cookie, renewed = false, expired }: Loaded): void {
     this.state = state;
     this.expired = expired;
     this.record = record;
@@ -105,6 +113,8 @@ export abstract class SessionState {
     const maxAge = this.lifetime.load(record);
     if (this.stored) Object.assign(this.stored, { id, maxAge });
     if (state !== 'kept') return;
+    this.isRenewed = renewed;
+    this.noteAnswer();
     this.meta.load(record);
     this.principal = this.meta.principal;
   }
@@ -195,14 +205,30 @@ export abstract class SessionState {
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
     this.lifetime.keep(chosen, this.stored?.maxAge);
-    this.contacts++;
+    this.noteContact();
     this.mustMove = false;
     this.sendId();
+  }
+
+  protected noteContact(): void {
+    this.contacts++;
+    this.noteAnswer();
+  }
+
+  private noteAnswer(): void {
+    this.contactAt = Date.now();
+    this.contactTurn = this.store?.now ?? 0;
+  }
+
+  /** Whether one can tell without asking that the session is still there, with its lifetime: it was so a moment ago. */
+  protected isSure({ store, key } = this.stored!): boolean {
+    return Date.now() - this.contactAt < MOMENT && !store.hasTurned(key, this.contactTurn);
   }
 
   protected sendId(): void {
     const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
     this.cookieState = 'good';
+    this.isRenewed = false;
     if (!stored || ctx.headerSent) return;
     if (!externalKey) return cookie.writeId(ctx, stored.id);
     externalKey.set(ctx, stored.id);

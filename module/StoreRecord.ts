@@ -24,7 +24,7 @@ export class StoreRecord {
   /** Whether this request has made the id. */
   isFresh = false;
 
-  constructor(private readonly ctx: Context, private readonly store: Store, private readonly meta: SessionMeta,
+  constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: SessionMeta,
     private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */

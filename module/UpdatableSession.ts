@@ -12,7 +12,7 @@ export const HAS_ENDED = 'the session has ended: it was destroyed, or regenerate
 
 /** `update()` of a request's session. */
 export abstract class UpdatableSession extends SessionState {
-  /** The operation that is under way; the next one waits for it. */
+  /** The last of the operations that are under way; the next one waits for it. */
   protected busy?: Promise<unknown>;
 
   /**
@@ -63,7 +63,7 @@ export abstract class UpdatableSession extends SessionState {
       lifetime.keep(now, stored.maxAge);
       if (outcome === 'unchanged') return true;
       this.notePrincipal();
-      this.contacts++;
+      this.noteContact();
       this.cookieState = 'stale'; // the browser's cookie has to live as long
       return true;
     });
@@ -83,13 +83,12 @@ export abstract class UpdatableSession extends SessionState {
 
   protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
     if (this.failure) throw this.failure;
-    while (this.busy) await this.idle();
-    const busy = operation();
-    this.busy = busy;
+    const mine = this.busy ? this.busy.then(operation, operation) : operation();
+    this.busy = mine;
     try {
-      return await busy;
+      return await mine;
     } finally {
-      this.busy = undefined;
+      if (this.busy === mine) this.busy = undefined;
     }
   }
 

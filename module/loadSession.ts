@@ -18,6 +18,8 @@ export interface Loaded {
   record: SessionRecord;
   /** `stale`: good, but to be written anew; `bad`: it does not open; `expired`: what it holds, or stands for, has. */
   cookie: 'good' | 'stale' | 'bad' | 'expired';
+  /** Whether the store has let it live on as it was read. */
+  renewed?: boolean;
   /** A session that is over, and still in the store. */
   expired?: { id: string; record: SessionRecord };
 }
@@ -33,9 +35,11 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   if (!opened) return opened === null ? BAD : NEW;
   const { value: id, stale } = opened;
   const { maxAge, rolling } = ctx.sessionOptions;
-  return store.get(store.keyOf(id), maxAge, { ctx, rolling }).then(record => {
+  const key = store.keyOf(id);
+  const renewed = rolling && store.renewsOnRead;
+  return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
-    return accept(ctx, record, stale, env, id);
+    return { ...accept(ctx, record, stale, env, id), renewed };
   });
 }
 

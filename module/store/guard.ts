@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { tell } from '../events';
-import { isAlive } from '../record';
+import { isAlive, lifetimeOf, TOMBSTONE_MS } from '../record';
 import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore, Existing } from './complete';
 import type { Call, Deadlines } from './Deadlines';
@@ -19,6 +20,10 @@ export interface Store extends Pick<CompleteStore, Members> {
   keyOf(id: string): string;
   /** What stands for a key in log lines, events and errors: the same as `shortHash` gives for the id. */
   nameOf(key: string): string;
+  /** A number that is higher after each time that a request of this process has ended a record, moved it, or given it a lifetime. */
+  readonly now: number;
+  /** Whether that has happened to this record after `then`, not long ago. */
+  hasTurned(key: string, then: number): boolean;
 }
 
 /**
@@ -29,6 +34,8 @@ export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
+  now = 0;
+  private readonly turns = new LRUCache<string, number>({ max: 10_000, ttl: TOMBSTONE_MS });
 
   /**
    * @param store the store
@@ -51,6 +58,14 @@ export class GuardedStore implements Store {
     return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
   }
 
+  hasTurned(key: string, then: number): boolean {
+    return (this.turns.get(key) ?? 0) > then;
+  }
+
+  private noteTurn(key: string): void {
+    this.turns.set(key, ++this.now);
+  }
+
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
     return this.call('get', options, () => this.store.get(key, maxAge, options), key);
   }
@@ -68,15 +83,20 @@ export class GuardedStore implements Store {
   }
 
   merge(key: string, changes: SessionChanges, options: SessionStoreOptions) {
+    if ('_maxAge' in changes.set || '_session' in changes.set) this.noteTurn(key);
     return this.call('merge', options, () => this.store.merge(key, changes, options), key);
   }
 
   compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
+    if (lifetimeOf(expected) !== maxAge) this.noteTurn(key);
     return this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options), key);
   }
 
   retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions) {
-    return this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor);
+    return this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor).then(left => {
+      this.noteTurn(key);
+      return left;
+    });
   }
 
   index(principal: string, key: string, ms: number, options: SessionStoreOptions) {

@@ -227,6 +227,8 @@ export function holdTimers<T>(run: () => T) {
   }
 }
 
+export const REMOVED = 'a removal of its record from elsewhere';
+
 /** How a session ends while a slower request of it is running. */
 export const ENDS: Record<string, (site: Site) => Promise<unknown>> = {
   'session.destroy()': ({ client }) => client.run(session => session.destroy()),
@@ -234,7 +236,7 @@ export const ENDS: Record<string, (site: Site) => Promise<unknown>> = {
     ctx.session = null;
   }),
   'regenerate()': ({ client }) => client.run(session => session.regenerate()),
-  'a removal of its record from elsewhere': ({ removeElsewhere }) => removeElsewhere(),
+  [REMOVED]: ({ removeElsewhere }) => removeElsewhere(),
 };
 
 /** A response that does nothing to the browser's cookies. */
