@@ -4,6 +4,10 @@ const UNITS: Array<[ Intl.RelativeTimeFormatUnit & Intl.NumberFormatOptions['uni
 
 const largest = (ms: number) => UNITS.find(([ , length ]) => ms >= length) ?? UNITS[UNITS.length - 1];
 
+// by what a User-Agent has of them; it may have those further down, too
+const BROWSERS = [[ 'Edg/', 'Edge' ], [ 'OPR/', 'Opera' ], [ 'Firefox', 'Firefox' ], [ 'Chrome', 'Chrome' ], [ 'Safari', 'Safari' ], [ 'curl', 'curl' ]];
+const SYSTEMS = [[ 'Windows', 'Windows' ], [ 'Android', 'Android' ], [ 'iPhone', 'iPhone' ], [ 'iPad', 'iPad' ], [ 'Mac OS X', 'macOS' ], [ 'Linux', 'Linux' ]];
+
 export default {
   /** A time, in ms since 1970, as in "5 minutes ago". */
   ago(time: number, locale: string): string {
@@ -23,10 +27,7 @@ export default {
 
   /** A `User-Agent` in two words or three, as "Firefox, Windows". */
   device(userAgent: string): string {
-    const browser = /\b(Edg|OPR|Firefox|Chrome|Safari|curl)\b/.exec(userAgent)?.[1];
-    const system = /\b(Windows|Android|iPhone|iPad|Mac OS X|Linux)\b/.exec(userAgent)?.[1];
-    const names: Record<string, string> = { Edg: 'Edge', OPR: 'Opera', 'Mac OS X': 'macOS' };
-    const known = [ browser, system ].flatMap(name => (name ? [ names[name] ?? name ] : []));
+    const known = [ BROWSERS, SYSTEMS ].flatMap(names => names.find(([ token ]) => userAgent.includes(token))?.[1] ?? []);
     return known.join(', ') || userAgent.slice(0, 30);
   },
 };

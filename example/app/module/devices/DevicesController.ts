@@ -28,6 +28,7 @@ export class DevicesController {
     const { user } = this.session;
     if (!user) return this.askToSignIn(ctx);
     const ended = await this.sessionRegistry.revoke(user, String(id));
+    if (!this.session.user) return this.page.goTo(ctx, '/'); // it was this one
     this.page.tell(ended ? 'That device is signed out.' : 'That device was signed out already.');
     this.page.goTo(ctx, '/devices');
   }
