@@ -166,13 +166,12 @@ describe('example', () => {
       assert.deepEqual(files(), source);
     });
 
-    for (const [ route, { en, zh } ] of Object.entries(PAGES)) {
+    for (const [ route, { en, zh }] of Object.entries(PAGES)) {
       it(`${route} is there in English and Chinese: as the browser asks, and as the visitor chooses`, async () => {
         const browser = visitor.another({ 'accept-language': 'zh-CN,zh;q=0.9,en;q=0.8' });
         for (const [ who, url, title, lang ] of [
           [ visitor, route, en, 'en-us' ], [ browser, route, zh, 'zh-cn' ],
-          [ browser, `${route}?locale=en-US`, en, 'en-us' ], [ browser, route, en, 'en-us' ],
-        ] as const) {
+          [ browser, `${route}?locale=en-US`, en, 'en-us' ], [ browser, route, en, 'en-us' ]] as const) {
           const page = await who.visit(url);
           assert.equal(page.status, route === '/admin' ? 403 : 200);
           assert.equal(page.title, title);

@@ -6,12 +6,14 @@ import { UNUSED_STORES } from './store';
 const MINUTE = 60 * 1000;
 
 const session: SessionOptions = {
-  key: 'teahouse',                  // a name of its own: all Egg applications of a host call theirs EGG_SESS
-  maxAge: 30 * MINUTE,              // idle
-  rolling: true,                    // counted from the last request
-  absoluteMaxAge: 8 * 60 * MINUTE,  // in all
-  principal: 'user',                // the field that says whose session it is
+  key: 'teahouse', // a name of its own: all Egg applications of a host call theirs EGG_SESS
+  maxAge: 30 * MINUTE, // idle
+  rolling: true, // counted from the last request
+  absoluteMaxAge: 8 * 60 * MINUTE, // in all
+  principal: 'user', // the field that says whose session it is
 };
+
+const i18n = { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } };
 
 const { hostname, port, password, pathname } = new URL(process.env.REDIS_URL || 'redis://127.0.0.1:6379');
 
@@ -24,7 +26,7 @@ export default (): PowerPartial<EggAppConfig> => ({
   tegg: { readModuleOptions: { extraFilePattern: UNUSED_STORES } },
 
   view: { defaultViewEngine: 'nunjucks', mapping: { '.html': 'nunjucks' } },
-  i18n: { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } },
+  i18n,
 
   // the README of egg-tegg-session says why these settings
   redis: {

@@ -1,5 +1,7 @@
 'use strict';
 
+const { once } = require('node:events');
+
 // The same routes as app/module/promises/TryController.ts.
 module.exports = ({ router }) => {
   router.get('/try', ctx => {
@@ -16,7 +18,7 @@ module.exports = ({ router }) => {
     const { session } = ctx;
     ctx.res.writeProcessing();
     ctx.req.resume();
-    await require('node:events').once(ctx.req, 'end');
+    await once(ctx.req, 'end');
     session[ctx.query.tab] = true;
     ctx.body = {};
   });

@@ -39,7 +39,7 @@ export class AccountController {
     await this.session.regenerate();
     ctx.rotateCsrfSecret();
     this.session.user = name;
-    this.page.tell('Welcome, {0}.', name);
+    this.page.tell('Welcome, %s.', name);
     this.page.goTo(ctx, '/');
   }
 

@@ -38,7 +38,7 @@ export class DevicesController {
     const { user } = this.session;
     if (!user) return this.askToSignIn(ctx);
     const ended = await this.sessionRegistry.revokeAll(user, { exceptCurrent: true });
-    this.page.tell('Devices signed out: {0}.', ended);
+    this.page.tell('Devices signed out: %s.', String(ended));
     this.page.goTo(ctx, '/devices');
   }
 

@@ -5,7 +5,7 @@ import { Session } from 'egg-tegg-session';
 declare module 'egg-tegg-session' {
   interface SessionData {
     /** A message for the next page, shown once: a text of config/locale, and what goes into it. */
-    flash?: { text: string; values?: Array<string | number> };
+    flash?: { text: string; values: string[] };
   }
 }
 
@@ -16,7 +16,7 @@ export class Page {
   private readonly session: Session;
 
   /** Says something on the page that is shown next. */
-  tell(text: string, ...values: Array<string | number>) {
+  tell(text: string, ...values: string[]) {
     this.session.flash = { text, values };
   }
 
@@ -28,7 +28,7 @@ export class Page {
       ...data,
       view,
       user: this.session.user,
-      flash: flash && ctx.__(flash.text, flash.values ?? []),
+      flash: flash && ctx.__(flash.text, ...flash.values),
     });
   }
 

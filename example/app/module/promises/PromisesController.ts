@@ -52,7 +52,7 @@ export class PromisesController {
       tabs.push(await twoTabs(port));
       signedIn.push(await signOut(port));
     }
-    const there = cookies && await forge(cookies, 'EGG_SESS');
+    const there = cookies ? await forge(cookies, 'EGG_SESS') : undefined;
     const forgery = [ await forge(here, this.sessionConfig.key, there?.tried ?? 5), ...(there ? [ there ] : []) ];
 
     this.session.results = { tabs, forgery, signedIn };

@@ -31,7 +31,7 @@ export async function signOut(port: number): Promise<boolean> {
 export async function forge(port: number, cookie: string, attempts = ATTEMPTS): Promise<{ tried: number; accepted: boolean }> {
   for (let tried = 1; tried <= attempts; tried++) {
     const visitor = new Visitor(port);
-    await visitor.signIn(NAME());
+    await visitor.signIn(newName());
     visitor.cookies.set(cookie, forged(visitor.cookies.get(cookie)!));
     if ((await visitor.look()).admin === 1) return { tried, accepted: true };
   }
@@ -42,11 +42,12 @@ export async function forge(port: number, cookie: string, attempts = ATTEMPTS): 
 // cookie changes the next one of the text in the same bits, and garbles its own: here that is in the name, where nobody looks.
 const BLOCK = 16;
 /** A name after which `","admin":0,` are the twelve characters of a block. */
-const NAME = () => randomBytes(24).toString('hex').slice(0, 5 * 12 - '{"nickname":"'.length);
+const newName = () => randomBytes(24).toString('hex').slice(0, 5 * 12 - '{"nickname":"'.length);
 const [ guest, admin ] = [ '","admin":0,', '","admin":1,' ].map(text => Buffer.from(btoa(text)));
 
 function forged(cookie: string): string {
   const bytes = Buffer.from(cookie, 'base64url');
+  // eslint-disable-next-line no-bitwise
   for (let i = 0; i < BLOCK; i++) bytes[(4 * BLOCK + i) % bytes.length] ^= guest[i] ^ admin[i];
   return bytes.toString('base64url');
 }

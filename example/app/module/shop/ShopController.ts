@@ -43,7 +43,7 @@ export class ShopController {
     await this.session.update(data => {
       data.cart = { ...data.cart, [product!]: (data.cart?.[product!] ?? 0) + 1 };
     });
-    this.page.tell('In your cart: {0}.', ctx.__(product!));
+    this.page.tell('In your cart: %s.', ctx.__(product!));
     this.page.goTo(ctx, '/');
   }
 
