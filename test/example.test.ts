@@ -310,7 +310,9 @@ describe('example', () => {
 
         assert.equal((await stranger.submit('/devices/end', { id: ids.other })).flash, 'That device was signed out already.');
         assert.equal((await phone.visit('/')).title, 'Hello, alice!');
+        const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec((await phone.visit('/')).text)!;
         assert.equal((await laptop.submit('/devices/end', { id: ids.other })).flash, 'That device is signed out.');
+        assert.match((await phone.post('/cups', { _csrf })).text, /<h1>This form has expired<\/h1>/);
         assert.equal((await phone.visit('/')).title, 'Welcome!');
         assert.equal((await laptop.submit('/devices/end', { id: ids.own })).title, 'Welcome!');
       });
