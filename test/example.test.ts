@@ -243,10 +243,12 @@ describe('example', () => {
     });
 
     it('promises: refuses a changed cookie, and says that the others need a store', async () => {
+      const before = output;
       const { text, verdicts } = await visitor.submit('/promises');
       assert.deepEqual(verdicts, [ 'broken', 'broken', 'kept', 'broken', 'broken', 'broken' ]);
       assert.match(text, /The first and the third promise need a store/);
       assert.deepEqual((await visitor.visit('/promises')).verdicts, []);
+      assert.equal(output, before);
     });
 
     it('starts from any directory, and processes with the same SESSION_KEYS share the sessions', async () => {

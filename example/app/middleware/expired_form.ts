@@ -8,6 +8,6 @@ export default () => async (ctx: Context, next: () => Promise<void>) => {
     const { status, message } = err as Error & { status?: number };
     if (status !== 403 || !/csrf token$/.test(message)) throw err;
     ctx.status = 403;
-    ctx.body = await ctx.renderView('expired-form');
+    ctx.body = await ctx.renderView('expired-form', { __: ctx.__.bind(ctx) }); // i18n comes later
   }
 };

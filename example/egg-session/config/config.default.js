@@ -9,6 +9,6 @@ const dir = path.join(tmpdir(), `teahouse-egg-session-${process.pid}`);
 module.exports = {
   keys: randomBytes(32).toString('hex'),
   rundir: dir,
-  logger: { dir, level: 'NONE', consoleLevel: 'NONE' },
+  logger: { dir },
   security: { csrf: { enable: false } },
 };

@@ -34,7 +34,11 @@ export class EggSession {
 
   private async start(where: string) {
     const { PATH, HOME, TMPDIR } = process.env;
-    const child = fork(START, [ where ], { execArgv: [], env: { PATH, HOME, TMPDIR, EGG_SERVER_ENV: 'prod', NODE_ENV: 'production' } });
+    const child = fork(START, [ where ], {
+      execArgv: [], // it is JavaScript
+      env: { PATH, HOME, TMPDIR, EGG_SERVER_ENV: 'prod', NODE_ENV: 'production' },
+      stdio: [ 'ignore', 'ignore', 'inherit', 'ipc' ],
+    });
     const ended = once(child, 'exit').then(([ code ]) => {
       this.running.delete(where);
       throw new Error(`the application with egg-session has ended with ${code}`);
