@@ -139,11 +139,12 @@ describe('example', () => {
     assert.deepEqual(chinese.filter(text => !sources.includes(`'${text}'`)), []);
   });
 
-  it('has the versions and the overrides that the README teaches', () => {
+  it('depends on this version, and on those that the README teaches, with its overrides', () => {
     const { overrides, dependencies } = readJson('example/package.json');
     const text = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
     const taught = JSON.parse(/"overrides": (\{[^}]*\})/.exec(text)![1]);
     assert.deepEqual(overrides, taught);
+    assert.equal(dependencies['egg-tegg-session'], `^${readJson('package.json').version}`);
     for (const [ name, version ] of Object.entries(dependencies)) {
       if (name.startsWith('@eggjs/tegg')) assert.equal(version, taught['@eggjs/tegg-types'], name);
     }
@@ -296,7 +297,12 @@ describe('example', () => {
         await redis.stop();
       });
 
-      it('keeps sessions there: a copied cookie is worth nothing after sign-out', async () => {
+      it('keeps sessions there: a copied cookie is worth nothing after sign-in, or after sign-out', async () => {
+        const guest = visitor.another();
+        await guest.submit('/cups');
+        const planted = guest.copy();
+        assert.equal((await guest.signIn('bob')).cups, 1);
+        assert.deepEqual([ (await planted.visit('/')).title, (await planted.visit('/')).cups ], [ 'Welcome!', 0 ]);
         const copy = laptop.copy();
         assert.equal((await copy.visit('/')).title, 'Hello, alice!');
         await laptop.submit('/sign-out');

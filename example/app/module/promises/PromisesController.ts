@@ -53,7 +53,7 @@ export class PromisesController {
       signedIn.push(await signOut(port));
     }
     const there = cookies ? await forge(cookies, 'EGG_SESS') : undefined;
-    const forgery = [ await forge(here, this.sessionConfig.key, there?.tried ?? 5), ...(there ? [ there ] : []) ];
+    const forgery = [ await forge(here, this.sessionConfig.key, Math.max(10, there?.tried ?? 0)), ...(there ? [ there ] : []) ];
 
     this.session.results = { tabs, forgery, signedIn };
     this.page.goTo(ctx, '/promises');
