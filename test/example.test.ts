@@ -1,18 +1,15 @@
 import { strict as assert } from 'node:assert';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import os from 'node:os';
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Browser } from './support/Browser';
+import { Example, parse, Visitor } from './support/example';
 import { redisCli, startRedis, type TestServer } from './support/servers';
 
 const ROOT = path.join(__dirname, '..');
 const EXAMPLE = path.join(ROOT, 'example');
 const CHROMIUM = '/usr/bin/chromium';
 const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), 'utf8'));
-const [ COMMAND, ...ARGS ]: string[] = readJson('package.json').scripts.start.split(' ');
 const PAGES: Record<string, { en: string; zh: string }> = {
   '/': { en: 'Welcome!', zh: '欢迎！' },
   '/sign-in': { en: 'Sign in', zh: '登录' },
@@ -21,113 +18,11 @@ const PAGES: Record<string, { en: string; zh: string }> = {
   '/admin': { en: 'Administration', zh: '管理' },
 };
 
-/** What is in a page, for those who see it. */
-function parse(html: string) {
-  const inner = (pattern: RegExp) => pattern.exec(html)?.[1];
-  return {
-    title: inner(/<h1>(.*?)<\/h1>/),
-    flash: inner(/role="status">(.*?)<\/p>/),
-    error: inner(/id="error">(.*?)<\/p>/),
-    cups: Number(inner(/id="cups">(\d+)</)),
-    oolong: Number(inner(/data-product="Oolong">(\d+)</)),
-    /** The devices, or the users, and the value that their button sends. */
-    rows: [ ...html.matchAll(/<td class="name"[^>]*>(.*?)<\/td>[^]*?name="(?:id|name)" value="(.*?)"/g) ]
-      .map(([ , name, value ]) => ({ name: name.replace(/<.*/, '').trim(), current: name.includes('badge'), value })),
-    verdicts: [ ...html.matchAll(/class="verdict (kept|broken)"/g) ].map(([ , verdict ]) => verdict),
-  };
-}
-
-class Visitor extends Browser {
-  constructor(port: number, private readonly headers: Record<string, string> = {}, cookies?: Browser['cookies']) {
-    super(port, cookies);
-  }
-
-  async visit(route: string) {
-    const { status, text, headers } = await this.request(route, { headers: this.headers });
-    return { status, text, location: headers.location, ...parse(text) };
-  }
-
-  /** Sends a form with the token of the page that has it, and follows to the next page. */
-  async submit(route: string, fields: Record<string, string> = {}, from = '/sign-in') {
-    const [ , token ] = /name="_csrf" value="(.*?)"/.exec((await this.visit(from)).text)!;
-    const { status, text, headers } = await this.post(route, { ...fields, _csrf: token });
-    if (status !== 303) return { status, text, location: undefined, ...parse(text) };
-    return { ...await this.visit(headers.location!), location: headers.location };
-  }
-
-  post(route: string, fields: Record<string, string>) {
-    return this.request(route, { method: 'POST', headers: this.headers, body: new URLSearchParams(fields) });
-  }
-
-  signIn(name: string) {
-    return this.submit('/sign-in', { name, password: name === 'alice' ? 'wonderland' : 'builder' });
-  }
-
-  another(headers = this.headers): Visitor {
-    return new Visitor(this.port, headers);
-  }
-
-  /** Somebody who has a copy of the cookies as they are now. */
-  copy(): Visitor {
-    return new Visitor(this.port, this.headers, this.cookies.copy());
-  }
-}
-
 describe('example', () => {
-  const tmp = mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-test-'));
-  const running: ChildProcess[] = [];
-  let output: string;
+  const example = new Example();
   let visitor: Visitor;
 
-  /** Runs what `npm start` runs, on a free port, and resolves to the port of the address that it prints. */
-  async function start(env: NodeJS.ProcessEnv = {}, cwd = ROOT, script?: string): Promise<number> {
-    const args = ARGS.map(arg => (arg.startsWith('scripts/') ? script ?? path.join(ROOT, arg) : arg));
-    const child = spawn(COMMAND, args, {
-      cwd,
-      env: {
-        ...process.env,
-        EGG_TYPESCRIPT: undefined,
-        EGG_LOG: undefined,
-        NODE_V8_COVERAGE: undefined,
-        NODE_ENV: undefined,
-        EGG_SERVER_ENV: undefined,
-        SESSION_KEYS: undefined,
-        STORE: undefined,
-        PATH: path.join(ROOT, 'node_modules/.bin') + path.delimiter + process.env.PATH,
-        PORT: '0',
-        TMPDIR: tmp,
-        ...env,
-      },
-      stdio: [ 'ignore', 'pipe', 'pipe' ],
-    });
-    running.push(child);
-    output = '';
-    const collect = (chunk: string) => {
-      output += chunk;
-    };
-    child.stderr.setEncoding('utf8').on('data', collect);
-    for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
-      collect(chunk);
-      const port = /http:\/\/127\.0\.0\.1:(\d+)\n/.exec(output)?.[1];
-      if (port) {
-        child.stdout.on('data', collect);
-        return Number(port);
-      }
-    }
-    throw new Error(`the example ended before it listened: ${output}`);
-  }
-
-  async function stop() {
-    await Promise.all(running.splice(0).map(child => child.exitCode ?? (child.kill(), once(child, 'exit'))));
-  }
-
-  after(async () => {
-    await stop();
-    rmSync(tmp, { recursive: true, force: true });
-  });
-
-  /** What the example printed, without Egg's warnings on a machine that is slow. */
-  const printed = () => output.replace(/^.*\[egg:core\]\[(ready_timeout|slow-boot-action)\].*\n/gm, '');
+  after(() => example.remove());
 
   it('has each of its texts in Chinese, and no others', () => {
     const files = (readdirSync(path.join(EXAMPLE, 'app'), { recursive: true }) as string[]).filter(file => /\.(html|ts)$/.test(file));
@@ -155,15 +50,15 @@ describe('example', () => {
     const source = files();
 
     before(async () => {
-      visitor = new Visitor(await start());
+      visitor = new Visitor(await example.start());
     });
     beforeEach(() => {
       visitor = visitor.another();
     });
-    after(stop);
+    after(() => example.stop());
 
     it('says one thing when it starts, and writes nothing next to its source', () => {
-      assert.match(printed(), /^The example runs on http:\S+\n$/);
+      assert.match(example.printed, /^The example runs on http:\S+\n$/);
       assert.deepEqual(files(), source);
     });
 
@@ -244,18 +139,18 @@ describe('example', () => {
     });
 
     it('promises: refuses a changed cookie, and says that the others need a store', async () => {
-      const before = output;
+      const before = example.output;
       const { text, verdicts } = await visitor.submit('/promises');
       assert.deepEqual(verdicts, [ 'broken', 'broken', 'kept', 'broken', 'broken', 'broken' ]);
       assert.match(text, /The first and the third promise need a store/);
       assert.deepEqual((await visitor.visit('/promises')).verdicts, []);
-      assert.equal(output, before);
+      assert.equal(example.output, before);
     });
 
     it('starts from any directory, and processes with the same SESSION_KEYS share the sessions', async () => {
-      const first = new Visitor(await start({ SESSION_KEYS: 'a key for two' }, tmp));
+      const first = new Visitor(await example.start({ SESSION_KEYS: 'a key for two' }, example.tmp));
       await first.signIn('bob');
-      const second = new Visitor(await start({ SESSION_KEYS: 'a key for two' }), {}, first.cookies);
+      const second = new Visitor(await example.start({ SESSION_KEYS: 'a key for two' }), {}, first.cookies);
       assert.equal((await second.visit('/')).title, 'Hello, bob!');
       assert.equal((await new Visitor(visitor.port, {}, first.cookies).visit('/')).title, 'Welcome!');
     });
@@ -265,7 +160,7 @@ describe('example', () => {
         const { stdout } = await promisify(execFile)(CHROMIUM, [
           '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
           '--disable-background-networking', '--disable-component-update',
-          `--user-data-dir=${path.join(tmp, 'browser')}`, '--dump-dom', `http://127.0.0.1:${visitor.port}`,
+          `--user-data-dir=${path.join(example.tmp, 'browser')}`, '--dump-dom', `http://127.0.0.1:${visitor.port}`,
         ]);
         assert.equal(parse(stdout).title, 'Welcome!');
       });
@@ -281,7 +176,7 @@ describe('example', () => {
 
       before(async () => {
         redis = await startRedis();
-        visitor = new Visitor(await start({ STORE, REDIS_URL: `redis://127.0.0.1:${redis.port}` }));
+        visitor = new Visitor(await example.start({ STORE, REDIS_URL: `redis://127.0.0.1:${redis.port}` }));
       });
       beforeEach(async () => {
         laptop = visitor.another({ 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' });
@@ -293,7 +188,7 @@ describe('example', () => {
         await stranger.signIn('bob');
       });
       after(async () => {
-        await stop();
+        await example.stop();
         await redis.stop();
       });
 
@@ -362,17 +257,17 @@ describe('example', () => {
   }
 
   it('without egg-session/, promises says that there is nothing to compare with', async () => {
-    const copy = path.join(tmp, 'copy');
+    const copy = path.join(example.tmp, 'copy');
     cpSync(EXAMPLE, path.join(copy, 'example'), { recursive: true, filter: file => path.basename(file) !== 'egg-session' });
     for (const file of [ 'scripts/example.ts', 'tsconfig.json' ]) cpSync(path.join(ROOT, file), path.join(copy, file));
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
-    const alone = new Visitor(await start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.ts')));
+    const alone = new Visitor(await example.start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.ts')));
     assert.match((await alone.visit('/promises')).text, /id="alone">/);
     assert.deepEqual((await alone.submit('/promises')).verdicts, [ 'kept', 'kept', 'kept' ]);
-    await stop();
+    await example.stop();
   });
 
   it('a STORE that it does not have stops it', async () => {
-    await assert.rejects(start({ STORE: 'redid' }), /STORE is redid; it must be memory or redis/);
+    await assert.rejects(example.start({ STORE: 'redid' }), /STORE is redid; it must be memory or redis/);
   });
 });
