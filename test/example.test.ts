@@ -1,218 +1,273 @@
 import { strict as assert } from 'node:assert';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Browser } from './support/Browser';
-import { redisCli, startRedis } from './support/servers';
+import { Example, parse, Visitor } from './support/example';
+import { redisCli, startRedis, type TestServer } from './support/servers';
 
 const ROOT = path.join(__dirname, '..');
+const EXAMPLE = path.join(ROOT, 'example');
 const CHROMIUM = '/usr/bin/chromium';
-const [ COMMAND, ...ARGS ]: string[] = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).scripts.start.split(' ');
-const run = promisify(execFile);
-
-/** What a visitor sees of the page. */
-function parse(html: string) {
-  const [ , greeting ] = /<h1>(.*?)<\/h1>/.exec(html)!;
-  const [ , visits ] = /<strong id="visits">(\d+)<\/strong>/.exec(html)!;
-  const flash = /role="status">(.*?)<\/p>/.exec(html)?.[1];
-  return { greeting, visits: Number(visits), flash };
-}
-
-class Visitor extends Browser {
-  async visit() {
-    const { status, text } = await this.request('/');
-    assert.equal(status, 200);
-    return { ...parse(text), text };
-  }
-
-  /** Sends a form with the token of the page it is on, and follows to the next page. */
-  async submit(route: string, fields: Record<string, string> = {}) {
-    const [ , token ] = /name="_csrf" value="(.*?)"/.exec((await this.visit()).text)!;
-    const { status, headers: { location } } = await this.post(route, { ...fields, _csrf: token });
-    assert.deepEqual({ status, location }, { status: 303, location: '/' });
-    return await this.visit();
-  }
-
-  post(route: string, fields: Record<string, string>) {
-    return this.request(route, { method: 'POST', body: new URLSearchParams(fields) });
-  }
-
-  another(): Visitor {
-    return new Visitor(this.port);
-  }
-
-  /** Somebody who has a copy of the cookies as they are now. */
-  copy(): Visitor {
-    return new Visitor(this.port, this.cookies.copy());
-  }
-}
+const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), 'utf8'));
+const PAGES: Record<string, { en: string; zh: string }> = {
+  '/': { en: 'Welcome!', zh: '欢迎！' },
+  '/sign-in': { en: 'Sign in', zh: '登录' },
+  '/promises': { en: 'Promises', zh: '承诺' },
+  '/status': { en: 'Status', zh: '状态' },
+  '/admin': { en: 'Administration', zh: '管理' },
+};
 
 describe('example', () => {
-  const tmp = mkdtempSync(path.join(os.tmpdir(), 'egg-tegg-session-test-'));
-  const running: ChildProcess[] = [];
-  let output: string;
+  const example = new Example();
   let visitor: Visitor;
 
-  /** Runs what `npm start` runs, on a free port, and resolves to the port of the address that it prints. */
-  async function start(cwd = ROOT, env: NodeJS.ProcessEnv = {}): Promise<number> {
-    const args = ARGS.map(arg => (arg.startsWith('example/') ? path.join(ROOT, arg) : arg));
-    const child = spawn(COMMAND, args, {
-      cwd,
-      env: {
-        ...process.env,
-        EGG_TYPESCRIPT: undefined,
-        EGG_LOG: undefined,
-        NODE_V8_COVERAGE: undefined,
-        SESSION_KEYS: undefined,
-        PATH: path.join(ROOT, 'node_modules/.bin') + path.delimiter + process.env.PATH,
-        PORT: '0',
-        TMPDIR: tmp,
-        ...env,
-      },
-      stdio: [ 'ignore', 'pipe', 'inherit' ],
+  after(() => example.remove());
+
+  it('has each of its texts in Chinese, and no others', () => {
+    const files = (readdirSync(path.join(EXAMPLE, 'app'), { recursive: true }) as string[]).filter(file => /\.(html|ts)$/.test(file));
+    const sources = files.map(file => readFileSync(path.join(EXAMPLE, 'app', file), 'utf8')).join('\n');
+    const chinese = Object.keys(readJson('example/config/locale/zh-CN.json'));
+    const texts = [ ...sources.matchAll(/__\('([^']+)'/g) ].map(([ , text ]) => text);
+    assert.ok(texts.length > 50);
+    assert.deepEqual(texts.filter(text => !chinese.includes(text)), []);
+    assert.deepEqual(chinese.filter(text => !sources.includes(`'${text}'`)), []);
+  });
+
+  it('depends on this version, and on those that the README teaches, with its overrides', () => {
+    const { overrides, dependencies } = readJson('example/package.json');
+    const text = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+    const taught = JSON.parse(/"overrides": (\{[^}]*\})/.exec(text)![1]);
+    assert.deepEqual(overrides, taught);
+    assert.equal(dependencies['egg-tegg-session'], `^${readJson('package.json').version}`);
+    for (const [ name, version ] of Object.entries(dependencies)) {
+      if (name.startsWith('@eggjs/tegg')) assert.equal(version, taught['@eggjs/tegg-types'], name);
+    }
+  });
+
+  describe('with sessions in the cookie', () => {
+    const files = () => readdirSync(EXAMPLE, { recursive: true });
+    const source = files();
+
+    before(async () => {
+      visitor = new Visitor(await example.start());
     });
-    running.push(child);
-    output = '';
-    for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
-      output += chunk;
-      const port = /http:\/\/127\.0\.0\.1:(\d+)\n/.exec(output)?.[1];
-      if (port) {
-        child.stdout.resume();
-        return Number(port);
+    beforeEach(() => {
+      visitor = visitor.another();
+    });
+    after(() => example.stop());
+
+    it('says one thing when it starts, and writes nothing next to its source', () => {
+      assert.match(example.printed, /^The example runs on http:\S+\n$/);
+      assert.deepEqual(files(), source);
+    });
+
+    for (const [ route, { en, zh }] of Object.entries(PAGES)) {
+      it(`${route} is there in English and Chinese: as the browser asks, and as the visitor chooses`, async () => {
+        const browser = visitor.another({ 'accept-language': 'zh-CN,zh;q=0.9,en;q=0.8' });
+        for (const [ who, url, title, lang ] of [
+          [ visitor, route, en, 'en-us' ], [ browser, route, zh, 'zh-cn' ],
+          [ browser, `${route}?locale=en-US`, en, 'en-us' ], [ browser, route, en, 'en-us' ]] as const) {
+          const page = await who.visit(url);
+          assert.equal(page.status, route === '/admin' ? 403 : 200);
+          assert.equal(page.title, title);
+          assert.ok(page.text.includes(`<html lang="${lang}">`));
+        }
+      });
+    }
+
+    it('counts the cups of each visitor, and what is in the cart, and says so once', async () => {
+      for (const cups of [ 1, 2, 3 ]) assert.equal((await visitor.submit('/cups')).cups, cups);
+      assert.equal((await visitor.another().visit('/')).cups, 0);
+      const added = await visitor.submit('/cart', { product: 'Oolong' });
+      assert.deepEqual([ added.oolong, added.cups, added.flash ], [ 1, 3, 'In your cart: Oolong.' ]);
+      assert.equal((await visitor.visit('/')).flash, undefined);
+      assert.equal((await visitor.submit('/cart', { product: 'Oolong' })).oolong, 2);
+      assert.equal((await visitor.submit('/cart', { product: 'coffee' })).status, 400);
+      assert.equal((await visitor.submit('/cart/empty')).oolong, 0);
+    });
+
+    it('refuses a wrong password at the form: the name is kept, and the password has the focus', async () => {
+      for (const name of [ 'alice', 'nobody', '__proto__' ]) {
+        const { status, error, text } = await visitor.submit('/sign-in', { name, password: 'builder' });
+        assert.equal(status, 422);
+        assert.equal(error, 'This user name and password don’t go together.');
+        assert.match(text, new RegExp(`<input id="name" name="name" value="${name}"`));
+        assert.match(text, /<input id="password"[^>]*aria-invalid="true" aria-describedby="error" autofocus>/);
       }
-    }
-    throw new Error(`the example ended before it listened: ${output}`);
-  }
+      const { text, error } = await visitor.submit('/sign-in', { name: '', password: 'x' });
+      assert.equal(error, 'Enter your user name.');
+      assert.match(text, /<input id="name"[^>]*aria-invalid="true" aria-describedby="error" autofocus>/);
+      assert.equal((await visitor.submit('/sign-in', { name: 'bob' })).error, 'Enter your password.');
+    });
 
-  const files = () => readdirSync(path.join(ROOT, 'example'), { recursive: true });
-  const source = files();
+    it('escapes a user name, and keeps none in the cookie', async () => {
+      const { text } = await visitor.submit('/sign-in', { name: '"><img src=x onerror=a()>', password: 'x' });
+      assert.ok(!text.includes('<img'));
+      await visitor.submit('/sign-in', { name: 'x'.repeat(10000), password: 'x' });
+      assert.ok(visitor.cookies.get('teahouse')!.length < 1000);
+    });
 
-  before(async () => {
-    visitor = new Visitor(await start());
-  });
+    it('signs in with a new cookie, keeps what the session held, and the cookie from before is not signed in', async () => {
+      await visitor.submit('/cups');
+      const attacker = visitor.copy();
+      const page = await visitor.signIn('alice');
+      assert.deepEqual([ page.title, page.flash, page.cups ], [ 'Hello, alice!', 'Welcome, alice.', 1 ]);
+      assert.notEqual(visitor.cookies.get('teahouse'), attacker.cookies.get('teahouse'));
+      assert.equal((await attacker.visit('/')).title, 'Welcome!');
+      const out = await visitor.submit('/sign-out');
+      assert.deepEqual([ out.title, out.cups, out.flash ], [ 'Welcome!', 0, undefined ]);
+    });
 
-  beforeEach(() => {
-    visitor = visitor.another();
-  });
-
-  after(async () => {
-    await Promise.all(running.map(child => child.exitCode ?? (child.kill(), once(child, 'exit'))));
-    rmSync(tmp, { recursive: true, force: true });
-  });
-
-  /** What the example printed, without Egg's warning on a machine that is slow. */
-  const printed = () => output.replace(/^.*\[egg:core:ready_timeout\].*\n/gm, '');
-
-  it('says two things when it starts, and writes nothing next to its source', () => {
-    assert.match(printed(), /^SESSION_KEYS is not set: .*\nThe example runs on http:\S+\n$/);
-    assert.deepEqual(files(), source);
-  });
-
-  it('counts the visits of each visitor', async () => {
-    for (const n of [ 1, 2, 3 ]) assert.equal((await visitor.visit()).visits, n);
-    assert.equal((await visitor.another().visit()).visits, 1);
-    assert.equal((await visitor.visit()).visits, 4);
-  });
-
-  it('refuses a wrong password, and says so once', async () => {
-    for (const name of [ 'alice', 'nobody', '__proto__' ]) {
-      const { greeting, flash } = await visitor.submit('/sign-in', { name, password: 'builder' });
-      assert.equal(greeting, 'Hello, stranger!');
-      assert.equal(flash, `Wrong password, or no user “${name}”.`);
-      assert.equal((await visitor.visit()).flash, undefined);
-    }
-  });
-
-  it('escapes a user name', async () => {
-    const { text, flash } = await visitor.submit('/sign-in', { name: '<img src=x onerror="a()">', password: 'x' });
-    assert.equal(flash, 'Wrong password, or no user “&lt;img src=x onerror=&quot;a()&quot;&gt;”.');
-    assert.ok(!text.includes('<img'));
-  });
-
-  it('keeps a long user name out of the cookie', async () => {
-    await visitor.submit('/sign-in', { name: 'x'.repeat(10000), password: 'x' });
-    assert.ok(visitor.cookies.get('EGG_SESS')!.length < 1000);
-  });
-
-  it('signs in, and keeps what the session held', async () => {
-    await visitor.visit();
-    const page = await visitor.submit('/sign-in', { name: 'alice', password: 'wonderland' });
-    assert.equal(page.greeting, 'Hello, alice!');
-    assert.equal(page.flash, 'You are signed in.');
-    assert.equal(page.visits, 3);
-
-    const bob = await visitor.another().submit('/sign-in', { name: 'bob', password: 'builder' });
-    assert.equal(bob.greeting, 'Hello, bob!');
-    assert.equal((await visitor.visit()).greeting, 'Hello, alice!');
-  });
-
-  it('gives a new cookie at sign-in, and the one from before is not signed in', async () => {
-    await visitor.visit();
-    const attacker = visitor.copy();
-    await visitor.submit('/sign-in', { name: 'alice', password: 'wonderland' });
-    for (const name of [ 'EGG_SESS', 'csrfToken' ]) {
-      assert.notEqual(visitor.cookies.get(name), attacker.cookies.get(name));
-    }
-    assert.equal((await attacker.visit()).greeting, 'Hello, stranger!');
-  });
-
-  it('signs out, and starts with a new session', async () => {
-    await visitor.submit('/sign-in', { name: 'alice', password: 'wonderland' });
-    const { greeting, visits, flash } = await visitor.submit('/sign-out');
-    assert.deepEqual({ greeting, visits, flash }, { greeting: 'Hello, stranger!', visits: 1, flash: undefined });
-  });
-
-  it('answers 403 to a form without its CSRF token', async () => {
-    await visitor.submit('/sign-in', { name: 'alice', password: 'wonderland' });
-    for (const route of [ '/sign-in', '/sign-out' ]) {
-      for (const _csrf of [ '', 'wrong' ]) {
-        assert.equal((await visitor.post(route, { name: 'bob', password: 'builder', _csrf })).status, 403);
+    it('answers 403 to a form without its CSRF token', async () => {
+      await visitor.signIn('alice');
+      for (const route of [ '/sign-in', '/sign-out', '/cups', '/cart', '/devices/end', '/admin/end', '/promises', '/try/sign-out' ]) {
+        for (const _csrf of [ '', 'wrong' ]) assert.equal((await visitor.post(route, { _csrf })).status, 403, route);
       }
+      assert.equal((await visitor.visit('/')).title, 'Hello, alice!');
+    });
+
+    it('devices and administration say what a store would give, and how to start with one', async () => {
+      assert.equal((await visitor.visit('/devices')).location, '/sign-in');
+      await visitor.signIn('alice');
+      for (const route of [ '/devices', '/admin' ]) {
+        const { status, text, rows } = await visitor.visit(route);
+        assert.deepEqual([ status, rows.length ], [ 200, 0 ]);
+        assert.match(text, /This needs a store[^]*STORE=redis npm start/);
+      }
+      assert.match((await visitor.visit('/status')).text, /id="where">In the cookie</);
+    });
+
+    it('promises: refuses a changed cookie, and says that the others need a store', async () => {
+      const before = example.output;
+      const { text, verdicts } = await visitor.submit('/promises');
+      assert.deepEqual(verdicts, [ 'broken', 'broken', 'kept', 'broken', 'broken', 'broken' ]);
+      assert.match(text, /The first and the third promise need a store/);
+      assert.deepEqual((await visitor.visit('/promises')).verdicts, []);
+      assert.equal(example.output, before);
+    });
+
+    it('starts from any directory, and processes with the same SESSION_KEYS share the sessions', async () => {
+      const first = new Visitor(await example.start({ SESSION_KEYS: 'a key for two' }, example.tmp));
+      await first.signIn('bob');
+      const second = new Visitor(await example.start({ SESSION_KEYS: 'a key for two' }), {}, first.cookies);
+      assert.equal((await second.visit('/')).title, 'Hello, bob!');
+      assert.equal((await new Visitor(visitor.port, {}, first.cookies).visit('/')).title, 'Welcome!');
+    });
+
+    if (existsSync(CHROMIUM)) {
+      it('shows the page in a browser', async () => {
+        const { stdout } = await promisify(execFile)(CHROMIUM, [
+          '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+          '--disable-background-networking', '--disable-component-update',
+          `--user-data-dir=${path.join(example.tmp, 'browser')}`, '--dump-dom', `http://127.0.0.1:${visitor.port}`,
+        ]);
+        assert.equal(parse(stdout).title, 'Welcome!');
+      });
     }
-    assert.equal((await visitor.visit()).greeting, 'Hello, alice!');
-  });
-
-  it('starts from any directory, and processes with the same SESSION_KEYS share the sessions', async () => {
-    const first = new Visitor(await start(tmp, { SESSION_KEYS: 'a key for two' }));
-    assert.match(printed(), /^The example runs on http:\S+\n$/);
-    await first.submit('/sign-in', { name: 'bob', password: 'builder' });
-
-    const second = new Visitor(await start(ROOT, { SESSION_KEYS: 'a key for two' }), first.cookies);
-    assert.equal((await second.visit()).greeting, 'Hello, bob!');
-    assert.equal((await new Visitor(visitor.port, first.cookies).visit()).greeting, 'Hello, stranger!');
   });
 
   for (const STORE of [ 'memory', 'redis' ]) {
-    it(`keeps sessions in ${STORE} with STORE=${STORE}: a copied cookie is worth nothing after sign-in or sign-out`, async () => {
-      const redis = await startRedis();
-      const owner = new Visitor(await start(ROOT, { STORE, REDIS_PORT: String(redis.port) }));
-      await owner.visit();
-      const before = owner.copy();
-      await owner.submit('/sign-in', { name: 'alice', password: 'wonderland' });
-      assert.equal((await before.visit()).visits, 1);
-      const copy = owner.copy();
-      assert.equal((await copy.visit()).greeting, 'Hello, alice!');
-      assert.equal((await redisCli(redis.port, 'DBSIZE')), STORE === 'redis' ? '2' : '0');
-      await owner.submit('/sign-out');
-      assert.equal((await copy.visit()).greeting, 'Hello, stranger!');
-      const child = running.pop()!;
-      child.kill();
-      await once(child, 'exit');
-      await redis.stop();
+    describe(`with STORE=${STORE}`, () => {
+      let redis: TestServer;
+      let laptop: Visitor;
+      let phone: Visitor;
+      let stranger: Visitor;
+
+      before(async () => {
+        redis = await startRedis();
+        visitor = new Visitor(await example.start({ STORE, REDIS_URL: `redis://127.0.0.1:${redis.port}` }));
+      });
+      beforeEach(async () => {
+        laptop = visitor.another({ 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' });
+        phone = visitor.another({ 'user-agent': 'Mozilla/5.0 (Linux; Android 15) Chrome/140.0.0.0 Mobile Safari/537.36' });
+        stranger = visitor.another();
+        await laptop.signIn('alice');
+        await laptop.submit('/devices/end-others');
+        await phone.signIn('alice');
+        await stranger.signIn('bob');
+      });
+      after(async () => {
+        await example.stop();
+        await redis.stop();
+      });
+
+      it('keeps sessions there: a copied cookie is worth nothing after sign-in, or after sign-out', async () => {
+        const guest = visitor.another();
+        await guest.submit('/cups');
+        const planted = guest.copy();
+        assert.equal((await guest.signIn('bob')).cups, 1);
+        assert.deepEqual([ (await planted.visit('/')).title, (await planted.visit('/')).cups ], [ 'Welcome!', 0 ]);
+        const copy = laptop.copy();
+        assert.equal((await copy.visit('/')).title, 'Hello, alice!');
+        await laptop.submit('/sign-out');
+        assert.equal((await copy.visit('/')).title, 'Welcome!');
+        assert.equal(await redisCli(redis.port, 'DBSIZE') === '0', STORE === 'memory');
+      });
+
+      it('lists the devices of a user, and ends one of them, or this one', async () => {
+        const { rows } = await laptop.visit('/devices');
+        assert.deepEqual(rows.map(({ name, current }) => ({ name, current })).sort((a, b) => a.name.localeCompare(b.name)),
+          [{ name: 'Chrome, Android', current: false }, { name: 'Firefox, Linux', current: true }]);
+        const ids = Object.fromEntries(rows.map(({ current, value }) => [ current ? 'own' : 'other', value ]));
+
+        assert.equal((await stranger.submit('/devices/end', { id: ids.other })).flash, 'That device was signed out already.');
+        assert.equal((await phone.visit('/')).title, 'Hello, alice!');
+        const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec((await phone.visit('/')).text)!;
+        assert.equal((await laptop.submit('/devices/end', { id: ids.other })).flash, 'That device is signed out.');
+        assert.match((await phone.post('/cups', { _csrf })).text, /<h1>This form has expired<\/h1>/);
+        assert.equal((await phone.visit('/')).title, 'Welcome!');
+        assert.equal((await laptop.submit('/devices/end', { id: ids.own })).title, 'Welcome!');
+      });
+
+      it('signs out everywhere else', async () => {
+        const { flash, rows } = await laptop.submit('/devices/end-others');
+        assert.equal(flash, 'Devices signed out: 1.');
+        assert.deepEqual(rows.map(({ name }) => name), [ 'Firefox, Linux' ]);
+        assert.equal((await phone.visit('/')).title, 'Welcome!');
+      });
+
+      it('an administrator ends the sessions of a user, and nobody else does', async () => {
+        assert.deepEqual((await laptop.visit('/admin')).rows.map(({ value }) => value), [ 'alice', 'bob' ]);
+        assert.equal((await stranger.visit('/admin')).status, 403);
+        assert.equal((await stranger.submit('/admin/end', { name: 'alice' })).status, 403);
+        assert.equal((await phone.visit('/')).title, 'Hello, alice!');
+        assert.match((await laptop.submit('/admin/end', { name: 'bob' })).flash!, /^bob: sessions ended: [1-9]\d*\.$/);
+        assert.equal((await stranger.visit('/')).title, 'Welcome!');
+      });
+
+      it('counts ten cups of ten requests at once, one session', async () => {
+        const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec((await laptop.visit('/')).text)!;
+        await Promise.all(Array.from({ length: 10 }, () => laptop.copy().post('/cups', { _csrf })));
+        assert.equal((await laptop.visit('/')).cups, 10);
+      });
+
+      it('promises: keeps all three, and egg-session none', async () => {
+        const { verdicts } = await stranger.submit('/promises');
+        assert.deepEqual(verdicts, [ 'kept', 'broken', 'kept', 'broken', 'kept', 'broken' ]);
+      });
+
+      it('says where sessions are, and no secret', async () => {
+        const { text } = await stranger.visit('/status');
+        assert.match(text, STORE === 'redis' ? /id="where">In Redis</ : /id="where">In the memory of this process</);
+        assert.match(text, /<code>absoluteMaxAge<\/code><\/dt>\s*<dd>8 hours/);
+        assert.ok(!text.includes('for development only'));
+      });
     });
   }
 
-  if (existsSync(CHROMIUM)) {
-    it('shows the page in a browser', async () => {
-      const { stdout } = await run(CHROMIUM, [
-        '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-        '--disable-background-networking', '--disable-component-update',
-        `--user-data-dir=${path.join(tmp, 'browser')}`, '--dump-dom', `http://127.0.0.1:${visitor.port}`,
-      ]);
-      assert.deepEqual(parse(stdout), { greeting: 'Hello, stranger!', visits: 1, flash: undefined });
-    });
-  }
+  it('without egg-session/, promises says that there is nothing to compare with', async () => {
+    const copy = path.join(example.tmp, 'copy');
+    cpSync(EXAMPLE, path.join(copy, 'example'), { recursive: true, filter: file => path.basename(file) !== 'egg-session' });
+    for (const file of [ 'scripts/example.ts', 'tsconfig.json' ]) cpSync(path.join(ROOT, file), path.join(copy, file));
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
+    const alone = new Visitor(await example.start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.ts')));
+    assert.match((await alone.visit('/promises')).text, /id="alone">/);
+    assert.deepEqual((await alone.submit('/promises')).verdicts, [ 'kept', 'kept', 'kept' ]);
+    await example.stop();
+  });
+
+  it('a STORE that it does not have stops it', async () => {
+    await assert.rejects(example.start({ STORE: 'redid' }), /STORE is redid; it must be memory or redis/);
+  });
 });

@@ -1,25 +1,46 @@
-import path from 'node:path';
-import { tmp } from '../tmp';
+import type { EggAppConfig, PowerPartial } from 'egg';
+import type { SessionOptions } from 'egg-tegg-session';
+import Redis from 'ioredis';
+import { UNUSED_STORES } from './store';
 
-export default {
-  // Sign and encrypt the cookies. Every worker runs this file and all need the same keys, so a random one can't be made
-  // here: start.ts makes it, once, when the environment has none.
+const MINUTE = 60 * 1000;
+
+const session: SessionOptions = {
+  key: 'teahouse', // a name of its own: all Egg applications of a host call theirs EGG_SESS
+  maxAge: 30 * MINUTE, // idle
+  rolling: true, // counted from the last request
+  absoluteMaxAge: 8 * 60 * MINUTE, // in all
+  principal: 'user', // the field that says whose session it is
+};
+
+const i18n = { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } };
+
+const { hostname, port, password, pathname } = new URL(process.env.REDIS_URL || 'redis://127.0.0.1:6379');
+
+export default (): PowerPartial<EggAppConfig> => ({
   keys: process.env.SESSION_KEYS,
 
-  session: {
-    maxAge: 30 * 60 * 1000,
-  },
+  session,
+  security: { csrf: { useSession: true } },
 
-  // with STORE=redis
+  tegg: { readModuleOptions: { extraFilePattern: UNUSED_STORES } },
+
+  view: { defaultViewEngine: 'nunjucks', mapping: { '.html': 'nunjucks' } },
+  i18n,
+
+  // the README of egg-tegg-session says why these settings
   redis: {
+    Redis,
     client: {
-      host: process.env.REDIS_HOST || '127.0.0.1',
-      port: Number(process.env.REDIS_PORT || 6379),
-      password: process.env.REDIS_PASSWORD || '',
-      db: 0,
+      host: hostname, port: Number(port || 6379), password: decodeURIComponent(password), db: Number(pathname.slice(1) || 0),
+      maxRetriesPerRequest: 1,
+      enableOfflineQueue: true,
+      commandTimeout: 1500,
+      socketTimeout: 3000,
+      connectTimeout: 1500,
+      keepAlive: 10_000,
+      retryStrategy: (times: number) => Math.min(times * 50, 1000),
+      reconnectOnError: (err: Error) => (err.message.startsWith('READONLY') ? 2 : false),
     },
   },
-
-  rundir: path.join(tmp, 'run'),
-  logger: { dir: path.join(tmp, 'logs'), consoleLevel: 'WARN' },
-};
+});

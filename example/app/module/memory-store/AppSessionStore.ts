@@ -1,0 +1,5 @@
+import { SingletonProto } from '@eggjs/tegg';
+import { MemorySessionStore } from 'egg-tegg-session';
+
+@SingletonProto()
+export class AppSessionStore extends MemorySessionStore {}
