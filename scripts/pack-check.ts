@@ -145,7 +145,7 @@ function compile(app: string, egg: number) {
   const { stdout } = spawnSync('node_modules/.bin/tsc', [ '--noEmit', '--skipLibCheck', 'false' ],
     { cwd: app, encoding: 'utf8' });
   const ours = stdout.split('\n').filter(line => line.startsWith('node_modules/egg-tegg-session/'));
-  const allowed = egg === 4 ? /^[^ ]+index\.d\.ts\(\d+,\d+\): error TS2430: Interface .*Context' incorrectly extends/ : /^$/;
+  const allowed = egg === 4 ? /^[^ ]+index\.d\.ts\(\d+,\d+\): error TS2430: Interface '.*' incorrectly extends interface '.*Context'/ : /^$/;
   assert.deepEqual(ours.filter(line => !allowed.test(line)), [], 'the declarations of the plugin have errors');
   for (const file of list(app)) if (/(?<!\.d)\.ts$/.test(file)) fs.rmSync(path.join(app, file));
   ok('the application compiles, its SessionData are typed');
@@ -179,7 +179,7 @@ async function main() {
   const tarball = pack();
   const example = install(tarball);
   await develop(example);
-  for (const [ egg, app ] of [ [ 3, createApp(example) ], [ 4, createAppOnEgg4(tarball) ] ] as const) {
+  for (const [ egg, app ] of [[ 3, createApp(example) ], [ 4, createAppOnEgg4(tarball) ]] as const) {
     compile(app, egg);
     const start = (port: number) => [ 'start.js', String(port) ];
     await count(`Egg ${egg}, egg.start, a store written by the user`, app, true, start, 1);
