@@ -34,15 +34,15 @@ export default class SessionBoot implements IBoot {
     this.app.moduleReferences = [ ...moduleReferences, MODULE ];
     moduleConfigs[MODULE.name] = { name: MODULE.name, reference: MODULE, config: {} };
 
-    // the session is loaded before tegg creates the request's objects, and saved after they are done
+    // the session is loaded before tegg creates the request's objects, and saved after they are done; teggController, which
+    // comes before this plugin, has put there what finds the controller that the request goes to
     coreMiddleware.splice(coreMiddleware.indexOf('teggCtxLifecycleMiddleware'), 0, 'session');
   }
 
   configDidLoad() {
     const { app } = this;
     // a wrong option stops the application here, before it connects to anything; it may still change options
-    const { load } = resolveConfig(app.config.session, app.config.cookies);
-    if (load === 'injected') moveBefore(app.config.coreMiddleware, 'teggRootProto', 'session');
+    resolveConfig(app.config.session, app.config.cookies);
     provideSession(app);
     this.foundStore = discoverStore(app);
     this.undo.push(provideActiveStore(app), addApplication(app));
@@ -91,10 +91,4 @@ export default class SessionBoot implements IBoot {
   private withdraw() {
     for (const undo of this.undo.splice(0).reverse()) undo();
   }
-}
-
-/** The session's middleware then knows which controller a request goes to. */
-function moveBefore(names: string[], name: string, before: string): void {
-  const index = names.indexOf(name);
-  if (index >= 0) names.splice(names.indexOf(before), 0, ...names.splice(index, 1));
 }

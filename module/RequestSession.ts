@@ -12,9 +12,9 @@ import type { SessionRecord } from './store/SessionStore';
  * which is `ctx.session`, holds the data and calls back here for all that reads or writes what is kept.
  */
 export class RequestSession extends SessionOperations {
-  /** The session of a context; undefined when nobody has asked for it. */
   private asking?: Promise<void>;
 
+  /** The session of a context; undefined when nobody has asked for it. */
   static of(ctx: Context): RequestSession | undefined {
     return (ctx as WithSession)[REQUEST_SESSION];
   }
@@ -29,6 +29,7 @@ export class RequestSession extends SessionOperations {
     const { ctx, store, env: { running, usesSession } } = this;
     this.phase = 'served';
     this.isAsked = usesSession(ctx);
+    if (!this.isAsked) this.reset();
     const loaded = store && this.isAsked ? this.load(store) : undefined;
     running.begin();
     // no async function: all requests pay for each promise, and most of them do not change the session
@@ -37,12 +38,12 @@ export class RequestSession extends SessionOperations {
       err => this.finish({ err }));
   }
 
-  /** Loads the session of a request that was served without. */
-  ask(): Promise<void> {
-    if (this.isAsked) return Promise.resolve(this.asking);
-    this.isAsked = true;
-    this.asking = this.store && this.load(this.store);
-    return Promise.resolve(this.asking);
+  /** Loads the session of a request that was served without, once. */
+  async ask(): Promise<void> {
+    if (this.isAsked) return;
+    this.asking ??= this.store && this.load(this.store);
+    await this.asking;
+    this.isAsked = true; // not before: meanwhile, there is nothing to read
   }
 
   /** Whether there is nothing to do at the end, as the session was not used, or only read. */

@@ -230,7 +230,7 @@ function usable(ctx: Context): { session: ContextSession | null; request?: Reque
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
   if (request?.current !== session) return { session: completeMock(session) };
-  if (request.phase === 'unserved') throw new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
+  if (request.phase === 'unserved') throw noSession(ctx);
   if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
   return { session, request };
 }
@@ -239,6 +239,8 @@ function usable(ctx: Context): { session: ContextSession | null; request?: Reque
 function isOver({ res, teggContext }: Context): boolean {
   return (res.writableEnded || res.destroyed) && Reflect.get(teggContext, 'destroyed') !== false;
 }
+
+export const noSession = (ctx: Context) => new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);
 
 /** Why the middleware has not run for a context. */
 function whyNot(ctx: Context): string {

@@ -34,7 +34,7 @@ export abstract class SessionState {
    */
   protected state: 'unread' | Loaded['state'] | 'destroyed' | 'detached' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
-  /** False in a request whose objects do not have the session, under `load: 'injected'`. */
+  /** False under `load: 'injected'`, in a request whose objects do not have the session, until that is asked for. */
   protected isAsked = true;
   /** What is to be removed from the store once somebody has asked for the session. */
   protected expired?: Loaded['expired'];
@@ -78,11 +78,17 @@ export abstract class SessionState {
 
   /** Reads the session from the store; undefined when there is nothing to wait for. */
   protected load(store: Store): Promise<void> | undefined {
-    this.copy = undefined;
+    this.reset();
     const loaded = loadFromStore(this.ctx, store, this.env);
     if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
     this.begin(loaded);
     return undefined;
+  }
+
+  /** Middleware before this one may have used the session. */
+  protected reset(): void {
+    this.copy = undefined;
+    this.state = 'unread';
   }
 
   private detach(err: unknown): void {

@@ -59,18 +59,29 @@ const withSession = new WeakMap<EggPrototype, boolean>();
 
 /** Whether the controller of a request, or something that is injected into it, has the session injected. */
 export function hasSessionInjected(ctx: Context): boolean {
-  const root = (ctx as { [ROOT_PROTO]?: EggPrototype })[ROOT_PROTO];
-  return root !== undefined && reachesSession(root);
+  const root = rootProtoOf(ctx);
+  if (!root) return false;
+  let reaches = withSession.get(root);
+  if (reaches === undefined) withSession.set(root, reaches = reachesSession(root));
+  return reaches;
 }
 
-function reachesSession(proto: EggPrototype): boolean {
-  let reaches = withSession.get(proto);
-  if (reaches === undefined) {
-    withSession.set(proto, false); // while it is looked at: advice may lead back to it
-    reaches = proto.constructor === SessionProto || proto.injectObjects.some(injected => reachesSession(injected.proto));
-    withSession.set(proto, reaches);
-  }
-  return reaches;
+function rootProtoOf(ctx: Context): EggPrototype | undefined {
+  const { method, host, path, app } = ctx;
+  if (method !== 'HEAD') return (ctx as { [ROOT_PROTO]?: EggPrototype })[ROOT_PROTO];
+  // Egg's router has it answered by the route for GET, which tegg does not know
+  return (app as { rootProtoManager?: RootProtoManager }).rootProtoManager?.getRootProto({ method: 'GET', host, path });
+}
+
+interface RootProtoManager {
+  getRootProto(ctx: Pick<Context, 'method' | 'host' | 'path'>): EggPrototype | undefined;
+}
+
+function reachesSession(proto: EggPrototype, seen = new Set<EggPrototype>()): boolean {
+  if (proto.constructor === SessionProto) return true;
+  if (seen.has(proto)) return false; // advice may lead back to it
+  seen.add(proto);
+  return proto.injectObjects.some(injected => reachesSession(injected.proto, seen));
 }
 
 export const describeClass = (clazz: Class) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;

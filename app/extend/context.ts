@@ -1,5 +1,6 @@
 import type { Context } from 'egg';
 import { RequestSession } from '../../module/RequestSession';
+import { noSession } from '../../module/Session';
 import type { ContextSession } from '../../module/SessionData';
 import { environmentOf } from '../../module/SessionEnvironment';
 
@@ -8,11 +9,15 @@ export default {
    * Reads the session from where it is kept, if that has not been done, and resolves to `ctx.session`. Under `load: 'injected'`,
    * a request that has it injected nowhere calls this before it uses `ctx.session`.
    *
-   * @throws what the store throws, which is answered with 503
+   * @throws what the store throws, which is answered with 503, and an Error where there is no session: outside a request, and
+   *   where the session's middleware has not run
    */
   async loadSession(): Promise<ContextSession> {
     const ctx = this as unknown as Context;
-    await RequestSession.for(ctx, environmentOf(ctx.app)).ask();
-    return ctx.session;
+    const request = RequestSession.for(ctx, environmentOf(ctx.app));
+    await request.ask();
+    const { session } = ctx;
+    if (request.phase === 'unserved' && request.current === session) throw noSession(ctx); // not egg-mock's
+    return session;
   },
 };

@@ -101,27 +101,27 @@ export class Client extends Browser {
   }
 
   /**
-   * Runs `handle` in a controller of the fixture application `web`, with the injected session.
+   * Runs `handle` in a controller of the fixture application `web`, with the injected session; or where another `path` leads.
    *
    * @throws what `handle` throws, so that an assertion in it fails the test; or the error of a 5xx that comes from elsewhere
    */
-  async run(handle: Handle, headers?: Record<string, string>) {
-    const { response, failed } = await this.send(handle, headers);
+  async run(handle: Handle, headers?: Record<string, string>, path?: string) {
+    const { response, failed } = await this.send(handle, headers, path);
     if (failed) throw failed.error;
     if (response.status >= 500) throw requestFailed(response);
     return response;
   }
 
   /** Like `run`, for a request that may fail: gives the response then too. A failed assertion still is the test's. */
-  async tryRun(handle: Handle, headers?: Record<string, string>) {
-    const { response, failed } = await this.send(handle, headers);
+  async tryRun(handle: Handle, headers?: Record<string, string>, path?: string) {
+    const { response, failed } = await this.send(handle, headers, path);
     if (failed?.error instanceof AssertionError) throw failed.error;
     return response;
   }
 
-  private async send(handle: Handle, headers?: Record<string, string>) {
+  private async send(handle: Handle, headers?: Record<string, string>, path = '/run') {
     const run: typeof runs[number] = { handle };
-    const response = await this.request(`/run?id=${runs.push(run) - 1}`, { headers });
+    const response = await this.request(`${path}?id=${runs.push(run) - 1}`, { headers });
     return { response, failed: run.failed };
   }
 
