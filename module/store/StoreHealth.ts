@@ -99,7 +99,11 @@ export class StoreHealth {
     this.counters.errors++;
     this.lastError = { error, at: Date.now() };
     this.failures++;
-    this.outage ??= { lastFailure: now, failures: 0, causes: new Set() };
+    if (!this.outage) {
+      this.outage = { lastFailure: now, failures: 0, causes: new Set() };
+      this.logger.warn('[egg-tegg-session] the session store has failed (%s): %s. Check that its server runs, and the address and ' +
+        'the password that its client is given', operation, error.message.replace(/\.$/, ''));
+    }
     const { outage: { causes } } = this;
     this.outage.failures++;
     this.outage.lastFailure = now;
