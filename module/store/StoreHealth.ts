@@ -99,17 +99,13 @@ export class StoreHealth {
     this.counters.errors++;
     this.lastError = { error, at: Date.now() };
     this.failures++;
-    if (!this.outage) {
-      this.outage = { lastFailure: now, failures: 0, causes: new Set() };
-      this.logger.warn('[egg-tegg-session] the session store has failed (%s): %s. Check that its server runs, and the address and ' +
-        'the password that its client is given', operation, error.message.replace(/\.$/, ''));
-    }
+    this.outage ??= { lastFailure: now, failures: 0, causes: new Set() };
     const { outage: { causes } } = this;
     this.outage.failures++;
     this.outage.lastFailure = now;
     if (!causes.has(error.message) && causes.size < MAX_CAUSES) {
       causes.add(error.message);
-      this.logger.error(error);
+      this.logger.error(explained(error, operation));
     }
     if (this.pausedUntil !== undefined) {
       if (!isProbe) return;
@@ -135,4 +131,11 @@ export class StoreHealth {
     this.latencies[this.samples++ % SAMPLES] = duration;
     if (calls.hasSubscribers) publish({ operation, duration, rejected: false, missed, error });
   }
+}
+
+/** The same error for the log, with what to do about it. */
+function explained(error: Error, operation: StoreOperation): Error {
+  const message = `[egg-tegg-session] the session store has failed (${operation}): ${error.message.replace(/\.$/, '')}. If its server ` +
+    'can\'t be reached, check that it runs, and the host, the port and the password of its client';
+  return Object.assign(new Error(message), error, { stack: error.stack?.replace(error.message, () => message) });
 }

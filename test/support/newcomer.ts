@@ -77,9 +77,11 @@ export async function start(files: Files, env: NodeJS.ProcessEnv = {}): Promise<
     env: { ...process.env, NODE_ENV: 'development', EGG_SERVER_ENV: 'local', EGG_TYPESCRIPT: 'true', EGG_LOG: undefined, NODE_V8_COVERAGE: undefined, ...env },
   });
   let output = '';
-  for (const stream of [ child.stdout, child.stderr ]) stream.on('data', data => {
-    output += data;
-  });
+  for (const stream of [ child.stdout, child.stderr ]) {
+    stream.on('data', data => {
+      output += data;
+    });
+  }
   await once(child, 'close');
   return output;
 }
