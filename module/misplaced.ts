@@ -6,7 +6,8 @@ import { type Class, isBaseOf, loadedClasses } from './loadedClasses';
 type Injecting = Parameters<typeof PrototypeUtil.getInjectObjects>[0];
 
 const injectsOf = (clazz: unknown) => PrototypeUtil.getInjectObjects(clazz as Injecting);
-const isDecorated = (clazz: unknown) => Boolean(PrototypeUtil.isEggPrototype(clazz as Injecting));
+const isDecorated = (clazz: unknown) =>
+  Boolean(PrototypeUtil.isEggPrototype(clazz as Injecting) || PrototypeUtil.isEggMultiInstancePrototype(clazz as Injecting));
 
 /** Tells of each class that has the session injected, but that tegg does not make, as nothing decorates it. */
 export function warnOfUndecorated(app: Application): void {

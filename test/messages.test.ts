@@ -218,7 +218,10 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
     [ 'a Date, in production', 'this.session.since = new Date();', undefined, 'prod' ],
   ] as const) {
     it(what, async () => {
-      const output = await start(controller(`this.session.visits = 1; ${code}`), { EGG_SERVER_ENV: env, HOME: process.cwd() });
+      const output = await start({
+        ...controller(`this.session.visits = 1; ${code}`),
+        'config/config.default.ts': config('{}', 'keys: \'a key\', logger: { dir: __dirname, disableConsoleAfterReady: false },'),
+      }, { EGG_SERVER_ENV: env });
       assert.match(output, COUNTS);
       assert.equal(output.match(/will be /g)?.length ?? 0, expected ? 1 : 0, output);
       if (!expected) return;
