@@ -5,6 +5,7 @@ import type {} from '@eggjs/tegg-plugin';
 import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
+import { explainUnknownName, warnOfUndecorated } from './module/misplaced';
 import { review } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
@@ -51,7 +52,8 @@ export default class SessionBoot implements IBoot {
   async didLoad() {
     try {
       await this.app.moduleHandler.ready();
-    } catch {
+    } catch (err) {
+      explainUnknownName(this.app, err as Error);
       return; // tegg stops the application with that error; with a second one, nobody would be listening any more
     }
     this.loaded = true;
@@ -81,6 +83,7 @@ export default class SessionBoot implements IBoot {
     announceStore(this.app);
     review(this.app);
     warnOfUnusedStores(this.app, this.foundStore());
+    warnOfUndecorated(this.app);
   }
 
   async beforeClose() {

@@ -2,8 +2,9 @@ import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { AccessLevel, Prototype } from '@eggjs/tegg';
-import { currentContext } from './applications';
+import { currentApp, currentContext } from './applications';
 import { completeMock } from './ContextSession';
+import { warnOfLostType } from './lostTypes';
 import { assertName, changesBetween, isInjectedField, toJson } from './record';
 import { RequestSession } from './RequestSession';
 import type { SessionData } from './SessionData';
@@ -203,6 +204,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
   const known = objectsIn(data);
   const result = await fn(data);
   const after = JSON.parse(toJson(data));
+  warnOfLostType(currentApp(), data);
   // an arrow function returns what it was changing, or has taken out
   const isForeign = !known.has(result) && !objectsIn(data).has(result);
   if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { inspect } from 'node:util';
 import type { Application, Context, EggAppConfig } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
@@ -131,6 +132,13 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     ...given,
   };
   return Object.freeze(withCookiePrefix(config, cookies));
+}
+
+/** @throws Error when the application has no secret: Egg's cookies need one, sealed and signed or not */
+export function requireKeys({ config: { keys }, baseDir }: Application): void {
+  if (String(keys ?? '').split(',').some(key => key.trim())) return;
+  throw new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
+    `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`);
 }
 
 /** @throws TypeError when a function of `config.session` is async: its answer would come too late */

@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import { type Chosen, Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
+import { warnOfLostType } from './lostTypes';
 import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf } from './record';
 import { refusePromise } from './SessionConfig';
@@ -200,7 +201,9 @@ export abstract class SessionState {
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
     refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
-    return copy.now();
+    const now = copy.now();
+    warnOfLostType(this.env.app, copy.session);
+    return now;
   }
 
   protected afterWrite(copy: WorkingCopy, written: Snapshot, chosen: Chosen): void {

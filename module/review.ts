@@ -2,7 +2,7 @@ import type { Application } from 'egg';
 import { aliveApplications } from './applications';
 import { configOf, type SessionConfig } from './SessionConfig';
 import type { Risk } from './SessionOptions';
-import { activeStore } from './store/activeStore';
+import { activeStore, usesCookie } from './store/activeStore';
 import { MemorySessionStore } from './store/MemorySessionStore';
 
 /** The shortest keys, in characters, that nobody guesses: 128 bits as hex digits, or as Base64. */
@@ -68,8 +68,7 @@ const optionsOf = (app: Application) => (app as Application & { options: { worke
 export function review(app: Application): void {
   const config = configOf(app);
   if (config.enable === false) return;
-  const { store, ContextStore } = activeStore(app);
-  const hasCookie = !config.externalKey || !(store ?? ContextStore);
+  const hasCookie = usesCookie(app);
   for (const [ risk, check ] of Object.entries(CHECKS) as Array<[ Risk, typeof CHECKS[Risk] ]>) {
     if (app.config.env !== 'prod' && !ALWAYS[risk]?.(app)) continue;
     if (!hasCookie && OF_COOKIE.includes(risk)) continue;

@@ -138,10 +138,13 @@ function assertStore(clazz: Class, initType: string): void {
   }
 }
 
-const failed = (clazz: Class, err: unknown) => new Error(
-  `[egg-tegg-session] the session store ${describeClass(clazz)} could not be created: ${(err as Error).message}\n` +
-  'Fix its constructor, its init() and what it injects; or remove the class, and sessions are kept in the cookie',
-  { cause: err });
+const failed = (clazz: Class, err: unknown) => {
+  const [ message ] = (err as Error).message.split('\n');
+  const missing = /^Object (\S+) not found/.exec(message)?.[1];
+  const reason = missing ? `nothing provides ${missing}, which it injects (is its plugin enabled in config/plugin.ts?)` : message;
+  return new Error(`[egg-tegg-session] the session store ${describeClass(clazz)} could not be created: ${reason}. Fix its constructor, ` +
+    'its init() and what it injects; or remove the class, and sessions are kept in the cookie', { cause: err });
+};
 
 /** What is injected as `sessionStore`: the current application's store, whatever it is at the time. */
 const activeStoreView = new Proxy(Object.create(SessionStore.prototype) as SessionStore, {

@@ -137,8 +137,8 @@ describe('the review at boot', () => {
     });
 
     it('goes on with an application that has none', async () => {
-      const session: SessionOptions = { encrypt: false, signed: false, absoluteMaxAge: null, acceptedRisks: [ 'encrypt', 'signed' ] };
-      const [ line, ...more ] = await review({ keys: null, session });
+      const externalKey = { get: () => undefined, set: () => undefined };
+      const [ line, ...more ] = await review({ keys: null, session: { store: new MapStore(), externalKey, absoluteMaxAge: null } });
       assert.match(line, /add 'absoluteTimeout'/);
       assert.deepEqual(more, []);
     });

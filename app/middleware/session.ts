@@ -2,10 +2,10 @@ import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
 import { RequestSession } from '../../module/RequestSession';
 import { RunningRequests } from '../../module/RunningRequests';
-import { configOf } from '../../module/SessionConfig';
+import { configOf, requireKeys } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
-import { isTeggStore, requireIndexed, storeFor } from '../../module/store/activeStore';
+import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
 import { Deadlines } from '../../module/store/Deadlines';
 import { GuardedStore, type Store } from '../../module/store/guard';
@@ -28,6 +28,7 @@ export default (_: unknown, app: Application): Middleware => {
 /** To be called once tegg has loaded; see {@link defineContextSession}. */
 export function mountSession(app: Application): void {
   const config = configOf(app);
+  if (config.enable !== false && usesCookie(app)) requireKeys(app);
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const deadlines = new Deadlines(config.storeTimeout);

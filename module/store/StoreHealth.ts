@@ -107,7 +107,7 @@ export class StoreHealth {
     this.outage.lastFailure = now;
     if (!causes.has(error.message) && causes.size < MAX_CAUSES) {
       causes.add(error.message);
-      this.logger.error(error);
+      this.logger.error(explained(error, operation));
     }
     if (this.pausedUntil !== undefined) {
       if (!isProbe) return;
@@ -134,4 +134,11 @@ export class StoreHealth {
     this.latencies[this.samples++ % SAMPLES] = duration;
     if (calls.hasSubscribers) publish({ operation, duration, rejected: false, missed, error });
   }
+}
+
+/** The same error for the log, with what to do about it. */
+function explained(error: Error, operation: StoreOperation): Error {
+  const message = `[egg-tegg-session] the session store has failed (${operation}): ${error.message.replace(/\.$/, '')}. If its server ` +
+    'can\'t be reached, check that it runs, and the host, the port and the password of its client';
+  return Object.assign(new Error(message), error, { stack: error.stack?.replace(error.message, () => message) });
 }

@@ -18,6 +18,12 @@ export function activeStore(app: Application): ActiveStore {
   return ContextStore ? { ContextStore } : { store: store ?? undefined };
 }
 
+/** Whether the session's data or its id are in a cookie: the id may travel elsewhere. */
+export function usesCookie(app: Application): boolean {
+  const { store, ContextStore } = activeStore(app);
+  return !configOf(app).externalKey || !(store ?? ContextStore);
+}
+
 /** Where it came from, for people to read: a tegg class with its file, `app.sessionStore`, an option, or the cookie. */
 function originOf(app: Application): string {
   const { store, ContextStore } = activeStore(app);

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import type { AddressInfo, Server } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { ROOT } from './docs';
+
+/** The files of an application by their paths; null takes a file away. */
+export type Files = Record<string, string | null>;
+
+const controllerOf = (body: string) => `
+import { Context, HTTPController, HTTPMethod, HTTPMethodEnum, Inject } from '@eggjs/tegg';
+import { Session } from 'egg-tegg-session';
+
+@HTTPController()
+export class HomeController {
+  @Inject()
+  private readonly session: Session & Record<string, any>;
+
+  @HTTPMethod({ method: HTTPMethodEnum.GET, path: '/' })
+  async home(@Context() ctx: any) {
+    ${body}
+    return { visits: this.session.visits };
+  }
+}
+`;
+
+const TEGG = `
+  teggConfig: { enable: true, package: '@eggjs/tegg-config' },
+  tegg: { enable: true, package: '@eggjs/tegg-plugin' },
+  teggController: { enable: true, package: '@eggjs/tegg-controller-plugin' },`;
+
+/** `config/plugin.ts`; what is left out makes the start quicker. */
+export const plugins = (more = '', tegg = TEGG) => `export default {
+  watcher: { enable: false }, development: { enable: false }, i18n: { enable: false }, multipart: { enable: false },
+  logrotator: { enable: false }, static: { enable: false }, jsonp: { enable: false }, view: { enable: false }, ${tegg}
+  session: { enable: true, package: 'egg-tegg-session' }, ${more}
+};`;
+
+/** `config/config.default.ts`. */
+export const config = (session: string, more = 'keys: \'a key\',') => `export default { ${more} session: ${session} };`;
+
+/** A controller whose route `/` does this before it answers. */
+export const controller = (body: string): Files => ({ 'app/module/web/HomeController.ts': controllerOf(body) });
+
+export const moduleNamed = (name: string) => `{ "name": "${name}", "eggModule": { "name": "${name}" } }`;
+
+/** The application of the quick start. */
+const APPLICATION: Files = {
+  'package.json': '{ "name": "newcomer", "egg": { "typescript": true } }',
+  'config/plugin.ts': plugins(),
+  'config/config.default.ts': config('{}'),
+  'app/module/web/package.json': moduleNamed('web'),
+  ...controller('this.session.visits = (this.session.visits ?? 0) + 1;'),
+};
+
+const made: string[] = [];
+process.once('exit', () => made.forEach(dir => fs.rmSync(dir, { recursive: true, force: true })));
+
+/**
+ * Starts the application of the quick start with other files, in a process of its own, as a newcomer does; sends two requests.
+ *
+ * @return all that the newcomer can read: what the application prints, the error that stops it, and its answers
+ */
+export async function start(files: Files, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'newcomer-'));
+  made.push(dir);
+  for (const [ name, text ] of Object.entries({ ...APPLICATION, ...files })) {
+    if (text === null) continue;
+    fs.mkdirSync(path.dirname(path.join(dir, name)), { recursive: true });
+    fs.writeFileSync(path.join(dir, name), text);
+  }
+  fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
+  const child = spawn(process.execPath, [ '-r', path.join(__dirname, 'transpile.js'), __filename, dir ], {
+    cwd: dir,
+    env: { ...process.env, NODE_ENV: 'development', EGG_SERVER_ENV: 'local', EGG_TYPESCRIPT: 'true', EGG_LOG: undefined, NODE_V8_COVERAGE: undefined, ...env },
+  });
+  let output = '';
+  for (const stream of [ child.stdout, child.stderr ]) {
+    stream.on('data', data => {
+      output += data;
+    });
+  }
+  await once(child, 'close');
+  return output;
+}
+
+async function main(baseDir: string) {
+  const egg = await import('egg');
+  const app = await egg.start({ baseDir, ignoreWarning: true });
+  const server = app.listen(0, '127.0.0.1') as Server;
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  for (let i = 0; i < 2; i++) {
+    const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept: 'application/json' } });
+    console.log('answer %d: %s', response.status, (await response.text()).slice(0, 2000));
+  }
+}
+
+if (require.main === module) {
+  main(process.argv[2]).catch(err => console.log('the application does not start: %s', err.message)).finally(() => process.exit());
+}
