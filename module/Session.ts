@@ -16,8 +16,14 @@ type ContextSession = Record<string, unknown>;
 export const SESSION_PROTO = 'EGG_TEGG_SESSION';
 
 /**
- * The current request's session; inject it anywhere with `@Inject() session: Session`. Its own properties are the data.
- * Outside a request every use throws.
+ * The current request's session, whoever holds it; inject it anywhere as `session`. Its own properties are the data, typed by
+ * {@link SessionData}. Where there is no session every use throws an Error: outside a request, in a schedule, on paths that
+ * `config.session.match` or `ignore` leave out, and after the request.
+ *
+ * ```ts
+ * @Inject()
+ * private readonly session: Session;
+ * ```
  */
 // the interface is how the data that an application declares become properties of the class
 /* eslint-disable @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-interface, no-redeclare */
@@ -37,17 +43,30 @@ export class Session {
   declare readonly createdAt: number;
   /** Whether the session is what the store has; false under `onStoreError: 'anonymous'` when the store could not be asked. */
   declare readonly available: boolean;
-  /** This session's lifetime in ms, or `'session'` to end with the browser. Setting it saves the session. */
+  /**
+   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser.
+   * Setting it saves the session, and throws a TypeError when the value is no lifetime.
+   */
   declare maxAge: number | 'session' | undefined;
 
-  /** Saves the session now, changed or not. */
+  /**
+   * Saves the session now, changed or not, as before a slow step that may fail. Otherwise it is saved when the request ends, if
+   * it has changed.
+   *
+   * @throws Error when the store fails, when the session has ended meanwhile, or when it needs a cookie after the response began
+   */
   declare save: (callback?: (err?: Error) => void) => Promise<void>;
-  /** Moves the data to a new id, and removes the old one from the store: call it at sign-in (ASVS 7.2.4). */
+  /**
+   * Moves the data to a new id; the old one is worth nothing when this resolves. Call it at sign-in (ASVS 7.2.4): without it,
+   * whoever has planted the old id in the browser is signed in, too. When it fails, the session goes on under the old one.
+   *
+   * @throws Error when the store fails, and once the response has begun
+   */
   declare regenerate: (callback?: (err?: Error) => void) => Promise<void>;
   /** Saves the session if it changed; needed once per request under `autoCommit: false`. */
   declare manuallyCommit: () => Promise<void>;
 
-  /** The data as a plain object. */
+  /** The data as a plain object, a copy: for printing, and for handing on. */
   declare toJSON: () => SessionData;
 
   /** Reads a field and removes it, as for a message that is shown once. */
@@ -75,7 +94,12 @@ export class Session {
    */
   declare update: (fn: (data: SessionData) => unknown) => Promise<void>;
 
-  /** Ends the session: it is out of the store when this resolves, and the response removes the cookie. */
+  /**
+   * Ends the session, as at sign-out: it is out of the store when this resolves, and the response removes the cookie. What else
+   * the request does with it throws a TypeError.
+   *
+   * @throws Error when the store fails
+   */
   declare destroy: () => Promise<void>;
 }
 /* eslint-enable */
