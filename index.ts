@@ -3,12 +3,13 @@ import type { SessionOptions } from './module/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
 export { SessionEndReason, SessionEvent, SessionEvents } from './module/events';
+export { Risk } from './module/Risk';
 export { Session } from './module/Session';
 export { SessionConfig } from './module/SessionConfig';
 export { ContextSession, SessionData } from './module/SessionData';
-export { SessionHealth } from './module/SessionHealth';
+export { SessionCounters, SessionHealth, SessionHealthReport } from './module/SessionHealth';
 export { SessionLogger } from './module/SessionLogger';
-export { Risk, SessionOptions } from './module/SessionOptions';
+export { SessionOptions } from './module/SessionOptions';
 export { SessionInfo, SessionRegistry } from './module/SessionRegistry';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
@@ -21,6 +22,7 @@ export { testSessionStore } from './testing/testSessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {
+    /** The options of sessions. */
     session: SessionOptions;
   }
 
@@ -28,7 +30,12 @@ declare module 'egg' {
     /** The request's session. Assign an object to replace its data, `null` to end it; then it reads as null. */
     get session(): ContextSession;
     set session(data: object | null | undefined);
-    /** Reads the session, if that has not been done, and resolves to `ctx.session`: for `config.session.load: 'injected'`. */
+    /**
+     * Reads the session, if that has not been done, and resolves to `ctx.session`: under `config.session.load: 'injected'`, for a
+     * request that has it injected nowhere.
+     *
+     * @throws what the store throws, which is answered with 503
+     */
     loadSession(): Promise<ContextSession>;
   }
 

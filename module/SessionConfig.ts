@@ -6,10 +6,14 @@ import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { distance } from 'fastest-levenshtein';
 import { currentApp } from './applications';
 import { isField, LONGEST, ONE_DAY } from './record';
-import { RISKS, type SessionOptions } from './SessionOptions';
+import { RISKS } from './Risk';
+import type { SessionOptions } from './SessionOptions';
 import type { SessionMaxAge } from './store/SessionStore';
 
-/** The resolved options: checked, without `null`, with the defaults in place, frozen. */
+/**
+ * The options in force: {@link SessionOptions} without `null`, with the defaults in place, read-only; inject it anywhere as
+ * `sessionConfig`.
+ */
 export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
   readonly key: string;
   readonly maxAge: SessionMaxAge;
@@ -128,7 +132,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     onStoreError: 'fail' as const,
     load: 'always' as const,
     genid: () => prefix + randomBytes(18).toString('base64url'),
-    ...(cookies.sameSite === undefined ? { sameSite: 'lax' } : {}),
+    ...(cookies.sameSite === undefined ? { sameSite: 'lax' as const } : {}),
     ...given,
   };
   return Object.freeze(withCookiePrefix(config, cookies));

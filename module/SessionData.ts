@@ -1,18 +1,24 @@
 import type { SessionMaxAge } from './record';
 
 /**
- * The data of a session. An application declares its own:
+ * The data of a session: what JSON can hold. An application declares its own, beside the class that uses them; what nobody
+ * declares is an error of the compiler through the injected session, and `any` through `ctx.session`.
  *
  * ```ts
  * declare module 'egg-tegg-session' {
- *   interface SessionData { userId: number }
+ *   interface SessionData {
+ *     userId?: number;
+ *   }
  * }
  * ```
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-interface
 export interface SessionData {}
 
-/** `ctx.session`: koa-session's session. Its fields are the data; those that `SessionData` does not declare are `any`. */
+/**
+ * `ctx.session`, as koa-session has it. Its own fields are the data; those that {@link SessionData} does not declare are `any`.
+ * Assign `ctx.session = null` to end the session.
+ */
 export interface ContextSession extends SessionData {
   /** Whether the session began with this request. */
   readonly isNew: boolean;
@@ -22,11 +28,14 @@ export interface ContextSession extends SessionData {
   readonly populated: boolean;
   /** The session's id in the store; undefined when the session lives in the cookie. */
   readonly externalKey: string | undefined;
-  /** This session's lifetime in ms, or `'session'` to end with the browser. Setting it saves the session. */
+  /**
+   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser.
+   * Setting it saves the session, and throws a TypeError when the value is no lifetime.
+   */
   maxAge: SessionMaxAge | undefined;
-  /** Saves the session now, changed or not. */
+  /** Saves the session now, changed or not, as before a long response; otherwise that is done when the request ends. */
   save(callback?: (err?: Error) => void): Promise<void>;
-  /** Moves the data to a new id. */
+  /** Moves the data to a new id, and removes the old one from the store: call it at sign-in (ASVS 7.2.4). */
   regenerate(callback?: (err?: Error) => void): Promise<void>;
   /** Saves the session if it changed; needed once per request under `autoCommit: false`. */
   manuallyCommit(): Promise<void>;

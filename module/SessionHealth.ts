@@ -3,9 +3,42 @@ import { currentApp } from './applications';
 import { environmentOf } from './SessionEnvironment';
 import type { StoreHealth } from './store/StoreHealth';
 
+/** How many calls of the store there were. Each is one of the first five. */
+export interface SessionCounters {
+  /** Reads of a session. */
+  readonly loads: number;
+  /** Writes of a session. */
+  readonly writes: number;
+  /** Sessions that live on, and were not written. */
+  readonly renewals: number;
+  /** Sessions that were ended, or moved to a new id. */
+  readonly ends: number;
+  /** Calls of the index, which knows whose sessions there are. */
+  readonly index: number;
+  /** Reads that found no session. */
+  readonly misses: number;
+  /** Calls that failed. */
+  readonly errors: number;
+  /** Calls that were not made, as the store was down: in none of the others. */
+  readonly rejected: number;
+}
+
+/** What {@link SessionHealth.toJSON} returns. */
+export interface SessionHealthReport extends Pick<SessionHealth, 'breaker' | 'latency' | 'counters'> {
+  /** What failed last, and when, in ms since 1970. */
+  lastError: { message: string; at: number } | undefined;
+}
+
 /**
- * How the session store does, in this process since it started; inject it anywhere with
- * `@Inject() sessionHealth: SessionHealth`. Without a store nothing is counted.
+ * How the session store does, in this process since it started; inject it anywhere as `sessionHealth`, as for a health check.
+ * Without a store nothing is counted.
+ *
+ * ```ts
+ * @Inject()
+ * private readonly sessionHealth: SessionHealth;
+ *
+ * if (this.sessionHealth.breaker === 'open') ctx.status = 503;
+ * ```
  */
 @SingletonProto({ name: 'sessionHealth', accessLevel: AccessLevel.PUBLIC })
 export class SessionHealth {
@@ -25,17 +58,13 @@ export class SessionHealth {
     return { p50: health.percentile(50), p95: health.percentile(95), p99: health.percentile(99) };
   }
 
-  /**
-   * How many calls there were: reads of a session (`loads`), writes of one, renewals without data, ends, and calls of the index
-   * (of who has which sessions). Each call is in one of these; a read
-   * that renews is in two. Of them, `misses` are reads that found no session, and `errors` are
-   * those that failed. Besides, `rejected` are calls that were not made, as the store was down.
-   */
-  get counters(): Readonly<StoreHealth['counters']> {
+  /** How many calls of the store there were. */
+  get counters(): SessionCounters {
     return { ...this.health.counters };
   }
 
-  toJSON() {
+  /** All of this, for printing; of the last error, its message only. */
+  toJSON(): SessionHealthReport {
     const { breaker, lastError, latency, counters } = this;
     return { breaker, lastError: lastError && { message: lastError.error.message, at: lastError.at }, latency, counters };
   }

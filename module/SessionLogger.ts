@@ -9,24 +9,35 @@ export const LOGGED = [ 'missed', 'expired', 'invalid' ] as const;
 export type LoggedEvent = typeof LOGGED[number];
 
 /**
- * An Egg logger for what happens to sessions. It writes where Egg's `coreLogger` writes, with the request when there is
- * one. Under `config.session.logValue: false` it leaves out the sessions that it is handed, also those in plain objects,
- * lists and errors.
+ * A logger for what happens to sessions; inject it anywhere as `sessionLogger`. It writes where Egg's `coreLogger` writes, and
+ * takes the same arguments: a text with `%s`, `%d` and `%j`, or an Error. Under `config.session.logValue: false` it leaves out
+ * the sessions that it is handed, also those in plain objects, lists and errors.
+ *
+ * ```ts
+ * @Inject()
+ * private readonly sessionLogger: SessionLogger;
+ *
+ * this.sessionLogger.info('%s signed in', userId);
+ * ```
  */
 @SingletonProto({ name: 'sessionLogger', accessLevel: AccessLevel.PUBLIC })
 export class SessionLogger {
+  /** For development: not written at Egg's default level in production. */
   debug(message: unknown, ...args: unknown[]): void {
     this.write('debug', message, args);
   }
 
+  /** What happens in everyday work. */
   info(message: unknown, ...args: unknown[]): void {
     this.write('info', message, args);
   }
 
+  /** What somebody should look at. */
   warn(message: unknown, ...args: unknown[]): void {
     this.write('warn', message, args);
   }
 
+  /** What went wrong; hand it the Error, for its stack. */
   error(message: unknown, ...args: unknown[]): void {
     this.write('error', message, args);
   }

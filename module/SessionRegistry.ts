@@ -28,13 +28,20 @@ export interface SessionInfo {
 }
 
 /**
- * Whose sessions there are; inject it anywhere with `@Inject() sessionRegistry: SessionRegistry`. It needs
+ * Whose sessions there are; inject it anywhere as `sessionRegistry`, also where there is no request. It needs
  * `config.session.principal`, except for `clear`, and sessions in Redis or memory, or in a `SessionStore` with `index` and
  * `list`. A session is listed once it is saved. One that was revoked is signed out at its next request, and a request of it
  * that is running can't bring it back.
  *
- * Each method rejects with an Error when it lacks what it needs, and with a TypeError when a principal is neither a number
- * nor a string, or is empty.
+ * Each method rejects with an Error when it lacks what it needs or the store fails, and with a TypeError when a principal is
+ * neither a number nor a string, or is empty.
+ *
+ * ```ts
+ * @Inject()
+ * private readonly sessionRegistry: SessionRegistry;
+ *
+ * await this.sessionRegistry.revokeAll(userId, { exceptCurrent: true });
+ * ```
  */
 @SingletonProto({ name: 'sessionRegistry', accessLevel: AccessLevel.PUBLIC })
 export class SessionRegistry {

@@ -24,7 +24,13 @@ export interface SessionEvent {
  */
 export type SessionEndReason = 'logout' | 'revoked' | 'evicted' | 'replaced';
 
-/** The events of `app` about sessions. */
+/**
+ * The events of `app` about sessions. They are told once what is under way is done.
+ *
+ * ```ts
+ * app.on('session:destroyed', ({ principal, reason }: SessionEvents['session:destroyed']) => { … });
+ * ```
+ */
 export interface SessionEvents {
   /** A session was saved for the first time. */
   'session:created': SessionEvent;

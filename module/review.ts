@@ -1,7 +1,7 @@
 import type { Application } from 'egg';
 import { aliveApplications } from './applications';
+import type { Risk } from './Risk';
 import { configOf, type SessionConfig } from './SessionConfig';
-import type { Risk } from './SessionOptions';
 import { activeStore, usesCookie } from './store/activeStore';
 import { MemorySessionStore } from './store/MemorySessionStore';
 

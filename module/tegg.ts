@@ -4,7 +4,8 @@ import { EggQualifierAttribute, EggType, ObjectInitType, PrototypeUtil } from '@
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import type { EggObject, EggPrototype, EggPrototypeLifecycleContext } from '@eggjs/tegg/helper';
 import { aliveApplications, currentApp, currentContext } from './applications';
-import { injectSession, SESSION_PROTO } from './Session';
+import { injectSession } from './injectSession';
+import { SESSION_PROTO } from './Session';
 import { SessionStore } from './store/SessionStore';
 import { activeStore, storeFor } from './store/activeStore';
 

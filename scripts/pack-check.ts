@@ -10,11 +10,14 @@ import { startServer, visit } from '../test/support/egg-server';
 
 const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
-  /^(index|app)\.(js|d\.ts)$/,
-  /^(app|config|module|testing)\/.+\.(js|d\.ts)$/,
-  /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE|docs\/.+\.md)$/,
+  /^(index|app|agent|(app|config|module|testing)\/.+)\.js$/,
+  /^(index|module\/.+|testing\/.+)\.d\.ts$/,
+  /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|LICENSE)$/,
 ];
-
+/** In bytes. */
+const LARGEST = 70_000;
+/** What finds mistakes in packages, at fixed versions: they are too large for everybody to install. */
+const LINTERS = [[ 'publint@0.3.25', '--strict' ], [ '@arethetypeswrong/cli@0.18.5' ]];
 const APP_DEPENDENCIES = [
   'egg', 'egg-scripts', '@eggjs/tegg', '@eggjs/tegg-plugin', '@eggjs/tegg-config', '@eggjs/tegg-controller-plugin',
   'typescript', '@types/node',
@@ -57,11 +60,18 @@ function pack(): string {
     .map(file => file.replace(/^package\//, ''));
   for (const file of packed) assert.ok(ALLOWED.some(pattern => pattern.test(file)), `${file} must not be packed`);
   for (const file of before) {
-    const compiled = /^(index|app|(app|config|module|testing)\/.+)(?<!\.d)\.ts$/.exec(file);
-    const expected = compiled ? [ `${compiled[1]}.js`, `${compiled[1]}.d.ts` ] : ALLOWED[2].test(file) ? [ file ] : [];
-    for (const name of expected) assert.ok(packed.includes(name), `${name} is not packed`);
+    const compiled = /^(index|app|agent|(app|config|module|testing)\/.+)(?<!\.d)\.ts$/.exec(file);
+    const expected = compiled ? `${compiled[1]}.js` : ALLOWED[2].test(file) && file;
+    if (expected) assert.ok(packed.includes(expected), `${expected} is not packed`);
   }
-  ok(`the tarball has ${packed.length} files: compiled code, types, documents and no source`);
+  const { size } = fs.statSync(tarball);
+  assert.ok(size <= LARGEST, `the tarball has ${size} bytes, which is more than ${LARGEST}`);
+  const { scripts } = readJson(ROOT, 'package.json');
+  for (const name of [ 'preinstall', 'install', 'postinstall', 'prepare' ]) {
+    assert.ok(!(name in scripts), `npm would run our script ${name} when somebody installs the package`);
+  }
+  for (const linter of LINTERS) run('npx', [ '--yes', ...linter, tarball ], temp);
+  ok(`the tarball has ${packed.length} files in ${size} bytes: compiled code, types and no source; its linters have nothing to say`);
   return tarball;
 }
 
@@ -139,6 +149,11 @@ function createAppOnEgg4(tarball: string): string {
 
 /** Compiles the application, and leaves only what was compiled. */
 function compile(app: string, egg: number) {
+  for (const module of [[ 'CommonJS', 'Node10' ], [ 'Node16', 'Node16' ]]) {
+    run('node_modules/.bin/tsc', [
+      '--noEmit', '--allowJs', '--checkJs', '--module', module[0], '--moduleResolution', module[1],
+    ], app);
+  }
   run('node_modules/.bin/tsc', [], app);
   // declarations of other packages, which skipLibCheck passes over, may be wrong; ours must not be, but for what Egg 4
   // leaves no other way: it has a type of its own for `config.session`, which no wider one may take the place of
@@ -148,7 +163,7 @@ function compile(app: string, egg: number) {
   const allowed = egg === 4 ? /^[^ ]+index\.d\.ts\(\d+,\d+\): error TS2430: Interface '.*' incorrectly extends interface '.*Context'/ : /^$/;
   assert.deepEqual(ours.filter(line => !allowed.test(line)), [], 'the declarations of the plugin have errors');
   for (const file of list(app)) if (/(?<!\.d)\.ts$/.test(file)) fs.rmSync(path.join(app, file));
-  ok('the application compiles, its SessionData are typed');
+  ok('the application compiles, its SessionData are typed, in JavaScript too');
 }
 
 async function count(how: string, app: string, stored: boolean, args: (port: number) => string[], processes: number) {

@@ -5,5 +5,7 @@ cd "$(dirname "$0")/.."
 
 trap 'node scripts/clean.js' EXIT
 trap 'exit 1' INT TERM
-node_modules/.bin/tsc -p tsconfig.build.json
+# editors show the comments of the types; in the code they would only be downloaded
+node_modules/.bin/tsc -p tsconfig.build.json --emitDeclarationOnly
+node_modules/.bin/tsc -p tsconfig.build.json --declaration false --removeComments --noCheck
 trap - EXIT

@@ -6,7 +6,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import ts from 'typescript';
 import { type SessionStore, testSessionStore } from '..';
 import { review } from '../module/review';
-import { RISKS } from '../module/SessionOptions';
+import { RISKS } from '../module/Risk';
 import { type AppOptions, Client, createApp } from './support/app';
 import { blocksOf, blocksUnder, exportsOf, ROOT, textOf } from './support/docs';
 

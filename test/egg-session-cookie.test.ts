@@ -170,7 +170,7 @@ asEggSession(subject => {
     }
 
     it('removeUnpartitioned: true removes the other cookie of this name', async () => {
-      const session = { sameSite: 'none', secure: true, partitioned: true, removeUnpartitioned: true };
+      const session = { sameSite: 'none' as const, secure: true, partitioned: true, removeUnpartitioned: true };
       const { run } = await start(subject, { session, config: { proxy: true } });
       assert.deepEqual(cookies(await run(count, chrome(118))), [
         'EGG_SESS; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; samesite=none; secure; httponly',

@@ -1,6 +1,7 @@
 import type { Context } from 'egg';
+import { noSession } from '../../module/injectSession';
 import { RequestSession } from '../../module/RequestSession';
-import { noSession } from '../../module/Session';
+
 import type { ContextSession } from '../../module/SessionData';
 import { environmentOf } from '../../module/SessionEnvironment';
 

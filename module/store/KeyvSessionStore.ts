@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
-/** What is used of Keyv. */
+/** What is used of a Keyv: give it `new Keyv(…)`. */
 export interface KeyvClient {
+  /** Is set to true: an error must not pass for a session that is not there. */
   throwOnErrors: boolean;
+  /** Reads a value; undefined when there is none. */
   get(key: string): Promise<unknown>;
+  /** Writes a value for `ttl` ms; false when it could not be written. */
   set(key: string, value: string, ttl: number): Promise<boolean>;
+  /** Removes a value. */
   delete(key: string): Promise<boolean>;
+  /** Closes the connections. */
   disconnect(): Promise<void>;
 }
 
@@ -20,7 +25,8 @@ export interface KeyvClient {
  * }
  * ```
  *
- * Keyv has nothing that is atomic: see the optional methods of `SessionStore` for what that means.
+ * Keyv has nothing that is atomic: see the optional methods of {@link SessionStore} for what that means. It knows no principals'
+ * sessions either: there is no {@link SessionRegistry}.
  */
 export abstract class KeyvSessionStore extends SessionStore {
   /** The Keyv instance; it is disconnected when the application closes. */

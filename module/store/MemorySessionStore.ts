@@ -15,7 +15,10 @@ const PURGE_INTERVAL = 5000;
  * ```
  */
 export abstract class MemorySessionStore extends SessionStore {
-  /** How many sessions are kept; beyond that, the one that was not used for longest goes. Override it to change it. */
+  /**
+   * How many sessions are kept; beyond that, the one that was not used for longest goes. Override it to change it.
+   * @default 10_000
+   */
   protected readonly maxEntries: number = 10_000;
 
   private cache?: LRUCache<string, string>;

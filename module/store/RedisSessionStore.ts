@@ -39,7 +39,11 @@ export abstract class RedisSessionStore extends SessionStore {
   /** The client, as egg-redis and @eggjs/redis provide it. */
   protected abstract readonly redis: RedisClient;
 
-  /** Goes before each key. Override it to change it. */
+  /**
+   * Goes before each key. Override it to change it: of applications that share a Redis, none may have a prefix that begins with
+   * another's, as `sessionRegistry.clear()` ends all sessions under its own.
+   * @default 'session:'
+   */
   protected readonly prefix: string = 'session:';
 
   async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {

@@ -16,11 +16,22 @@ const MAX_CAUSES = 10;
 /** Of how many calls the latencies are kept. */
 const SAMPLES = 1000;
 
-/** The methods of a store. */
+/** A method of the store. */
 export type StoreOperation = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
-/** What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store. */
+/**
+ * What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store.
+ *
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel';
+ *
+ * subscribe('egg-tegg-session:store', message => {
+ *   const { operation, duration, error } = message as StoreCall;
+ * });
+ * ```
+ */
 export interface StoreCall {
+  /** The method that was called. */
   operation: StoreOperation;
   /** How long it took, in ms; 0 when it was not made. */
   duration: number;
@@ -28,6 +39,7 @@ export interface StoreCall {
   rejected: boolean;
   /** With `get` and `getAndTouch`: whether there was no session, or one that has ended. */
   missed: boolean;
+  /** Why it failed; it has no id and no data. */
   error?: Error;
 }
 
