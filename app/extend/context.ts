@@ -1,7 +1,6 @@
 import type { Context } from 'egg';
 import { noSession } from '../../module/injectSession';
 import { RequestSession } from '../../module/RequestSession';
-
 import type { ContextSession } from '../../module/SessionData';
 import { environmentOf } from '../../module/SessionEnvironment';
 
