@@ -1,5 +1,8 @@
 import type { SessionEndReason } from './events';
+import type { Chosen } from './Lifetime';
+import { warnOfLostType } from './lostTypes';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
+import { refusePromise } from './SessionConfig';
 import { Snapshot } from './Snapshot';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
@@ -88,6 +91,32 @@ export abstract class SessionOperations extends UpdatableSession {
     this.afterWrite(copy, data, now);
   }
 
+  /** All that can refuse to save the session, before anything is written or removed. */
+  private prepare(copy: WorkingCopy): Snapshot {
+    const { ctx, env: { config } } = this;
+    if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
+      throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
+        'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
+    }
+    refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
+    const now = copy.now();
+    warnOfLostType(this.env.app, copy.session);
+    return now;
+  }
+
+  private afterWrite(copy: WorkingCopy, written: Snapshot, chosen: Chosen): void {
+    if (this.state !== 'kept') this.tell('session:created', {}, () => written.toData());
+    if (!this.stored) this.meta.keep(this.meta.of(copy.session), copy.session);
+    this.notePrincipal();
+    copy.markKept(written);
+    if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
+    this.state = 'kept';
+    this.lifetime.keep(chosen, this.stored?.maxAge);
+    this.noteContact();
+    this.mustMove = false;
+    this.sendId();
+  }
+
   /**
    * Moves the session to a new id. When that fails, what this request has changed is not saved at its end.
    *
@@ -174,5 +203,20 @@ export abstract class SessionOperations extends UpdatableSession {
       if (hadEnded) cookie.withdraw(ctx);
       else cookie.remove(ctx);
     });
+  }
+
+  protected sendId(): void {
+    const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
+    this.cookieState = 'good';
+    this.isRenewed = false;
+    if (!stored || ctx.headerSent) return;
+    if (!externalKey) return cookie.writeId(ctx, stored.id);
+    externalKey.set(ctx, stored.id);
+    cookie.keepPrivate(ctx, true);
+  }
+
+  /** A 503 has lost the headers, and the session may have an id that the client has not been told yet. */
+  protected sendKeptId(): void {
+    if (this.env.config.externalKey && this.state === 'kept' && this.contacts > 0) this.sendId();
   }
 }

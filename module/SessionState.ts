@@ -1,11 +1,9 @@
 import type { Context } from 'egg';
-import { type Chosen, Lifetime } from './Lifetime';
+import { Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
-import { warnOfLostType } from './lostTypes';
 import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf } from './record';
-import { refusePromise } from './SessionConfig';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionMeta } from './SessionMeta';
@@ -193,32 +191,6 @@ export abstract class SessionState {
     this.lifetime.maxAge = value;
   }
 
-  /** All that can refuse to save the session, before anything is written or removed. */
-  protected prepare(copy: WorkingCopy): Snapshot {
-    const { ctx, env: { config } } = this;
-    if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
-      throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
-        'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
-    }
-    refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
-    const now = copy.now();
-    warnOfLostType(this.env.app, copy.session);
-    return now;
-  }
-
-  protected afterWrite(copy: WorkingCopy, written: Snapshot, chosen: Chosen): void {
-    if (this.state !== 'kept') this.tell('session:created', {}, () => written.toData());
-    if (!this.stored) this.meta.keep(this.meta.of(copy.session), copy.session);
-    this.notePrincipal();
-    copy.markKept(written);
-    if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
-    this.state = 'kept';
-    this.lifetime.keep(chosen, this.stored?.maxAge);
-    this.noteContact();
-    this.mustMove = false;
-    this.sendId();
-  }
-
   protected noteContact(): void {
     this.contacts++;
     this.noteAnswer();
@@ -232,21 +204,6 @@ export abstract class SessionState {
   /** Whether one can tell without asking that the session is still there, with its lifetime: it was so a moment ago. */
   protected isSure({ store, key } = this.stored!): boolean {
     return Date.now() - this.contactAt < MOMENT && !store.hasTurned(key, this.contactTurn);
-  }
-
-  protected sendId(): void {
-    const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
-    this.cookieState = 'good';
-    this.isRenewed = false;
-    if (!stored || ctx.headerSent) return;
-    if (!externalKey) return cookie.writeId(ctx, stored.id);
-    externalKey.set(ctx, stored.id);
-    cookie.keepPrivate(ctx, true);
-  }
-
-  /** A 503 has lost the headers, and the session may have an id that the client has not been told yet. */
-  protected sendKeptId(): void {
-    if (this.env.config.externalKey && this.state === 'kept' && this.contacts > 0) this.sendId();
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
