@@ -10,7 +10,7 @@ import { RISKS } from '../module/Risk';
 import { type AppOptions, Client, createApp } from './support/app';
 import { blocksOf, blocksUnder, exportsOf, ROOT, textOf } from './support/docs';
 
-const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store', 'docs/operations' ];
+const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store', 'docs/operations', 'docs/troubleshooting' ];
 const LOGOUT_TOKENS = 'export declare class LogoutTokens { verify(token?: string): Promise<number | undefined> }';
 const DATABASE = 'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }';
 

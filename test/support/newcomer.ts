@@ -44,7 +44,28 @@ export const config = (session: string, more = 'keys: \'a key\',') => `export de
 /** A controller whose route `/` does this before it answers. */
 export const controller = (body: string): Files => ({ 'app/module/web/HomeController.ts': controllerOf(body) });
 
-export const moduleNamed = (name: string) => `{ "name": "${name}", "eggModule": { "name": "${name}" } }`;
+const moduleNamed = (name: string) => `{ "name": "${name}", "eggModule": { "name": "${name}" } }`;
+
+/** What the classes of the tests use. */
+export const IMPORTS = `
+import { Inject, SingletonProto } from '@eggjs/tegg';
+import { RedisSessionStore, Session, SessionStore } from 'egg-tegg-session';
+`;
+/** A store on what is injected as `redis`. */
+export const redisStore = (decorator = '@SingletonProto()'): Files => ({
+  'app/module/store/package.json': moduleNamed('store'),
+  'app/module/store/AppSessionStore.ts': `${IMPORTS}
+    ${decorator}
+    export class AppSessionStore extends RedisSessionStore { @Inject() protected readonly redis: any; }`,
+});
+/** The plugin redis, with a server at this port. */
+export const redisAt = (port: number, more = ''): Files => ({
+  'config/plugin.ts': plugins('redis: { enable: true, package: \'egg-redis\' }'),
+  'config/config.default.ts': config('{}', `keys: 'a key', redis: { client: {
+    host: '127.0.0.1', port: ${port}, password: '', db: 0, maxRetriesPerRequest: 1, ${more} } },`),
+});
+/** A class, Visitor.ts, in the module of the controller. */
+export const classFile = (code: string): Files => ({ 'app/module/web/Visitor.ts': `${IMPORTS}${code}` });
 
 /** The application of the quick start. */
 const APPLICATION: Files = {
