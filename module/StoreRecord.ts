@@ -87,14 +87,7 @@ export class StoreRecord {
     return await this.own(about, data, undefined, () => this.merge(changes, undefined, false));
   }
 
-  /**
-   * Writes what others have changed in the record before it was moved.
-   *
-   * @param changes what they have changed
-   * @param data the data with that
-   * @param maxAge the lifetime that the record is to have
-   * @return whether the record is still there
-   */
+  /** Writes what others have changed in the record before it was moved, which `data` has. Resolves to whether it is still there. */
   async take(changes: SessionChanges, data: SessionRecord, maxAge: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(data);
     const { set, unset } = this.meta.changes(about);
