@@ -10,6 +10,8 @@ import type { WorkingCopy } from './WorkingCopy';
 
 /** What is done with a request's session: it is saved, moved to a new id, and ended. */
 export abstract class SessionOperations extends UpdatableSession {
+  private hasToldEnd = false;
+
   /** Saves what the request has changed. A session that nobody asked for costs nothing. */
   async commit(): Promise<void> {
     if (this.busy) await this.idle();
@@ -33,6 +35,11 @@ export abstract class SessionOperations extends UpdatableSession {
       }
       if ((this.isRenewed || this.cookieState === 'stale') && await this.confirm()) this.sendId();
     }
+  }
+
+  private tellEnd(reason: string): void {
+    if (!this.hasToldEnd) this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', reason);
+    this.hasToldEnd = true;
   }
 
   /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */

@@ -59,7 +59,6 @@ export abstract class SessionState {
   protected failure?: SessionStoreError;
   /** Whether somebody signed in, and the session has kept its id so far. */
   protected isFixated = false;
-  private hasToldEnd = false;
 
   protected constructor(protected readonly ctx: Context, protected readonly env: SessionEnvironment,
     readonly store = env.storeFor(ctx)) {
@@ -236,10 +235,5 @@ export abstract class SessionState {
     const value = data?.();
     const about = config.logValue ? { value, principal: value ? meta.principalOf(value) : this.principal } : {};
     tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
-  }
-
-  protected tellEnd(reason: string): void {
-    if (!this.hasToldEnd) this.ctx.coreLogger.info('[session][ended] nothing was saved: %s', reason);
-    this.hasToldEnd = true;
   }
 }

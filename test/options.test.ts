@@ -314,6 +314,7 @@ describe('config.session', () => {
       prefix: [ 5 ],
       valid: [ true ],
       beforeSave: [{}],
+      load: [ 'lazy', 'Injected', '', true, 1, [ 'injected' ]],
       logValue: [ 'no' ],
       enable: [ 'yes' ],
     };
@@ -355,14 +356,15 @@ describe('config.session', () => {
     });
 
     it('when it boots', async () => {
-      const [ none, maxAge, store, absoluteMaxAge ] = await Promise.all([
+      const [ none, maxAge, store, absoluteMaxAge, load ] = await Promise.all([
         bootError('web'), bootError('web', { maxAge: '1d' as never }), bootError('web', { store: {} as never }),
-        bootError('web', { absoluteMaxAge: '8h' as never }),
+        bootError('web', { absoluteMaxAge: '8h' as never }), bootError('web', { load: 'lazy' as never }),
       ]);
       assert.equal(none, undefined);
       assert.match(maxAge!, /config\.session\.maxAge is '1d'; it must be a number/);
       assert.match(store!, /config\.session\.store is \{\}; it must be an object with/);
       assert.match(absoluteMaxAge!, /config\.session\.absoluteMaxAge is '8h'; it must be a number/);
+      assert.equal(load, '[egg-tegg-session] config.session.load is \'lazy\'; it must be \'always\' or \'injected\', or be left out');
     });
   });
 });
