@@ -72,11 +72,11 @@ describe('sessionHealth', () => {
     await read(client);
     assert.deepEqual(counted(), { loads: 1, renewals: 1 }, 'rolling');
     await write(client);
-    assert.deepEqual(counted(), { loads: 1, writes: 1 }, 'a change');
+    assert.deepEqual(counted(), { loads: 1, renewals: 1, writes: 1 }, 'a change');
     await client.run((session: any) => {
       session.userId = 1;
     });
-    assert.deepEqual(counted(), { loads: 1, index: 2, writes: 1 }, 'signing in');
+    assert.deepEqual(counted(), { loads: 1, renewals: 1, index: 2, writes: 1 }, 'signing in');
     const registry = await app.getEggObject(SessionRegistry);
     assert.equal((await registry.list(1)).length, 1);
     assert.deepEqual(counted(), { loads: 1, index: 2 }, 'a list, which ends with a page that says so');

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, isTombstone, type Tombstone } from '../record';
+import { applyChanges, isAlive, isTombstone, type Tombstone } from '../record';
 import { SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord } from './SessionStore';
 
 /** How often, in ms, expired sessions are removed that nobody asks for. */
@@ -44,8 +44,9 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   override async getAndTouch(key: string): Promise<SessionRecord | undefined> {
-    this.renew(key);
-    return this.read(key);
+    const record = this.read(key);
+    if (isAlive(record)) this.keep(key, record, this.lifetime(record));
+    return record;
   }
 
   override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
@@ -100,7 +101,7 @@ export abstract class MemorySessionStore extends SessionStore {
 
   private readAlive(key: string): SessionRecord | undefined {
     const record = this.read(key);
-    return isTombstone(record) ? undefined : record;
+    return isAlive(record) ? record : undefined;
   }
 
   /** `_rev` tells `compareAndSet` whether anything was written since. */
@@ -109,8 +110,8 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl = this.ttl(maxAge)): SessionMaxAge {
-    const _expire = maxAge === 'session' ? null : Date.now() + ttl;
-    this.records.set(key, JSON.stringify({ ...record, _expire }), { ttl });
+    record._expire = maxAge === 'session' ? null : Date.now() + ttl;
+    this.records.set(key, JSON.stringify(record), { ttl });
     return maxAge;
   }
 

@@ -56,7 +56,8 @@ export abstract class SessionStore {
   touch?(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false>;
 
   /**
-   * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a record lives longer by it.
+   * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a
+   * record lives longer by it, and none whose `_expire` has passed.
    *
    * Without it, a session that is renewed on each request (`rolling`) is read, then touched.
    *

@@ -84,7 +84,10 @@ const HEAD = 99;
  * PEXPIRE comes first: after it, a server that is out of memory writes what takes no more.
  */
 export const TOUCH = script(`${READ}
-  local rev, lifetime = read(redis.call('GETRANGE', KEYS[1], 0, ${HEAD}))
+  local head = redis.call('GETRANGE', KEYS[1], 0, ${HEAD})
+  local rev, lifetime = read(head)
+  local till = tonumber(string.sub(head, ${EXPIRE.length + 1}, ${EXPIRE.length + 13}))
+  if till and till < tonumber(ARGV[1]) then rev = false end -- the clocks differ: it has expired
   if rev then
     redis.call('PEXPIRE', KEYS[1], ttl(lifetime))
     redis.call('SETRANGE', KEYS[1], ${EXPIRE.length}, expire(lifetime, ARGV[1]))

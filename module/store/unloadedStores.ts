@@ -9,7 +9,7 @@ const MOST = 2000;
 
 const STORE = /^[ \t]*(?:export\s+)?(?:default\s+)?class\s+(\w+)\s+extends\s+[\w.]*SessionStore\b/m;
 
-/** Classes that seem to be stores, in source files of an application that nothing has loaded; each with its file. */
+/** Classes that seem to be stores, in source files of an application that are in no module and that nothing has loaded; each with its file. */
 export function unloadedStores(baseDir: string): Array<[ name: string, file: string ]> {
   const found: Array<[ string, string ]> = [];
   let left = MOST;
@@ -25,9 +25,15 @@ function* sources(dir: string): Generator<string> {
   for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
     const file = path.join(dir, entry.name);
     if (entry.isDirectory()) {
-      if (!SKIPPED.test(entry.name)) yield* sources(file);
+      if (!SKIPPED.test(entry.name) && !isModule(file)) yield* sources(file);
     } else if (/\.[jt]s$/.test(entry.name) && !entry.name.endsWith('.d.ts')) {
       yield file;
     }
   }
+}
+
+/** Whether a folder is a module of tegg's: one that is not loaded was left out on purpose. */
+function isModule(dir: string): boolean {
+  const file = path.join(dir, 'package.json');
+  return fs.existsSync(file) && /"eggModule"/.test(fs.readFileSync(file, 'utf8'));
 }
