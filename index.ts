@@ -12,7 +12,7 @@ export { SessionLogger } from './module/SessionLogger';
 export { SessionOptions } from './module/SessionOptions';
 export { SessionInfo, SessionRegistry } from './module/SessionRegistry';
 export {
-  SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions,
+  SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions, Tombstone,
 } from './module/store/SessionStore';
 export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
 export { MemorySessionStore } from './module/store/MemorySessionStore';

@@ -1,7 +1,7 @@
 import { AccessLevel, Prototype } from '@eggjs/tegg';
 import type { SessionData } from './SessionData';
 
-/** Selects `injectSession` as the maker of what is injected as `session`. */
+/** Selects `injectSession` as the maker of what is injected as `session`. @internal */
 export const SESSION_PROTO = 'EGG_TEGG_SESSION';
 
 /**

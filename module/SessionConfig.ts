@@ -45,6 +45,7 @@ const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, o
  * @param what the name that the error gives to it, as `session.maxAge`
  * @return the value, rounded to whole ms
  * @throws TypeError that names the value and what is allowed
+ * @internal
  */
 export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
   const [ allowed, test ] = maxAge;
@@ -105,6 +106,7 @@ const RULES: Record<keyof SessionOptions, Rule> = {
  * @param options `config.session`
  * @param cookies `config.cookies`, Egg's defaults for all cookies
  * @throws TypeError that names the option, its value and what is allowed, or an unknown option and the one that is meant
+ * @internal
  */
 export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['cookies'] = {}): SessionConfig {
   for (const name of Object.keys(options)) {
@@ -138,14 +140,14 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   return Object.freeze(withCookiePrefix(config, cookies));
 }
 
-/** @throws Error when the application has no secret: Egg's cookies need one, sealed and signed or not */
+/** @throws Error when the application has no secret: Egg's cookies need one, sealed and signed or not @internal */
 export function requireKeys({ config: { keys }, baseDir }: Application): void {
   if (String(keys ?? '').split(',').some(key => key.trim())) return;
   throw new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
     `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`);
 }
 
-/** @throws TypeError when a function of `config.session` is async: its answer would come too late */
+/** @throws TypeError when a function of `config.session` is async: its answer would come too late @internal */
 export function refusePromise(result: unknown, name: string): void {
   if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
   throw new TypeError(`[egg-tegg-session] config.session.${name} returned a promise; it must not be async`);
@@ -186,14 +188,14 @@ function unknown(name: string): TypeError {
 
 const resolved = new WeakMap<Application, SessionConfig>();
 
-/** An application's options, resolved when they are first asked for. */
+/** An application's options, resolved when they are first asked for. @internal */
 export function configOf(app: Application): SessionConfig {
   let config = resolved.get(app);
   if (!config) resolved.set(app, config = resolveConfig(app.config.session, app.config.cookies));
   return config;
 }
 
-/** What is injected as `sessionConfig`: the options of the current application, read-only. */
+/** What is injected as `sessionConfig`: the options of the current application, read-only. @internal */
 @SingletonProto({ name: 'sessionConfig', accessLevel: AccessLevel.PUBLIC })
 export class SessionConfigView {
   constructor() {

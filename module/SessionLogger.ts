@@ -4,8 +4,9 @@ import { currentApp } from './applications';
 import type { SessionEvents } from './events';
 import { configOf } from './SessionConfig';
 
-/** The events that are logged. */
+/** The events that are logged. @internal */
 export const LOGGED = [ 'missed', 'expired', 'invalid' ] as const;
+/** @internal */
 export type LoggedEvent = typeof LOGGED[number];
 
 /**
@@ -49,7 +50,10 @@ export class SessionLogger {
   }
 }
 
-/** Logs an event as egg-session does, but with a hash in place of the id, and a line of its own for a cookie that does not open. */
+/**
+ * Logs an event as egg-session does, but with a hash in place of the id, and a line of its own for a cookie that does not open.
+ * @internal
+ */
 export function logEvent(name: LoggedEvent, { ctx, key, value = '', badCookie }: SessionEvents['session:invalid']): void {
   if (name === 'missed') {
     ctx.coreLogger.warn('[session][missed] key(%s)', key);

@@ -48,7 +48,7 @@ export interface SessionEvents {
   'session:storeError': { ctx: Context; error: Error };
 }
 
-/** Tells those who listen, once what is under way is done. */
+/** Tells those who listen, once what is under way is done. @internal */
 export function tell<Name extends keyof SessionEvents>(app: Application, name: Name, event: SessionEvents[Name]): void {
   if (app.listenerCount(name) > 0) setImmediate(() => app.emit(name, event));
 }

@@ -20,10 +20,10 @@ export interface SessionChanges {
 /** A lifetime in ms, or `'session'` for a session that ends with the browser: keep it for a day after its last write. */
 export type SessionMaxAge = number | 'session';
 
-/** What koa-session takes for no `maxAge`, in ms. */
+/** What koa-session takes for no `maxAge`, in ms. @internal */
 export const ONE_DAY = 24 * 3600 * 1000;
 
-/** The longest lifetime, in ms: 100 years. */
+/** The longest lifetime, in ms: 100 years. @internal */
 export const LONGEST = 36_525 * ONE_DAY;
 
 /** The names of koa-session's own members, and those that would change what an object is. No field can have them. */
@@ -35,19 +35,19 @@ const RESERVED = new Set([
 /** What the injected session has besides. `ctx.session` has not, so that an application's data may have these names. */
 const RESERVED_WHEN_INJECTED = new Set([ 'createdAt', 'available', 'destroy', 'update', 'pop' ]);
 
-/** Whether a session's data can have a field of this name; a `_` in front is for what is about the record itself. */
+/** Whether a session's data can have a field of this name; a `_` in front is for what is about the record itself. @internal */
 export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);
 
-/** Whether a field of this name can be written through the injected session. */
+/** Whether a field of this name can be written through the injected session. @internal */
 export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN_INJECTED.has(name);
 
-/** @throws TypeError when the name is not allowed */
+/** @throws TypeError when the name is not allowed @internal */
 export function assertName(name: string, allowed: (name: string) => boolean): void {
   if (allowed(name)) return;
   throw new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`);
 }
 
-/** Whether a value is a plain object, as a record is. */
+/** Whether a value is a plain object, as a record is. @internal */
 export function isRecord(value: unknown): value is SessionRecord {
   if (typeof value !== 'object' || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -56,21 +56,24 @@ export function isRecord(value: unknown): value is SessionRecord {
 
 /** What is left, for a short time, where a record was: the id that took its place, or null when the session ended. */
 export interface Tombstone {
+  /** The key that took the place of this one; null when the session ended. */
   _successor: string | null;
 }
 
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. */
+/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. @internal */
 export const TOMBSTONE_MS = 30_000;
 
+/** @internal */
 export const isTombstone = (value: unknown): value is Tombstone => isRecord(value) && '_successor' in value;
 
-/** Whether a value that was read is a record of a session that goes on. */
+/** Whether a value that was read is a record of a session that goes on. @internal */
 export const isAlive = (value: unknown): value is SessionRecord =>
   isRecord(value) && !isTombstone(value) && !isExpired(value);
 
+/** @internal */
 export const isExpired = ({ _expire }: SessionRecord) => typeof _expire === 'number' && _expire < Date.now();
 
-/** The data in a record, without names that data can't have. */
+/** The data in a record, without names that data can't have. @internal */
 export function dataOf(record: SessionRecord): SessionRecord {
   const data: SessionRecord = {};
   for (const name of Object.keys(record)) if (isField(name)) data[name] = record[name];
@@ -81,6 +84,7 @@ export function dataOf(record: SessionRecord): SessionRecord {
  * The fields of koa-session's object, or of what is assigned to `ctx.session`, which may be a copy of it.
  *
  * @throws TypeError when a name is reserved
+ * @internal
  */
 export function fieldsOf(assigned: object): SessionRecord {
   const data: SessionRecord = {};
@@ -93,18 +97,18 @@ export function fieldsOf(assigned: object): SessionRecord {
   return data;
 }
 
-/** What is in a record besides the data. */
+/** What is in a record besides the data. @internal */
 export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
 }
 
-/** How long a record lives after each write; a day when the record does not say. */
+/** How long a record lives after each write; a day when the record does not say. @internal */
 export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
   if (_session === true) return 'session';
   return typeof _maxAge === 'number' && _maxAge > 0 ? Math.min(Math.ceil(_maxAge), LONGEST) : ONE_DAY;
 }
 
-/** koa-session's fields for a lifetime. */
+/** koa-session's fields for a lifetime. @internal */
 export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
   (maxAge === 'session' ? { _session: true } : { _maxAge: maxAge });
 
@@ -112,6 +116,7 @@ export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
  * A session's data as JSON, which is how it is compared and stored.
  *
  * @throws TypeError that names the field that JSON can't hold
+ * @internal
  */
 export function toJson(data: object): string {
   try {
@@ -129,7 +134,10 @@ export function toJson(data: object): string {
   }
 }
 
-/** What turns the data of `before` into those of `after`, both as JSON has them. A change inside a field counts as a change of the field. */
+/**
+ * What turns the data of `before` into those of `after`, both as JSON has them. A change inside a field counts as a change of the field.
+ * @internal
+ */
 export function changesBetween(before: SessionRecord, after: SessionRecord): SessionChanges {
   const set: SessionRecord = {};
   for (const [ name, value ] of Object.entries(after)) {
@@ -138,20 +146,21 @@ export function changesBetween(before: SessionRecord, after: SessionRecord): Ses
   return { set, unset: Object.keys(before).filter(name => !Object.hasOwn(after, name)), replace: false };
 }
 
+/** @internal */
 export const isEmpty = ({ set, unset, replace }: SessionChanges) =>
   !replace && unset.length === 0 && Object.keys(set).length === 0;
 
-/** The names of the fields that are changed. */
+/** The names of the fields that are changed. @internal */
 export const namesOf = ({ set, unset }: SessionChanges): string[] => [ ...Object.keys(set), ...unset ];
 
-/** The record with the changes applied. A replaced record keeps what is about the record, unless the changes have it. */
+/** The record with the changes applied. A replaced record keeps what is about the record, unless the changes have it. @internal */
 export function applyChanges(record: SessionRecord, { set, unset, replace }: SessionChanges): SessionRecord {
   const result = { ...replace ? metaOf(record) : record, ...set };
   for (const name of unset) delete result[name];
   return result;
 }
 
-/** The changes, and that of the lifetime, if one is given. */
+/** The changes, and that of the lifetime, if one is given. @internal */
 export function withLifetime(changes: SessionChanges, maxAge: SessionMaxAge | undefined): SessionChanges {
   if (maxAge === undefined) return changes;
   return {

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 missing=
-command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v "${REDIS_SERVER:-redis-server}" >/dev/null || missing="$missing redis-server"
 command -v memcached >/dev/null || missing="$missing memcached"
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null || PATH=$PATH:/usr/sbin command -v mysqld >/dev/null || missing="$missing mariadb-server"

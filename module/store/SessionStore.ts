@@ -2,7 +2,7 @@ import type { Context } from 'egg';
 import { LifecycleDestroy } from '@eggjs/tegg';
 import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record';
 
-export type { SessionChanges, SessionMaxAge, SessionRecord };
+export type { SessionChanges, SessionMaxAge, SessionRecord, Tombstone };
 
 /** What comes along with a call. */
 export interface SessionStoreOptions {

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Application } from 'egg';
 
-/** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. */
+/** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. @internal */
 export const PAUSE = 1000;
 
 /** From how many failures on, with no success in between, a store counts as down. */
@@ -52,7 +52,7 @@ const calls = channel('egg-tegg-session:store');
 
 const publish = (call: StoreCall) => calls.publish(call);
 
-/** What is known of a store: whether it can be asked, and how its calls went. */
+/** What is known of a store: whether it can be asked, and how its calls went. @internal */
 export class StoreHealth {
   readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
   lastError?: { error: Error; at: number };

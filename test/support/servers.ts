@@ -12,6 +12,10 @@ import { freePort } from './ports';
 const START_TIMEOUT = 240_000;
 const STOP_TIMEOUT = 60_000;
 
+/** Another version, or Valkey: `REDIS_SERVER=/usr/bin/valkey-server npm test`. Its client is beside it. */
+const REDIS_SERVER = process.env.REDIS_SERVER || 'redis-server';
+const REDIS_CLI = REDIS_SERVER.replace(/-server$/, '-cli');
+
 /** A server that a test has for itself, on a free port of 127.0.0.1, with its files in a temporary directory. */
 export interface TestServer {
   port: number;
@@ -30,7 +34,7 @@ export interface TestServers {
 /** A Redis server that keeps nothing on disk; `args` are options of redis-server's. */
 export async function startRedis(args: string[] = []): Promise<TestServer> {
   const port = await freePort();
-  return await start(port, tempDir(), 'redis-server', [
+  return await start(port, tempDir(), REDIS_SERVER, [
     '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
     '--repl-diskless-sync-delay', '0', ...args,
   ], async () => /PONG|NOAUTH/.test(await redisCli(port, 'PING')));
@@ -38,20 +42,21 @@ export async function startRedis(args: string[] = []): Promise<TestServer> {
 
 /** What a Redis server answers to a command. */
 export async function redisCli(port: number, ...command: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)('redis-cli', [ '-p', String(port), ...command ]);
+  const { stdout } = await promisify(execFile)(REDIS_CLI, [ '-p', String(port), ...command ]);
   return stdout.trim();
 }
 
 /** A Redis Cluster of three masters, each with a replica. */
 export async function startRedisCluster(): Promise<TestServers & { ports: number[]; masters: number[] }> {
   return await together(async servers => {
+    const { stdout: version } = await promisify(execFile)(REDIS_SERVER, [ '--version' ]);
     const addresses: string[] = [];
     for (let i = 0; i < 6; i++) {
-      const busPort = await freePort();
+      const busPort = /v=6\./.test(version) ? undefined : await freePort(); // Redis 6 takes the port plus 10,000
       const { port } = await servers.add(startRedis([
-        '--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '5000',
+        '--cluster-enabled', 'yes', ...(busPort ? [ '--cluster-port', String(busPort) ] : []), '--cluster-node-timeout', '5000',
       ]));
-      addresses.push(`127.0.0.1:${port}@${busPort}`);
+      addresses.push(`127.0.0.1:${port}${busPort ? `@${busPort}` : ''}`);
     }
     const ports = servers.all.map(({ port }) => port);
     const [ anyPort ] = ports;
@@ -89,7 +94,7 @@ export async function startRedisSentinel(): Promise<TestServers & {
       sentinel failover-timeout ${name} 5000
     `);
     own(file);
-    await servers.add(start(port, dir, 'redis-server', [ file, '--sentinel' ], async () =>
+    await servers.add(start(port, dir, REDIS_SERVER, [ file, '--sentinel' ], async () =>
       /^flags\nslave$/m.test(await redisCli(port, 'SENTINEL', 'REPLICAS', name))));
     return { port, name, master, replica };
   });
