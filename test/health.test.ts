@@ -82,9 +82,9 @@ describe('sessionHealth', () => {
     assert.deepEqual(counted(), { loads: 1, index: 2 }, 'a list, which ends with a page that says so');
     const late = client.copy();
     await client.run(session => session.destroy());
-    assert.deepEqual(counted(), { loads: 1, ends: 1, index: 1 }, 'signing out');
+    assert.deepEqual(counted(), { loads: 1, renewals: 1, ends: 1, index: 1 }, 'signing out');
     await read(late);
-    assert.deepEqual(counted(), { loads: 1, misses: 1 }, 'an id of no session');
+    assert.deepEqual(counted(), { loads: 1, renewals: 1, misses: 1 }, 'an id of no session');
   });
 
   it('has the error that was last, without id and data, and keeps it', async () => {
