@@ -4,8 +4,10 @@ import { warnOfFixation } from './review';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
 import { SessionOperations } from './SessionOperations';
+import type { Snapshot } from './Snapshot';
 import { answerUnavailable, logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
+import type { WorkingCopy } from './WorkingCopy';
 
 /**
  * The session of one request, from its cookie to the response. It owns the session's state and id; koa-session's object,
@@ -33,9 +35,7 @@ export class RequestSession extends SessionOperations {
     const loaded = store && this.isAsked ? this.load(store) : undefined;
     running.begin();
     // no async function: all requests pay for each promise, and most of them do not change the session
-    return (loaded ? loaded.then(() => next()) : next()).then(
-      () => (this.isDone() ? this.leave() : this.finish()),
-      err => this.finish({ err }));
+    return (loaded ? loaded.then(() => next()) : next()).then(() => this.end(), err => this.finish(undefined, { err }));
   }
 
   /** Loads the session of a request that was served without, once. */
@@ -46,31 +46,53 @@ export class RequestSession extends SessionOperations {
     this.isAsked = true; // not before: meanwhile, there is nothing to read
   }
 
-  /** Whether there is nothing to do at the end, as the session was not used, or only read. */
-  private isDone(): boolean {
-    const { copy, contacts, cookieState, expired, busy, failure } = this;
-    if (copy === undefined) return true;
-    if (copy === null || contacts > 0 || this.isRenewed || cookieState !== 'good' || expired || busy || failure || this.isFixated) return false;
-    if (this.state !== 'kept' && this.state !== 'new') return false;
+  private end(): Promise<void> | undefined {
+    const { copy } = this;
+    if (copy === undefined) return this.leave(); // nobody has asked for it
+    let now: Snapshot | undefined;
     try {
-      return !this.lifetime.isChosen && !copy.isChanged(copy.now()) &&
-        (this.state === 'new' || (!this.mustRenew() && !this.meta.isDue(copy.session)));
+      if (copy && this.isPlain()) {
+        now = copy.now();
+        if (this.settle(copy, now)) return this.leave();
+      }
     } catch {
-      return false; // the commit tells of it
+      now = undefined; // the commit tells of it
     }
+    return this.finish(now);
   }
 
-  private leave(): void {
+  /** Whether nothing has happened but that the handler has read the session, and perhaps changed its data. */
+  private isPlain(): boolean {
+    const { state, contacts, cookieState, isRenewed, expired, busy, failure, isFixated, mustMove } = this;
+    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' &&
+      !(isRenewed || expired || busy || failure || isFixated || mustMove);
+  }
+
+  /** Does what is left to do, if that takes no waiting: nothing, or to write the cookie that has the data. */
+  private settle(copy: WorkingCopy, now: Snapshot): boolean {
+    const isChanged = this.lifetime.isChosen || copy.isChanged(now);
+    if (!isChanged && (this.state === 'new' || !(this.mustRenew() || this.meta.isDue(copy.session)))) return true;
+    if (this.stored || !this.commitsItself || this.ctx.headerSent || this.env.config.beforeSave) return false;
+    this.writeCookie(copy, now);
+    return true;
+  }
+
+  private leave(): undefined {
     this.phase = 'closed';
     this.env.running.end();
   }
 
-  /** Ends a request that has used its session, or whose handler, or store, has `failed`. */
-  private async finish(failed?: { err: unknown }): Promise<void> {
+  /** Ends a request that has used its session, whose data are those of `now` if they are known; or whose handler, or store, has `failed`. */
+  private async finish(now?: Snapshot, failed?: { err: unknown }): Promise<void> {
     const { ctx } = this;
     try {
-      // the handler's own error is the one to answer with
-      await (failed ? this.close().catch(reason => logUntold(ctx, reason)) : this.close());
+      try {
+        if (this.copy !== undefined) await this.close(now);
+      } catch (err) {
+        // the handler's own error is the one to answer with; and what has begun to answer would never come to its end
+        if (!failed && !ctx.headerSent) throw err;
+        logUntold(ctx, err);
+      }
       if (failed) throw failed.err;
     } catch (err) {
       if (!(err instanceof SessionStoreError) || ctx.headerSent) throw err;
@@ -81,25 +103,16 @@ export class RequestSession extends SessionOperations {
     }
   }
 
-  private async close(): Promise<void> {
-    if (this.copy === undefined) return; // nobody has asked for it
-    try {
-      if (this.busy) await this.idle();
-      this.phase = 'closing';
-      const { ctx, env, contacts, stored, expired } = this;
-      this.expired = undefined;
-      // it is over all the same when that fails
-      if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
-      if (this.commitsItself) await this.commit();
-      if (contacts > 0 && contacts === this.contacts) await this.confirm();
-      if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
-    } catch (err) {
-      // what has begun to answer would never come to its end
-      if (!this.ctx.headerSent) throw err;
-      logUntold(this.ctx, err);
-    } finally {
-      this.phase = 'closed';
-    }
+  private async close(now?: Snapshot): Promise<void> {
+    if (this.busy) await this.idle();
+    this.phase = 'closing';
+    const { ctx, env, contacts, stored, expired } = this;
+    this.expired = undefined;
+    // it is over all the same when that fails
+    if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
+    if (this.commitsItself) await this.commit(now);
+    if (contacts > 0 && contacts === this.contacts) await this.confirm();
+    if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
   }
 
   protected create(data: SessionRecord): ContextSession {

@@ -137,7 +137,8 @@ export class SessionCookie {
       const { res } = ctx;
       res.setHeader('cache-control', privately(res.getHeader('cache-control')));
       for (const name of FOR_SHARED_CACHES) res.removeHeader(name);
-      ctx.vary('Cookie');
+      if (res.hasHeader('vary')) ctx.vary('Cookie');
+      else res.setHeader('vary', 'Cookie');
     });
   }
 

@@ -12,25 +12,32 @@ import type { WorkingCopy } from './WorkingCopy';
 export abstract class SessionOperations extends UpdatableSession {
   private hasToldEnd = false;
 
-  /** Saves what the request has changed. A session that nobody asked for costs nothing. */
-  async commit(): Promise<void> {
-    if (this.busy) await this.idle();
+  /**
+   * Saves what the request has changed. A session that nobody asked for costs nothing.
+   *
+   * @param now the data as they are now, if they are known
+   */
+  async commit(now?: Snapshot): Promise<void> {
+    if (this.busy) {
+      await this.idle();
+      now = undefined;
+    }
     const { copy, ctx, stored, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
     if (!this.available) return; // an outage signs nobody out, and overwrites nothing
-    const isChanged = this.lifetime.isChosen || copy.isChanged(copy.now());
+    const isChanged = this.lifetime.isChosen || copy.isChanged(now ?? copy.now());
     if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
     if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
     if (isChanged || this.mustRenew()) {
-      await this.oneByOne(() => this.write());
+      await this.oneByOne(() => this.write(now));
       if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
     } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
       cookie.remove(ctx);
     } else {
       if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
         await this.oneByOne(async () => {
-          if (!await stored.see(copy.session)) this.end();
+          if (!await stored.see(copy.session)) this.lose();
         });
       }
       if ((this.isRenewed || this.cookieState === 'stale') && await this.confirm()) this.sendId();
@@ -50,7 +57,7 @@ export abstract class SessionOperations extends UpdatableSession {
     return await this.oneByOne(async () => {
       const isThere = await stored.latest() !== undefined;
       if (isThere) this.noteContact();
-      else this.end();
+      else this.lose();
       return isThere;
     });
   }
@@ -86,34 +93,44 @@ export abstract class SessionOperations extends UpdatableSession {
     if (this.state === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
   }
 
-  private async write(): Promise<void> {
-    const { ctx, stored, copy, lifetime, env: { cookie } } = this;
+  private async write(now?: Snapshot): Promise<void> {
+    const { stored, copy, lifetime } = this;
     if (!copy) return;
-    if (this.state === 'ended') return this.end();
-    const data = this.prepare(copy);
-    const now = lifetime.now();
-    if (!stored) cookie.writeText(ctx, cookie.encode(data.toJson(), lifetime.valid(), this.meta.of(copy.session)._createdAt!));
-    else if (this.state !== 'kept') await stored.create(data, lifetime.valid());
-    else if (!await stored.save(copy, data, now.chosen)) return this.end();
-    this.afterWrite(copy, data, now);
+    if (!stored) return this.writeCookie(copy, now);
+    if (this.state === 'ended') return this.lose();
+    const data = this.prepare(copy, now);
+    const chosen = lifetime.now();
+    if (this.state !== 'kept') await stored.create(data, lifetime.valid());
+    else if (!await stored.save(copy, data, chosen.chosen)) return this.lose();
+    this.afterWrite(copy, data, chosen);
+  }
+
+  /** Writes the cookie that has the data. */
+  protected writeCookie(copy: WorkingCopy, now?: Snapshot): void {
+    const { ctx, lifetime, meta, env: { cookie } } = this;
+    const data = this.prepare(copy, now);
+    const chosen = lifetime.now();
+    const about = meta.of(copy.session);
+    cookie.writeText(ctx, cookie.encode(data.toJson(), lifetime.valid(), about._createdAt!));
+    meta.keep(about, copy.session);
+    this.afterWrite(copy, data, chosen);
   }
 
   /** All that can refuse to save the session, before anything is written or removed. */
-  private prepare(copy: WorkingCopy): Snapshot {
+  private prepare(copy: WorkingCopy, known?: Snapshot): Snapshot {
     const { ctx, env: { config } } = this;
     if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
       throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
-    refusePromise(config.beforeSave?.(ctx, copy.session), 'beforeSave');
-    const now = copy.now();
+    if (config.beforeSave) refusePromise(config.beforeSave(ctx, copy.session), 'beforeSave');
+    const now = (!config.beforeSave && known) || copy.now();
     warnOfLostType(this.env.app, copy.session);
     return now;
   }
 
   private afterWrite(copy: WorkingCopy, written: Snapshot, chosen: Chosen): void {
     if (this.state !== 'kept') this.tell('session:created', {}, () => written.toData());
-    if (!this.stored) this.meta.keep(this.meta.of(copy.session), copy.session);
     this.notePrincipal();
     copy.markKept(written);
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
@@ -170,7 +187,7 @@ export abstract class SessionOperations extends UpdatableSession {
     const data = this.prepare(copy);
     const now = this.lifetime.now();
     const left = await stored.move(to, data, now.chosen);
-    if (!left) return this.end();
+    if (!left) return this.lose();
     const theirs = copy.changesOfOthers(left, data);
     const maxAge = now.chosen ?? lifetimeOf(left);
     let failure: unknown;
@@ -179,7 +196,7 @@ export abstract class SessionOperations extends UpdatableSession {
     const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
       failure = err;
     });
-    if (merged === false) return this.end();
+    if (merged === false) return this.lose();
     this.afterWrite(copy, data, now);
     copy.show(all, data);
     if (merged) return copy.markKept(Snapshot.of(all));

@@ -206,7 +206,7 @@ export abstract class SessionState {
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
-  protected end(): void {
+  protected lose(): void {
     this.state = 'ended';
     this.forget();
     this.env.cookie.withdraw(this.ctx);

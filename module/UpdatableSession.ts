@@ -47,7 +47,7 @@ export abstract class UpdatableSession extends SessionState {
       id = stored.id;
       const record = await stored.latest();
       if (record) this.principal = this.meta.principal;
-      else this.end();
+      else this.lose();
       return record;
     });
     if (!latest) return false;
