@@ -1,0 +1,52 @@
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+/** In ms, for a machine that is slow. */
+const TIMEOUT = 240_000;
+
+/** As it is called where it is installed, or what is made of it. */
+const NAMES = [ 'chromium', 'chromium-browser', 'google-chrome' ];
+
+/** Starts the Chromium of this system, without a window. */
+export async function startChromium(): Promise<Browser> {
+  return await chromium.launch({
+    executablePath: findChromium(),
+    chromiumSandbox: false, // root has none, and it sees nothing but the pages of a test
+    args: [ '--disable-quic' ],
+    ignoreDefaultArgs: [ '--disable-back-forward-cache' ],
+    timeout: TIMEOUT,
+  });
+}
+
+/** A page of somebody who has a browser profile, and cookies, of their own. */
+export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ locale: 'en-US', ...options });
+  context.setDefaultTimeout(TIMEOUT);
+  return await context.newPage();
+}
+
+/** Signs in to the example, at its form, and resolves when it has greeted. */
+export async function signIn(page: Page, name: 'alice' | 'bob'): Promise<void> {
+  await page.goto('/sign-in');
+  await page.fill('#name', name);
+  await page.fill('#password', name === 'alice' ? 'wonderland' : 'builder');
+  await page.press('#password', 'Enter');
+  await page.locator('h1', { hasText: name }).waitFor();
+}
+
+function findChromium(): string {
+  const files = process.env.PATH!.split(path.delimiter).flatMap(dir => NAMES.map(name => path.join(dir, name)));
+  const found = files.find(isExecutable);
+  if (!found) throw new Error('there is no Chromium; install it first, as by `apt-get install chromium`');
+  return found;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
