@@ -9,7 +9,7 @@ import { Example } from '../test/support/example';
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0';
 const SAFARI = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1';
 const SCHEMES = [ 'light', 'dark' ] as const;
-const SIZES = { wide: { width: 800, height: 580 }, phone: { width: 390, height: 780 } };
+const SIZES = { wide: { width: 800, height: 664 }, phone: { width: 390, height: 820 } };
 
 /** What is to be seen on each page. */
 const PAGES: Record<string, (page: Page) => Promise<unknown>> = {

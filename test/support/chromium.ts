@@ -13,8 +13,8 @@ export async function startChromium(): Promise<Browser> {
   return await chromium.launch({
     executablePath: findChromium(),
     chromiumSandbox: false, // root has none, and it sees nothing but the pages of a test
-    args: [ '--disable-quic' ],
-    ignoreDefaultArgs: [ '--disable-back-forward-cache' ],
+    args: [ '--disable-quic', '--host-resolver-rules=MAP *.test 127.0.0.1' ],
+    ignoreDefaultArgs: [ '--disable-back-forward-cache' ], // users have it
     timeout: TIMEOUT,
   });
 }
