@@ -2,8 +2,9 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
-/** In ms, for a machine that is slow. */
-const TIMEOUT = 240_000;
+/** In ms, of a machine that is slow: for the browser's start, and for what a page does. */
+const START_TIMEOUT = 240_000;
+const TIMEOUT = 60_000;
 
 /** As it is called where it is installed, or what is made of it. */
 const NAMES = [ 'chromium', 'chromium-browser', 'google-chrome' ];
@@ -15,7 +16,7 @@ export async function startChromium(): Promise<Browser> {
     chromiumSandbox: false, // root has none, and it sees nothing but the pages of a test
     args: [ '--disable-quic', '--host-resolver-rules=MAP *.test 127.0.0.1' ],
     ignoreDefaultArgs: [ '--disable-back-forward-cache' ], // users have it
-    timeout: TIMEOUT,
+    timeout: START_TIMEOUT,
   });
 }
 
