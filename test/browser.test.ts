@@ -4,6 +4,7 @@ import type { Browser, BrowserContextOptions, Page, Route } from 'playwright-cor
 import { openPage, signIn, startChromium } from './support/chromium';
 import { Example } from './support/example';
 import { Problems } from './support/problems';
+import { startRedis, type TestServer } from './support/servers';
 
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 /** Where the focus is to be seen, in a page. */
@@ -15,9 +16,10 @@ const VIOLATIONS = `axe.run().then(({ violations }) => violations.flatMap(({ id,
 const MINUTE = 60;
 const PHONE = { userAgent: 'Mozilla/5.0 (Linux; Android 15) Chrome/140.0.0.0 Mobile Safari/537.36', viewport: { width: 390, height: 780 } };
 
-describe('the example, in Chromium', () => {
+describe('the example with Redis, in Chromium', () => {
   const example = new Example();
   const problems = new Problems();
+  let redis: TestServer;
   let browser: Browser;
   let baseURL: string;
   let page: Page;
@@ -44,7 +46,8 @@ describe('the example, in Chromium', () => {
   const expectRefusal = (status: number) => assert.match(problems.take().join(), new RegExp(`^[^,]*status of ${status} [^,]*$`));
 
   before(async () => {
-    baseURL = `http://127.0.0.1:${await example.start({ STORE: 'memory' })}`;
+    redis = await startRedis();
+    baseURL = `http://127.0.0.1:${await example.start({ STORE: 'redis', REDIS_URL: `redis://127.0.0.1:${redis.port}` })}`;
     browser = await startChromium();
   });
   beforeEach(async () => {
@@ -57,6 +60,7 @@ describe('the example, in Chromium', () => {
   after(async () => {
     await browser?.close();
     await example.remove();
+    await redis?.stop();
   });
 
   it('signs in and out; a wrong password is an error at the form, with the name kept, and the focus on the password', async () => {
