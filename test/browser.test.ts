@@ -126,9 +126,9 @@ describe('the example with Redis, in Chromium', () => {
     await signIn(page, 'alice');
     await page.goto('/devices');
     await submit('/sign-out');
-    await page.goBack();
+    await page.goBack({ waitUntil: 'commit' }); // of a page that was kept there is no load
     assert.equal(await title(), 'Sign in');
-    await page.goBack();
+    await page.goBack({ waitUntil: 'commit' });
     assert.equal(await title(), 'Welcome!');
   });
 
