@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { RequestListener } from 'node:http';
 import type { Context } from 'egg';
 import type { Browser, Page } from 'playwright-core';
-import { openPage, startChromium } from './support/chromium';
+import { follow, openPage, startChromium } from './support/chromium';
 import { Problems } from './support/problems';
 import { listenSecurely } from './support/tls';
 import { start, stop } from './support/web';
@@ -17,7 +17,7 @@ describe('sessions in the cookie, over HTTPS, in Chromium', () => {
   let evil: string;
 
   const submit = async (action: string) => {
-    await Promise.all([ page.waitForEvent('load'), page.click(`text=${action}`) ]);
+    await follow(page, `text=${action}`);
     return await page.locator('body').innerText();
   };
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import type { Browser, BrowserContextOptions, Page, Route } from 'playwright-core';
-import { openPage, signIn, startChromium } from './support/chromium';
+import { follow, openPage, signIn, startChromium } from './support/chromium';
 import { Example } from './support/example';
 import { Problems } from './support/problems';
 import { startRedis, type TestServer } from './support/servers';
@@ -31,10 +31,7 @@ describe('the example with Redis, in Chromium', () => {
   };
   const title = (of = page) => of.locator('h1').innerText();
   const focused = (of = page) => of.locator(':focus');
-  /** Clicks a link or a button, and resolves when the page after it is there. */
-  const click = async (selector: string, of = page) => {
-    await Promise.all([ of.waitForEvent('load'), of.click(selector) ]);
-  };
+  const click = (selector: string, of = page) => follow(of, selector);
   const submit = (action: string, of = page) => click(`form[action="${action}"] button`, of);
   /** Signs out everywhere else, where there is somewhere else. */
   const submitOthers = async () => {

@@ -27,13 +27,17 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   return await context.newPage();
 }
 
-/** Signs in to the example, at its form, and resolves when it has greeted. */
+/** Clicks a link or a button, and resolves when the page after it is there. */
+export async function follow(page: Page, selector: string): Promise<void> {
+  await Promise.all([ page.waitForEvent('load'), page.click(selector) ]);
+}
+
+/** Signs in to the example, at its form. */
 export async function signIn(page: Page, name: 'alice' | 'bob'): Promise<void> {
   await page.goto('/sign-in');
   await page.fill('#name', name);
   await page.fill('#password', name === 'alice' ? 'wonderland' : 'builder');
-  await page.press('#password', 'Enter');
-  await page.locator('h1', { hasText: name }).waitFor();
+  await follow(page, 'main button');
 }
 
 function findChromium(): string {
