@@ -1,5 +1,5 @@
 #!/bin/sh
-# All that `npm test` checks. The session stores are tested against real servers, which this installs where it may.
+# All that `npm test` checks. It needs real servers and a real browser, which this installs where it may.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,8 @@ command -v "${REDIS_SERVER:-redis-server}" >/dev/null || missing="$missing redis
 command -v memcached >/dev/null || missing="$missing memcached"
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null || PATH=$PATH:/usr/sbin command -v mysqld >/dev/null || missing="$missing mariadb-server"
+command -v openssl >/dev/null || missing="$missing openssl"
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 
 install() {
   if [ "$(id -u)" = 0 ]; then sudo=; else sudo='sudo -n'; fi
@@ -31,7 +33,7 @@ install() {
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
   if ! (install $missing); then
-    echo "npm test needs the servers of these Debian packages, install them first:$missing" >&2
+    echo "npm test needs these Debian packages, install them first:$missing" >&2
     exit 1
   fi
 fi

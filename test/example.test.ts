@@ -1,14 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { execFile } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { Example, parse, Visitor } from './support/example';
+import { Example, Visitor } from './support/example';
 import { redisCli, startRedis, type TestServer } from './support/servers';
 
 const ROOT = path.join(__dirname, '..');
 const EXAMPLE = path.join(ROOT, 'example');
-const CHROMIUM = '/usr/bin/chromium';
 const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), 'utf8'));
 const PAGES: Record<string, { en: string; zh: string }> = {
   '/': { en: 'Welcome!', zh: '欢迎！' },
@@ -154,17 +151,6 @@ describe('example', () => {
       assert.equal((await second.visit('/')).title, 'Hello, bob!');
       assert.equal((await new Visitor(visitor.port, {}, first.cookies).visit('/')).title, 'Welcome!');
     });
-
-    if (existsSync(CHROMIUM)) {
-      it('shows the page in a browser', async () => {
-        const { stdout } = await promisify(execFile)(CHROMIUM, [
-          '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-          '--disable-background-networking', '--disable-component-update',
-          `--user-data-dir=${path.join(example.tmp, 'browser')}`, '--dump-dom', `http://127.0.0.1:${visitor.port}`,
-        ]);
-        assert.equal(parse(stdout).title, 'Welcome!');
-      });
-    }
   });
 
   for (const STORE of [ 'memory', 'redis' ]) {
