@@ -74,7 +74,8 @@ const anchorsOf = (file: string) => [ ...textOf(file).replace(/^```[^]*?^```$/gm
 
 /** Where the links of a document lead, to files of the repository that have what they name. */
 function linksOf(name: string): Array<{ file: string; target: string }> {
-  const links = [ ...textOf(name).replace(/^```[^]*?^```$/gm, '').matchAll(/\]\(([^)]+)\)/g) ].map(([ , link ]) => link);
+  const text = textOf(name).replace(/^```[^]*?^```$/gm, '');
+  const links = [ ...text.matchAll(/\]\(([^)]+)\)|(?:src|srcset)="([^"]+)"/g) ].map(([ , link, picture ]) => link ?? picture);
   return links.filter(link => !/^https?:/.test(link)).map(link => {
     const [ file, anchor ] = link.split('#');
     const target = file ? path.join(path.dirname(name), file) : name;
