@@ -4,9 +4,11 @@ import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 /** The part of Egg's cookies that signs and encrypts. */
 interface EggKeys {
-  keys: string[];
+  /** Makes one of the same kind with other keys. */
+  constructor: new (keys: string[]) => EggKeys;
   verify(data: string, signature: string): number;
-  decrypt(data: Buffer, key: string): Buffer | false;
+  /** Egg 3 wants to know the key, and gives the bare text; Egg 4 tries all keys, and gives it with its key's number. */
+  decrypt(data: Buffer, key: string): Buffer | { value: Buffer } | false;
 }
 
 /**
@@ -20,7 +22,8 @@ export function legacyTexts(ctx: Context, name: string): string[] {
   const signature = ctx.cookies.get(`${name}.sig`, { signed: false });
   if (signature && keys.verify(`${name}=${value}`, signature) >= 0) return [ value ];
   const encrypted = Buffer.from(value, 'base64');
-  return keys.keys.map(key => keys.decrypt(encrypted, key)).filter(text => text !== false).map(String);
+  return (ctx.app.keys as string[]).map(key => new keys.constructor([ key ]).decrypt(encrypted, key)).filter(text => text !== false)
+    .map(text => String('value' in text ? text.value : text));
 }
 
 /** The record with no longer to live than a new session has: who forges a cookie chooses its lifetime too. */

@@ -4,7 +4,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import { type SessionEvents, type SessionOptions, SessionRegistry } from '..';
 import { Client, createApp, later } from './support/app';
 import { bootError } from './support/boot';
-import { blocksUnder, exportsOf } from './support/docs';
+import { blocksUnder, configOf } from './support/docs';
 import { HTTPS } from './support/web';
 
 const MINUTE = 60_000;
@@ -75,8 +75,8 @@ describe('ASVS 5.0', () => {
   afterEach(close);
 
   describe('7.1 what is documented', () => {
-    inBoth('7.1.1 the example of the README ends an idle session after 20 minutes, and any after 8 hours', async mode => {
-      const { session } = exportsOf(blocksUnder('README.md', '## Timeouts')[0]).default;
+    inBoth('7.1.1 the example under Timeouts ends an idle session after 20 minutes, and any after 8 hours', async mode => {
+      const { session } = configOf(blocksUnder('docs/sessions.md', '## Timeouts')[0]);
       await boot(mode, session);
       const [ idle, busy ] = [ await signedIn('alice'), await signedIn('alice') ];
       const start = Date.now();

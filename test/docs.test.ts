@@ -1,23 +1,62 @@
 import { strict as assert } from 'node:assert';
-import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
 import path from 'node:path';
-import type { Application } from 'egg';
-import mm, { type MockApplication } from 'egg-mock';
 import ts from 'typescript';
-import { type SessionStore, testSessionStore } from '..';
-import { review } from '../module/review';
-import { RISKS } from '../module/Risk';
-import { type AppOptions, Client, createApp } from './support/app';
-import { blocksOf, blocksUnder, exportsOf, ROOT, textOf } from './support/docs';
+import { resolveConfig } from '../module/SessionConfig';
+import { blocksOf, blocksUnder, configOf, DOCUMENTS, filesOf, ROOT, textOf } from './support/docs';
 
-const DOCUMENTS = [ 'README', 'docs/security', 'docs/writing-a-store', 'docs/operations', 'docs/troubleshooting' ];
-const LOGOUT_TOKENS = 'export declare class LogoutTokens { verify(token?: string): Promise<number | undefined> }';
-const DATABASE = 'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }';
+const MEMORY_STORE = blocksUnder('docs/stores.md', '## In memory, for development and tests')[0].code;
 
-/** What the compiler finds wrong in files that are only here, each by its path from the repository. */
+/** What the examples of the documents need and don't show, by its path in the application. */
+const ELSEWHERE = {
+  'app/module/account/AccountService.ts': filesOf('README.md').get('app/module/account/AccountService.ts')!,
+  'app/module/account/LogoutTokens.ts': 'export declare class LogoutTokens { verify(token?: string): Promise<number | undefined> }',
+  'app/module/database/Database.ts':
+    'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }',
+  'app/module/store/AppSessionStore.ts': MEMORY_STORE,
+};
+
+/** What some lines without an import are part of. */
+const AROUND: Array<[ begin: RegExp, before: string, after: string ]> = [
+  [ /^\/\/ config\/plugin\.ts: /, 'import type { EggPlugin } from "egg"; export const plugin: EggPlugin = {', '};' ],
+  [ /^\/\/ config\/config\.\w+\.ts: /, `import type { EggAppConfig, PowerPartial } from 'egg'; import Redis from 'ioredis';
+    export const config: PowerPartial<EggAppConfig> = {`, '};' ],
+  [ /^/, `import type { Agent, Application } from 'egg'; import type { MockApplication } from 'egg-mock';
+    import type { Session } from 'egg-tegg-session';
+    declare const app: Application & MockApplication, agent: Agent, session: Session & Record<string, any>;
+    declare const cart: Map<string, number>, seen: Set<string>, signOut: (userId: number) => Promise<void>;
+    export async function example(this: { session: Session }) {`, '}' ],
+];
+
+function whole(code: string): string {
+  if (/^(import|export) /m.test(code)) return code;
+  const [ , before, after ] = AROUND.find(([ begin ]) => begin.test(code))!;
+  return `${before}\n${code}\n${after}`;
+}
+
+/** The TypeScript of the documents: an application for each, and for each file that it shows once more. */
+function applications(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const document of DOCUMENTS) {
+    for (const [ i, { language, code }] of blocksOf(`${document}.md`).entries()) {
+      if (language !== 'ts') continue;
+      const name = /^import /m.test(code) && /^\/\/ (\S+\.ts)\b/m.exec(code)?.[1] || `app/example-${i}.ts`;
+      const application = path.basename(document);
+      files.set(files.has(`${application}/${name}`) ? `${application}-${i}/${name}` : `${application}/${name}`, whole(code));
+    }
+  }
+  for (const application of new Set([ ...files.keys() ].map(file => file.split('/')[0]))) {
+    for (const [ name, code ] of Object.entries(ELSEWHERE)) {
+      if (!files.has(`${application}/${name}`)) files.set(`${application}/${name}`, code);
+    }
+  }
+  return files;
+}
+
+/** What the compiler finds wrong in files that are only here, with the options that the README teaches. */
 function compile(files: Map<string, string>): string[] {
-  const { config } = ts.readConfigFile(path.join(ROOT, 'tsconfig.json'), ts.sys.readFile);
-  const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, strictPropertyInitialization: false }, ROOT);
+  const { compilerOptions } = JSON.parse(blocksOf('README.md').find(({ code }) => code.includes('"compilerOptions"'))!.code);
+  const { options } = ts.convertCompilerOptionsFromJson({ ...compilerOptions, types: [ 'node', 'mocha' ], noEmit: true }, ROOT);
   const names = [ ...files.keys() ].map(file => path.join(ROOT, file));
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile, directoryExists } = host;
@@ -29,134 +68,133 @@ function compile(files: Map<string, string>): string[] {
     `${file && path.relative(ROOT, file.fileName)}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
 }
 
-describe('the code in the documents', () => {
-  for (const file of DOCUMENTS) {
-    it(`${file}.md: is the same in Chinese, but for its comments`, () => {
-      const [ english, chinese ] = [ `${file}.md`, `${file}.zh-CN.md` ].map(name =>
-        blocksOf(name).map(({ language, code }) => [ language, code.replace(/(?<=^|\s)(#|\/\/) .*$/gm, '') ]));
-      assert.deepEqual(chinese, english);
+/** As GitHub makes them of headings. */
+const anchorsOf = (file: string) => [ ...textOf(file).replace(/^```[^]*?^```$/gm, '').matchAll(/^#+ (.*)$/gm) ]
+  .map(([ , heading ]) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'));
+
+/** Where the links of a document lead, to files of the repository that have what they name. */
+function linksOf(name: string): Array<{ file: string; target: string }> {
+  const text = textOf(name).replace(/^```[^]*?^```$/gm, '');
+  const links = [ ...text.matchAll(/\]\(([^)]+)\)|(?:src|srcset)="([^"]+)"/g) ].map(([ , link, picture ]) => link ?? picture);
+  return links.filter(link => !/^https?:/.test(link)).map(link => {
+    const [ file, anchor ] = link.split('#');
+    const target = file ? path.join(path.dirname(name), file) : name;
+    assert.ok(fs.existsSync(path.join(ROOT, target)), link);
+    if (anchor) assert.ok(anchorsOf(target).includes(anchor), link);
+    return { file, target };
+  });
+}
+
+describe('the documents', () => {
+  for (const name of [ 'README.md', 'README.zh-CN.md' ]) {
+    it(`${name}: has less than 300 lines`, () => {
+      assert.ok(textOf(name).split('\n').length <= 300);
     });
   }
 
-  it('compiles', () => {
-    const files = new Map<string, string>();
-    for (const file of DOCUMENTS) {
-      for (const [ i, { language, code }] of blocksOf(`${file}.md`).entries()) {
-        if (language !== 'ts' || !/^import /m.test(code)) continue;
-        const dir = file === 'README' ? `example-${i}` : 'example'; // the README has several classes of one name
-        files.set(`${dir}/${/^\/\/ (\S+\.ts)$/m.exec(code)?.[1] ?? 'app/example.ts'}`, code);
-        files.set(`${dir}/app/module/database/Database.ts`, DATABASE);
-        files.set(`${dir}/app/module/account/LogoutTokens.ts`, LOGOUT_TOKENS);
+  for (const document of DOCUMENTS) {
+    const [ english, chinese ] = [ `${document}.md`, `${document}.zh-CN.md` ];
+
+    it(`${english}: has the same code in Chinese, but for its comments`, () => {
+      const codeOf = (name: string) => blocksOf(name).map(({ language, code }) =>
+        [ language, code.replace(/(?<=^|\s)(#|\/\/) .*$/gm, '') ]);
+      assert.deepEqual(codeOf(chinese), codeOf(english));
+    });
+
+    it(`${english}: has the same sections in Chinese`, () => {
+      const levels = (name: string) => anchorsOf(name).length;
+      assert.equal(levels(chinese), levels(english));
+    });
+
+    for (const name of [ english, chinese ]) {
+      it(`${name}: links to what is there, in its own language`, () => {
+        for (const { file, target } of linksOf(name)) {
+          if (!/^(README|docs\/)/.test(target) || !target.endsWith('.md')) continue;
+          const isOther = file && [ english, chinese ].includes(target);
+          assert.equal(target.endsWith('.zh-CN.md'), name === (isOther ? english : chinese), target);
+        }
+      });
+    }
+  }
+
+  for (const name of [ 'CONTRIBUTING.md', 'SECURITY.md' ]) {
+    it(`${name}: links to what is there`, () => linksOf(name));
+  }
+
+  it('README.md: links to each other document', () => {
+    for (const document of DOCUMENTS.slice(1)) assert.ok(textOf('README.md').includes(`](${document}.md)`), document);
+  });
+
+  it('docs/architecture.md: names every source file', () => {
+    for (const name of [ 'docs/architecture.md', 'docs/architecture.zh-CN.md' ]) {
+      const text = textOf(name);
+      for (const dir of [ 'module', 'module/store' ]) {
+        for (const file of fs.readdirSync(path.join(ROOT, dir)).filter(each => /\.ts$/.test(each) && !/SessionStore\.ts$/.test(each))) {
+          assert.ok(text.includes(file), `${name} lacks ${file}`);
+        }
       }
     }
-    assert.ok(files.size > 10);
+  });
+
+  it('docs/options.md: has every option, and the README their names', () => {
+    const source = ts.createSourceFile('SessionOptions.ts', textOf('module/SessionOptions.ts'), ts.ScriptTarget.ES2022);
+    const type = source.statements.find(ts.isInterfaceDeclaration)!;
+    const options = type.members.map(member => (member.name as ts.Identifier).text).sort();
+    for (const [ name, heading ] of [[ 'docs/options.md', '# Options' ], [ 'docs/options.zh-CN.md', '# 选项' ]]) {
+      const rows = [ ...textOf(name).split(heading)[1].matchAll(/^\| (`.*?) \|/gm) ];
+      assert.deepEqual(rows.flatMap(([ , cell ]) => cell.match(/\w+/g)).sort(), options, name);
+    }
+    for (const [ name, heading ] of [[ 'README.md', '\n## Options\n' ], [ 'README.zh-CN.md', '\n## 选项\n' ]]) {
+      const [ section ] = textOf(name).split(heading)[1].split('\n## ');
+      assert.deepEqual([ ...section.matchAll(/`(\w+)`/g) ].map(([ , option ]) => option).sort(), options, name);
+    }
+  });
+});
+
+describe('the code in the documents', () => {
+  it('compiles', () => {
+    const files = applications();
+    assert.ok(files.size > 60);
     assert.deepEqual(compile(files), []);
   });
-});
 
-it('the adapter for PostgreSQL in the README is the one that is tested', () => {
-  const classOf = (text: string) => /^class Postgres [^]*?^}$/m.exec(text)![0].replace(/ +\/\/ .*$/gm, '');
-  assert.equal(classOf(textOf('README.md')), classOf(textOf('test/recovery.test.ts')));
-});
+  it('in JSON, parses', () => {
+    const blocks = DOCUMENTS.flatMap(document => blocksOf(`${document}.md`)).filter(({ language }) => language === 'json');
+    assert.ok(blocks.length > 5);
+    for (const { code } of blocks) JSON.parse(code);
+  });
 
-describe('docs/security.md', () => {
-  for (const name of [ 'docs/security.md', 'docs/security.zh-CN.md' ]) {
-    it(`${name}: names a test for each row of ASVS, and each test of them`, () => {
-      const told = [ ...textOf(name).matchAll(/^\| (\d\.\d\.\d) .*\| ([^|]+) \|$/gm) ]
-        .flatMap(([ , row, titles ]) => titles.split('; ').map(title => `${row} ${title}`));
-      const titles = [ ...textOf('test/asvs.test.ts').matchAll(/\b(?:it|inBoth)\('(\d.*?[^\\])',/g) ]
-        .map(([ , title ]) => title.replaceAll('\\\'', '\''));
-      assert.deepEqual(told.sort(), titles.sort());
-    });
+  it('in a tegg module, comes with the package.json of the module', () => {
+    for (const document of DOCUMENTS) {
+      if (document === 'docs/troubleshooting') continue; // the application is there
+      const files = filesOf(`${document}.md`);
+      for (const file of files.keys()) {
+        const [ module ] = /^app\/module\/\w+\//.exec(file) ?? [];
+        if (module) assert.ok(files.has(`${module}package.json`), `${document}.md: ${file}`);
+      }
+    }
+  });
 
-    it(`${name}: has every risk that the review tells of`, () => {
-      const [ , review ] = textOf(name).split(/^## (?:The review at boot|启动时的检查)$/m);
-      assert.deepEqual([ ...review.matchAll(/^\| `(\w+)` \|/gm) ].map(([ , risk ]) => risk), [ ...RISKS ]);
-    });
-  }
+  it('configures sessions with options that are good', () => {
+    const configs = DOCUMENTS.flatMap(document => blocksOf(`${document}.md`))
+      .filter(({ language, code }) => language === 'ts' && /^\/\/ config\/config/.test(code) && !code.includes('Redis')).map(configOf);
+    assert.ok(configs.length > 6);
+    for (const { session } of configs) resolveConfig(session ?? {});
+  });
 
-  it('its strict configuration leaves the review nothing to say', async () => {
-    const [ block ] = blocksOf('docs/security.md');
-    const { proxy, session } = exportsOf(block).default;
-    const warned = async (options: AppOptions) => {
-      let booted!: Application; // egg-mock gives something around it
-      const app = await createApp('memory-store', { ...options, boot: real => {
-        booted = real;
-      } });
-      app.mockLog('logger');
-      mm(app.config, 'env', 'prod');
-      review(booted);
-      const lines = (app.getLogger('logger') as unknown as { _mockLogs: string[] })._mockLogs;
-      mm.restore();
-      await app.close();
-      return lines.map(line => /add '(\w+)' to config\.session\.acceptedRisks/.exec(line)?.[1]).filter(Boolean);
-    };
-    const config = { proxy, keys: randomBytes(32).toString('hex') };
-    assert.deepEqual(await warned({ session, config }), [ 'memoryStore' ]); // as this is no Redis
-    assert.deepEqual(await warned({ session: { ...session, acceptedRisks: [ 'memoryStore' ] }, config }), []);
-    assert.deepEqual(await warned({}), [ 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'sharedKey' ]);
+  it('in a shell, runs scripts that are there, and installs the versions that are tested', () => {
+    const { scripts, devDependencies, dependencies, version } = JSON.parse(textOf('package.json'));
+    const tested: Record<string, string> = { ...devDependencies, ...dependencies, 'egg-tegg-session': version };
+    for (const document of DOCUMENTS) {
+      for (const { code } of blocksOf(`${document}.md`).filter(({ language }) => language === 'sh')) {
+        for (const [ , script ] of code.matchAll(/npm run (\S+)/g)) assert.ok(script === 'dev' || script in scripts, script);
+        for (const [ , args ] of code.replaceAll('\\\n', ' ').matchAll(/npm install (.*)/g)) {
+          for (const [ , name, major ] of args.matchAll(/(?<=^| )(@?[\w/-]+)(?:@(\d+)\S*)?/g)) {
+            if (name.startsWith('--') || !major || !tested[name]) continue;
+            assert.equal(major, /\d+/.exec(tested[name])![0], `${document}.md installs ${name}@${major}`);
+          }
+        }
+      }
+    }
   });
 });
-
-describe('the controllers of the README, on the store with an index of docs/writing-a-store.md', () => {
-  let app: MockApplication;
-  let server: Client;
-  before(async () => {
-    const [ options ] = blocksUnder('README.md', '## Whose sessions there are');
-    const { session } = exportsOf({ ...options, code: `export default {${options.code}};` }).default;
-    app = await createApp('account', { session });
-    server = await Client.of(app);
-  });
-  after(async () => {
-    await server.close();
-    await app.close();
-  });
-
-  async function signIn(userId: number) {
-    const browser = server.another();
-    await browser.run(async (session: any) => {
-      await session.regenerate();
-      session.userId = userId;
-    });
-    return browser;
-  }
-
-  const user = async (browser: Client) => (await browser.run((session: any) => ({ userId: session.userId ?? null }))).json().userId;
-
-  it('DevicesController lists the sessions of a user, and ends one of them, or the others', async () => {
-    const [ here, there, elsewhere, stranger ] = [ await signIn(1), await signIn(1), await signIn(1), await signIn(2) ];
-    const sessions = (await there.request('/devices')).json() as any[];
-    assert.equal(sessions.length, 3);
-    const { id } = sessions.find(({ current }) => current);
-    assert.deepEqual((await stranger.request(`/devices/${id}`, { method: 'DELETE' })).json(), { ended: false });
-    assert.equal(await user(there), 1);
-    assert.deepEqual((await here.request(`/devices/${id}`, { method: 'DELETE' })).json(), { ended: true });
-    assert.equal(await user(there), null);
-    assert.deepEqual((await here.request('/password', { method: 'POST' })).json(), { ended: 1 });
-    assert.deepEqual(await Promise.all([ here, elsewhere, stranger ].map(user)), [ 1, null, 2 ]);
-    assert.equal((await server.another().request('/devices')).status, 500);
-  });
-
-  it('BackChannelLogoutController ends the sessions of the user in a good token, and of nobody else', async () => {
-    const [ phone, laptop, stranger ] = [ await signIn(3), await signIn(3), await signIn(4) ];
-    const logout = (token: string) => server.another().request('/back-channel-logout', {
-      method: 'POST', body: new URLSearchParams({ logout_token: token }),
-    });
-    const refused = await logout('a bad token of 3');
-    assert.equal(refused.status, 400);
-    assert.deepEqual(refused.json(), { error: 'invalid_request' });
-    assert.equal(await user(phone), 3);
-
-    const response = await logout('a good token of 3');
-    assert.equal(response.status, 200);
-    assert.equal(response.headers['cache-control'], 'no-store');
-    assert.deepEqual(response.json(), { ended: 2 });
-    assert.deepEqual(await Promise.all([ phone, laptop, stranger ].map(user)), [ null, null, 4 ]);
-  });
-});
-
-for (const block of blocksOf('docs/writing-a-store.md')) {
-  const [ , name ] = /^export class (\w+) extends SessionStore/m.exec(block.code) ?? [];
-  if (!name) continue;
-  testSessionStore(`${name} of docs/writing-a-store.md`, () => new (exportsOf(block)[name] as new () => SessionStore)());
-}

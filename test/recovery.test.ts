@@ -15,7 +15,7 @@ const keyvStore = (keyv: Keyv) => new class extends KeyvSessionStore {
   protected readonly keyv = keyv;
 }();
 
-/** As the README has it. */
+/** As docs/stores.md has it. */
 class Postgres extends KeyvPostgres {
   override async connect() {
     const pool = new pg.Pool({ connectionString: this.opts.uri, connectionTimeoutMillis: 1500, query_timeout: 1500 });

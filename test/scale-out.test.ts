@@ -84,10 +84,10 @@ describe('several processes with one Redis', () => {
     await servesOneUser([ worker, worker ]);
   });
 
-  it('with the settings of the README, replaces a connection that has fallen silent', async () => {
+  it('with the settings of docs/stores.md, replaces a connection that has fallen silent', async () => {
     const proxy = await Proxy.to((await use(startRedis())).port);
     stops.push(() => proxy.close());
-    const { code } = blocksUnder('README.md', '### Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
+    const { code } = blocksUnder('docs/stores.md', '## Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
     const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
     const worker = await start({ plugin: 'egg-redis', readme, redis: { client: { port: proxy.port } }, store: 'store' });
     const browser = new Visitor();

@@ -10,7 +10,7 @@ import { count, DAY, EMPTY, KEYS, listen, MODES, NAME, read, start, stop } from 
 describe('a sealed cookie', () => {
   afterEach(stop);
 
-  it('is sealed as the README says', async () => {
+  it('is sealed as docs/cookie.md says', async () => {
     const { client, run } = await start();
     const from = Date.now();
     await run(count);

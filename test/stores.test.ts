@@ -40,9 +40,9 @@ function testWithServer<S extends TestServer>(name: string, start: () => Promise
 }
 
 const connect = ({ port }: TestServer) => new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null });
-/** The SQL of a section of the README, so that what it tells people to run is what is tested. */
+/** The SQL of a section of docs/stores.md, so that what it tells people to run is what is tested. */
 function sqlOf(section: string): string[] {
-  const text = fs.readFileSync(path.join(__dirname, '../README.md'), 'utf8').split(`\n### ${section}\n`)[1].split(/\n##/)[0];
+  const text = fs.readFileSync(path.join(__dirname, '../docs/stores.md'), 'utf8').split(`\n## ${section}\n`)[1].split(/\n##/)[0];
   return [ ...text.matchAll(/```sql\n([^`]*)```/g) ].map(([ , sql ]) => sql);
 }
 const options = {} as SessionStoreOptions;
@@ -328,7 +328,7 @@ describe('KeyvSessionStore', () => {
       assert.match(await server.sql('SELECT value FROM keyv WHERE id = "keyv:large"'), /\\"n\\":1\D/);
     });
 
-    it('keeps rows of sessions that have expired, until the README\'s statement deletes them', async () => {
+    it('keeps rows of sessions that have expired, until the documented statement deletes them', async () => {
       const ids = () => server.sql('SELECT id FROM keyv');
       await server.sql('DELETE FROM keyv');
       await store.set('stays', { n: 1 }, 60_000);

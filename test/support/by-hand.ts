@@ -6,7 +6,7 @@ const { subtle } = webcrypto;
 const toBigInt = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
 const toBytes = (block: bigint) => Buffer.from(block.toString(16).padStart(32, '0'), 'hex');
 
-/** Derives from a secret, as the README says. */
+/** Derives from a secret, as docs/cookie.md says. */
 export async function derive(secret: string, purpose: string, bytes: number): Promise<Buffer> {
   const key = await subtle.importKey('raw', Buffer.from(secret), 'HKDF', false, [ 'deriveBits' ]);
   const info = Buffer.from(`egg-tegg-session ${purpose} 2`);
@@ -31,14 +31,14 @@ async function gcm(secret: string, name: string, nonce: Buffer) {
   };
 }
 
-/** Seals as the README says, with WebCrypto and nothing of this package. */
+/** Seals as docs/cookie.md says, with WebCrypto and nothing of this package. */
 export async function sealByHand(secret: string, name: string, text: string, nonce: Buffer): Promise<string> {
   const { key, params } = await gcm(secret, name, nonce);
   const sealed = Buffer.from(await subtle.encrypt(params, key, Buffer.from(text)));
   return `2${Buffer.concat([ await derive(secret, 'key hint', 3), nonce, sealed ]).toString('base64url')}`;
 }
 
-/** Opens what was sealed as the README says; rejects what was not. */
+/** Opens what was sealed as docs/cookie.md says; rejects what was not. */
 export async function openByHand(secret: string, name: string, value: string) {
   const bytes = Buffer.from(value.slice(1), 'base64url');
   const { key, params } = await gcm(secret, name, bytes.subarray(3, 27));
