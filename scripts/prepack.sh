@@ -7,5 +7,7 @@ trap 'node scripts/clean.js' EXIT
 trap 'exit 1' INT TERM
 # editors show the comments of the types; in the code they would only be downloaded
 node_modules/.bin/tsc -p tsconfig.build.json --emitDeclarationOnly
-node_modules/.bin/tsc -p tsconfig.build.json --declaration false --removeComments --noCheck
+emitted=$(node_modules/.bin/tsc -p tsconfig.build.json --declaration false --removeComments --noCheck --listEmittedFiles)
+# shellcheck disable=SC2046 -- no name has a space
+node scripts/shrink.js $(echo "$emitted" | sed -n 's/^TSFILE: //p')
 trap - EXIT
