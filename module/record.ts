@@ -113,28 +113,6 @@ export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
   (maxAge === 'session' ? { _session: true } : { _maxAge: maxAge });
 
 /**
- * A session's data as JSON, which is how it is compared and stored.
- *
- * @throws TypeError that names the field that JSON can't hold
- * @internal
- */
-export function toJson(data: object): string {
-  try {
-    return JSON.stringify(data);
-  } catch (err) {
-    for (const [ name, value ] of Object.entries(data)) {
-      try {
-        JSON.stringify(value);
-      } catch {
-        const [ reason ] = (err as Error).message.split('\n');
-        throw new TypeError(`[egg-tegg-session] session.${name} can't be stored: ${reason}. A session holds what JSON can`);
-      }
-    }
-    throw err;
-  }
-}
-
-/**
  * What turns the data of `before` into those of `after`, both as JSON has them. A change inside a field counts as a change of the field.
  * @internal
  */
