@@ -125,6 +125,9 @@ export function changesBetween(before: SessionRecord, after: SessionRecord): Ses
 }
 
 /** @internal */
+export const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
+
+/** @internal */
 export const isEmpty = ({ set, unset, replace }: SessionChanges) =>
   !replace && unset.length === 0 && Object.keys(set).length === 0;
 
