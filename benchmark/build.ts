@@ -13,7 +13,7 @@ export const PEERS = path.join(__dirname, 'peers');
 export function compile(): void {
   const plugin = path.join(build, 'node_modules/egg-tegg-session');
   fs.rmSync(build, { recursive: true, force: true });
-  for (const file of [ 'package.json', 'index.ts', 'app.ts', 'app', 'config', 'module', 'testing' ]) {
+  for (const file of [ 'package.json', 'index.ts', 'app.ts', 'agent.ts', 'app', 'config', 'module', 'testing' ]) {
     copy(path.join(root, file), path.join(plugin, file));
   }
   copy(path.join(__dirname, 'app'), APP);

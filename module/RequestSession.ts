@@ -63,9 +63,8 @@ export class RequestSession extends SessionOperations {
 
   /** Whether nothing has happened but that the handler has read the session, and perhaps changed its data. */
   private isPlain(): boolean {
-    const { state, contacts, cookieState, isRenewed, expired, busy, failure, isFixated, mustMove } = this;
-    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' &&
-      !(isRenewed || expired || busy || failure || isFixated || mustMove);
+    const { state, contacts, cookieState, isRenewed, busy, mustMove } = this;
+    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(isRenewed || busy || mustMove);
   }
 
   /** Does what is left to do, if that takes no waiting: nothing, or to write the cookie that has the data. */

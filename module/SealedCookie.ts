@@ -1,17 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import type { Sealer } from './Sealer';
+import type { Sealer, Unsealed } from './Sealer';
 
 /** For how many characters of values and what they hold there is room: a few thousand sessions in cookies, or 20,000 ids. */
 const ROOM = 4 * 1024 * 1024;
 
 /** About what an entry takes besides its characters. */
 const ENTRY = 100;
-
-/** What a value holds; a `stale` one was sealed under an older key. */
-export interface Unsealed {
-  text: string;
-  stale: boolean;
-}
 
 /**
  * The sealed values of one cookie. Browsers send the same one again and again, so those that have opened are remembered,

@@ -4,6 +4,12 @@ import { NONCE_BYTES, Xaes256Gcm } from './Xaes256Gcm';
 const VERSION = '2';
 const HINT_BYTES = 3;
 
+/** What a value holds; a `stale` one was sealed under another key than the first. */
+export interface Unsealed {
+  text: string;
+  stale: boolean;
+}
+
 interface Key {
   hint: Buffer;
   cipher: Xaes256Gcm;
@@ -60,13 +66,8 @@ export class Sealer {
     return VERSION + Buffer.concat([ hint, nonce, sealed ]).toString('base64url');
   }
 
-  /**
-   * Opens a value of the cookie `name`.
-   *
-   * @return the text, and whether it is `stale`: sealed under another key than the first; undefined when this is no value
-   *   that one of the keys has sealed for this cookie
-   */
-  open(name: string, value: string): { text: string; stale: boolean } | undefined {
+  /** Opens a value of the cookie `name`; undefined when none of the keys has sealed it for this cookie. */
+  open(name: string, value: string): Unsealed | undefined {
     if (value[0] !== VERSION) return undefined;
     const bytes = Buffer.from(value.slice(1), 'base64url');
     // Buffer.from skips what is not base64url: only the one spelling that seal() makes is accepted

@@ -3,7 +3,7 @@ import { currentApp } from './applications';
 import { environmentOf } from './SessionEnvironment';
 import type { StoreHealth } from './store/StoreHealth';
 
-/** How many calls of the store there were. Each is one of the first five. */
+/** How many calls of the store there were. Each is one of the first five, but a read that renews is a load and a renewal. */
 export interface SessionCounters {
   /** Reads of a session. */
   readonly loads: number;

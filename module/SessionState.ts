@@ -201,7 +201,8 @@ export abstract class SessionState {
   }
 
   /** Whether one can tell without asking that the session is still there, with its lifetime: it was so a moment ago. */
-  protected isSure({ store, key } = this.stored!): boolean {
+  protected isSure(): boolean {
+    const { store, key } = this.stored!;
     return Date.now() - this.contactAt < MOMENT && !store.hasTurned(key, this.contactTurn);
   }
 

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, TOMBSTONE_MS, withLifetime,
+  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
@@ -244,5 +244,3 @@ export class StoreRecord {
     return { ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed };
   }
 }
-
-const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };

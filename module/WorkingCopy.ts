@@ -1,4 +1,4 @@
-import { applyChanges, changesBetween, dataOf, fieldsOf, namesOf } from './record';
+import { applyChanges, changesBetween, dataOf, fieldsOf, namesOf, NO_CHANGES } from './record';
 import type { ContextSession } from './SessionData';
 import { Snapshot } from './Snapshot';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
@@ -45,7 +45,7 @@ export class WorkingCopy {
    * request has changed, or when these data replace all.
    */
   changesOfOthers(record: SessionRecord, now: Snapshot): SessionChanges {
-    if (this.replacesKept) return { set: {}, unset: [], replace: false };
+    if (this.replacesKept) return NO_CHANGES;
     const own = new Set(namesOf(this.pending(now)));
     const { set, unset } = changesBetween(this.kept.toData(), dataOf(record));
     for (const name of own) delete set[name];

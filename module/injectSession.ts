@@ -4,10 +4,11 @@ import type { Context } from 'egg';
 import { currentApp, currentContext } from './applications';
 import { completeMock } from './ContextSession';
 import { warnOfLostType } from './lostTypes';
-import { assertName, changesBetween, isInjectedField, toJson } from './record';
+import { assertName, changesBetween, isInjectedField } from './record';
 import { RequestSession } from './RequestSession';
 import { Session } from './Session';
 import type { SessionData } from './SessionData';
+import { Snapshot } from './Snapshot';
 import type { SessionRecord } from './store/SessionStore';
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
@@ -135,7 +136,7 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
   const before = structuredClone(data);
   const known = objectsIn(data);
   const result = await fn(data);
-  const after = JSON.parse(toJson(data));
+  const after = Snapshot.of(data).toData();
   warnOfLostType(currentApp(), data);
   // an arrow function returns what it was changing, or has taken out
   const isForeign = !known.has(result) && !objectsIn(data).has(result);

@@ -113,28 +113,6 @@ export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
   (maxAge === 'session' ? { _session: true } : { _maxAge: maxAge });
 
 /**
- * A session's data as JSON, which is how it is compared and stored.
- *
- * @throws TypeError that names the field that JSON can't hold
- * @internal
- */
-export function toJson(data: object): string {
-  try {
-    return JSON.stringify(data);
-  } catch (err) {
-    for (const [ name, value ] of Object.entries(data)) {
-      try {
-        JSON.stringify(value);
-      } catch {
-        const [ reason ] = (err as Error).message.split('\n');
-        throw new TypeError(`[egg-tegg-session] session.${name} can't be stored: ${reason}. A session holds what JSON can`);
-      }
-    }
-    throw err;
-  }
-}
-
-/**
  * What turns the data of `before` into those of `after`, both as JSON has them. A change inside a field counts as a change of the field.
  * @internal
  */
@@ -145,6 +123,9 @@ export function changesBetween(before: SessionRecord, after: SessionRecord): Ses
   }
   return { set, unset: Object.keys(before).filter(name => !Object.hasOwn(after, name)), replace: false };
 }
+
+/** @internal */
+export const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
 
 /** @internal */
 export const isEmpty = ({ set, unset, replace }: SessionChanges) =>

@@ -18,7 +18,7 @@ rm -rf plugin
 mkdir -p plugin/test
 ln -s ../node_modules plugin/node_modules
 ln -sfn ../plugin node_modules/egg-tegg-session
-(cd "$root" && cp -R .mocharc.js package.json tsconfig.json README.md app app.ts config index.ts module testing test/egg-4/plugin)
+(cd "$root" && cp -R .mocharc.js package.json tsconfig.json README.md agent.ts app app.ts config index.ts module testing test/egg-4/plugin)
 (cd "$root/test" && cp -R ./*.ts fixtures support egg-4/plugin/test)
 
 cd plugin

@@ -120,7 +120,7 @@ describe('a session', () => {
       await run((session, ctx) => {
         Object.assign(session, {
           date: new Date(0), map: new Map([[ 'a', 1 ]]), set: new Set([ 1 ]), money: new Money(5), nothing: undefined, nan: NaN,
-          list: [ undefined, new Date(0) ], buffer: Buffer.from('a'), minusZero: -0, f: () => 1,
+          list: [ undefined, new Date(0) ], buffer: Buffer.from('a'), minusZero: -0, f: () => 1, gone: { toJSON: () => undefined },
         });
         assert.ok(ctx.session.date instanceof Date);
       });
@@ -136,6 +136,7 @@ describe('a session', () => {
           }
           session.list.push('more');
           session.list.pop();
+          Object.assign(session, { date: new Date(0), nan: NaN, minusZero: -0, nothing: undefined }); // the same, as JSON
         });
         assert.deepEqual(response.setCookies, []);
       }

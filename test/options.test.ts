@@ -257,6 +257,22 @@ describe('config.session', () => {
     assert.deepEqual((await client.run(session => ({ session }))).json(), { session: { n: 1, saved: true } });
   });
 
+  it('beforeSave: is called once for a session in the cookie, also when it throws', async () => {
+    let calls = 0;
+    let refuses = false;
+    await start({ beforeSave: () => {
+      calls++;
+      if (refuses) throw new Error('beforeSave says no');
+    } });
+    await count();
+    assert.equal(calls, 1);
+    refuses = true;
+    const { status, setCookies } = await client.tryRun(session => {
+      session.n = 2;
+    });
+    assert.deepEqual([ status, setCookies, calls ], [ 500, [], 2 ]);
+  });
+
   it('domain, path and priority are the cookie\'s', async () => {
     await start({ domain: 'example.com', path: '/run', priority: 'high' });
     assert.match((await count()).setCookies[0], /; path=\/run; .*; domain=example\.com; priority=high;/);

@@ -1,4 +1,4 @@
-import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, type Tombstone } from '../record';
+import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, NO_CHANGES, type Tombstone } from '../record';
 import { inTurn } from './inTurn';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
@@ -6,8 +6,6 @@ import {
 
 /** For how many ms koa-session has stores keep a session after it has expired. */
 const GRACE = 10_000;
-
-const NO_CHANGES: SessionChanges = { set: {}, unset: [], replace: false };
 
 /** What a store has for a key. */
 export type Existing = SessionRecord | Tombstone | null | undefined;
