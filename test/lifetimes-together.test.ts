@@ -253,6 +253,19 @@ forEachStore('with rolling, a request that sets no maxAge and only reads', (site
     });
   }
 
+  it('leaves a lifetime that another request was setting while it was loaded', async () => {
+    const setting = site.hold('merge');
+    const setter = site.client.copy().run(session => {
+      session.maxAge = MINUTE;
+    });
+    await setting.reached;
+    const reader = await site.slow(session => ({ userId: session.userId }));
+    setting.go();
+    assert.equal(maxAgeIn(await setter), MINUTE);
+    assert.equal(maxAgeIn(await reader.finish()), MINUTE);
+    assert.equal((await site.record())!._maxAge, MINUTE);
+  });
+
   it('lets the record live on, and undoes nothing', async () => {
     const reader = await site.slow(session => ({ userId: session.userId }));
     await site.client.run(session => {
