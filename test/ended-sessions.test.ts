@@ -528,6 +528,22 @@ forEachStore('with rolling, a session that has ended can\'t come back', (site, {
   }
 
   if (atomic) {
+    it('by a request to which the store answers late what was there before', async () => {
+      const answered = gate();
+      const goOn = gate();
+      site.next('getAndTouch', async call => {
+        const record = await call();
+        answered.open();
+        await goOn.opened;
+        return record;
+      });
+      const reading = site.client.copy().run(session => ({ userId: session.userId }));
+      await answered.opened;
+      await ENDS['regenerate()'](site);
+      goOn.open();
+      setsNoCookie(await reading);
+    });
+
     it('by a request that comes with its id just afterwards', async () => {
       const late = site.client.copy();
       await ENDS['regenerate()'](site);
