@@ -138,9 +138,8 @@ export class GuardedStore implements Store {
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
       deadlines.add(call = { start: performance.now(), reject });
-      const answer: unknown = method();
-      if (answer instanceof Promise) answer.then(resolve, reject);
-      else resolve(answer as T);
+      // resolve() of a thenable would leave nothing for its deadline to reject
+      Promise.resolve(method()).then(resolve, reject);
     }).then(result => {
       let missed: boolean;
       try {
