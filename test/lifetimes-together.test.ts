@@ -276,6 +276,18 @@ forEachStore('with rolling, a request that sets no maxAge and only reads', (site
   });
 }, { rolling: true });
 
+forEachStore('with rolling, a request whose session config.session.valid refuses', site => {
+  it('does not let it live on; one that it allows does', async () => {
+    const before = await site.record();
+    later(MINUTE);
+    const reads = (headers?: Record<string, string>) => site.client.copy().run(session => ({ userId: session.userId ?? null }), headers);
+    assert.equal((await reads({ 'x-refuse': 'yes' })).json().userId, null);
+    assert.deepEqual(await site.record(), before);
+    assert.equal((await reads()).json().userId, 1);
+    assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
+  });
+}, { rolling: true, valid: ctx => !ctx.get('x-refuse') });
+
 forEachStore('with renew, a request that only reads', (site, { atomic }) => {
   const reads = () => site.client.run(session => ({ userId: session.userId }));
 
