@@ -288,6 +288,17 @@ forEachStore('with rolling, a request whose session config.session.valid refuses
   });
 }, { rolling: true, valid: ctx => !ctx.get('x-refuse') });
 
+forEachStore('with rolling and without autoCommit, a request that only reads', site => {
+  it('does not let it live on, unless it commits', async () => {
+    const before = await site.record();
+    later(MINUTE);
+    setsNoCookie(await site.client.run(session => ({ userId: session.userId })));
+    assert.deepEqual(await site.record(), before);
+    assert.equal((await site.client.run(session => session.manuallyCommit())).setCookies.length, 1);
+    assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
+  });
+}, { rolling: true, autoCommit: false });
+
 forEachStore('with renew, a request that only reads', (site, { atomic }) => {
   const reads = () => site.client.run(session => ({ userId: session.userId }));
 
