@@ -29,15 +29,15 @@ const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
 /** Reads the id of the request's session, and the session from the store; not a promise when there is no id to ask for. */
 export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Loaded | Promise<Loaded> {
-  const { externalKey, valid, autoCommit } = env.config;
+  const { externalKey, valid, autoCommit, load } = env.config;
   const given = externalKey?.get(ctx);
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
   if (!opened) return opened === null ? BAD : NEW;
   const { value: id, stale } = opened;
   const { maxAge, rolling } = ctx.sessionOptions;
   const key = store.keyOf(id);
-  // what `valid` refuses must not live on, nor what nobody commits
-  const renewed = rolling && store.renewsOnRead && !valid && autoCommit;
+  // what nobody uses must not live on, nor what `valid` refuses, nor what is not committed
+  const renewed = rolling && store.renewsOnRead && load === 'injected' && !valid && autoCommit;
   return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
     return { ...accept(ctx, record, stale, env, id), renewed };

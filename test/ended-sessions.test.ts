@@ -514,7 +514,7 @@ forEachStore('a request that has written, and whose session ends then', site => 
   }
 });
 
-forEachStore('with rolling, a session that has ended can\'t come back', (site, { atomic }) => {
+for (const load of [ 'always', 'injected' ] as const) forEachStore(`with rolling and load: '${load}', a session that has ended can't come back`, (site, { atomic }) => {
   for (const [ title, end ] of Object.entries(ENDS)) {
     it(`by a slower request that only reads, after ${title}: it sets no cookie, and has nothing to log`, async () => {
       const reader = await site.slow(session => ({ userId: session.userId }));
@@ -531,7 +531,7 @@ forEachStore('with rolling, a session that has ended can\'t come back', (site, {
     it('by a request to which the store answers late what was there before', async () => {
       const answered = gate();
       const goOn = gate();
-      site.next('getAndTouch', async call => {
+      site.next(load === 'injected' ? 'getAndTouch' : 'get', async call => {
         const record = await call();
         answered.open();
         await goOn.opened;
@@ -556,7 +556,7 @@ forEachStore('with rolling, a session that has ended can\'t come back', (site, {
     assert.equal(response.setCookies.length, 1);
     assert.ok(await site.ttl() > DAY - 60_000);
   });
-}, { rolling: true });
+}, { rolling: true, load });
 
 describe('a cookie under an older key', () => {
   const withKeys = async (store: SessionStore, keys: string) => {

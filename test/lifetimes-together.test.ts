@@ -288,6 +288,15 @@ forEachStore('with rolling, a request whose session config.session.valid refuses
   });
 }, { rolling: true, valid: ctx => !ctx.get('x-refuse') });
 
+forEachStore('with rolling, a request that does not use the session', site => {
+  it('does not let it live on', async () => {
+    const before = await site.record();
+    later(MINUTE);
+    setsNoCookie(await site.client.run(() => ({ unused: true })));
+    assert.deepEqual(await site.record(), before);
+  });
+}, { rolling: true });
+
 forEachStore('with rolling and without autoCommit, a request that only reads', site => {
   it('does not let it live on, unless it commits', async () => {
     const before = await site.record();

@@ -90,8 +90,9 @@ describe('the commands that Redis is sent', () => {
     [ 'regenerate(), and a sign-in after it', [ GET, SET, SCRIPT, SCRIPT ], signInAfter ],
     [ 'a sign-out', [ GET, SCRIPT ], session => session.destroy() ],
     [ 'a session of which there is enough left, under renew', [ GET ], read, { renew: true }],
-    [ 'a read that renews, under rolling', [ SCRIPT ], read, { rolling: true }],
-    [ 'a change, under rolling', [ SCRIPT, SCRIPT ], change, { rolling: true }],
+    [ 'a read that renews, under rolling', [ GET, SCRIPT ], read, { rolling: true }],
+    [ 'a read that renews, under rolling, where only those load the session that have it injected', [ SCRIPT ], read, { rolling: true, load: 'injected' }],
+    [ 'a change, under rolling', [ GET, SCRIPT ], change, { rolling: true }],
   ];
   for (const [ what, expected, handle, options = {} ] of CASES) {
     it(`are ${expected.join(', ')} for ${what}`, async () => {
