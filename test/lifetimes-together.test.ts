@@ -238,7 +238,7 @@ forEachStore('a request that sets no maxAge', (site, { atomic }) => {
   });
 });
 
-forEachStore('with rolling, a request that sets no maxAge and only reads', (site, { atomic }) => {
+for (const load of [ 'always', 'injected' ] as const) forEachStore(`with rolling and load: '${load}', a request that sets no maxAge and only reads`, (site, { atomic }) => {
   for (const maxAge of [ MINUTE, 30 * DAY ]) {
     it(`leaves a lifetime that another request has set: ${maxAge} ms`, async () => {
       const reader = await site.slow(session => ({ userId: session.userId }));
@@ -274,7 +274,7 @@ forEachStore('with rolling, a request that sets no maxAge and only reads', (site
     await reader.finish();
     assert.deepEqual(await site.stored(), { userId: 1, cart: [ 'a' ], n: 1 });
   });
-}, { rolling: true });
+}, { rolling: true, load });
 
 forEachStore('with rolling, a request whose session config.session.valid refuses', site => {
   it('does not let it live on; one that it allows does', async () => {
@@ -286,7 +286,7 @@ forEachStore('with rolling, a request whose session config.session.valid refuses
     assert.equal((await reads()).json().userId, 1);
     assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
   });
-}, { rolling: true, valid: ctx => !ctx.get('x-refuse') });
+}, { rolling: true, load: 'injected', valid: ctx => !ctx.get('x-refuse') });
 
 forEachStore('with rolling, a request that does not use the session', site => {
   it('does not let it live on', async () => {
@@ -306,7 +306,7 @@ forEachStore('with rolling and without autoCommit, a request that only reads', s
     assert.equal((await site.client.run(session => session.manuallyCommit())).setCookies.length, 1);
     assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
   });
-}, { rolling: true, autoCommit: false });
+}, { rolling: true, load: 'injected', autoCommit: false });
 
 forEachStore('with renew, a request that only reads', (site, { atomic }) => {
   const reads = () => site.client.run(session => ({ userId: session.userId }));
