@@ -77,6 +77,7 @@ export abstract class SessionState {
   /** Reads the session from the store; undefined when there is nothing to wait for. */
   protected load(store: Store): Promise<void> | undefined {
     this.reset();
+    this.contactTurn = store.now; // what ends the session may overtake the answer
     const loaded = loadFromStore(this.ctx, store, this.env);
     if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
     this.begin(loaded);
@@ -118,7 +119,7 @@ export abstract class SessionState {
     if (this.stored) Object.assign(this.stored, { id, maxAge });
     if (state !== 'kept') return;
     this.isRenewed = renewed;
-    this.noteAnswer();
+    this.contactAt = Date.now();
     this.meta.load(record);
     this.principal = this.meta.principal;
   }
@@ -192,10 +193,6 @@ export abstract class SessionState {
 
   protected noteContact(): void {
     this.contacts++;
-    this.noteAnswer();
-  }
-
-  private noteAnswer(): void {
     this.contactAt = Date.now();
     this.contactTurn = this.store?.now ?? 0;
   }

@@ -29,14 +29,15 @@ const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
 /** Reads the id of the request's session, and the session from the store; not a promise when there is no id to ask for. */
 export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Loaded | Promise<Loaded> {
-  const { externalKey } = env.config;
+  const { externalKey, valid, autoCommit } = env.config;
   const given = externalKey?.get(ctx);
   const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
   if (!opened) return opened === null ? BAD : NEW;
   const { value: id, stale } = opened;
   const { maxAge, rolling } = ctx.sessionOptions;
   const key = store.keyOf(id);
-  const renewed = rolling && store.renewsOnRead;
+  // what `valid` refuses must not live on, nor what is not committed
+  const renewed = rolling && store.renewsOnRead && !valid && autoCommit;
   return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
     return { ...accept(ctx, record, stale, env, id), renewed };

@@ -514,33 +514,51 @@ forEachStore('a request that has written, and whose session ends then', site => 
   }
 });
 
-forEachStore('with rolling, a session that has ended can\'t come back', (site, { atomic }) => {
-  for (const [ title, end ] of Object.entries(ENDS)) {
-    it(`by a slower request that only reads, after ${title}: it sets no cookie, and has nothing to log`, async () => {
-      const reader = await site.slow(session => ({ userId: session.userId }));
-      await end(site);
-      if (title === REMOVED) await setTimeout(MOMENT);
-      const logged = site.logged();
-      setsNoCookie(await reader.finish());
-      assert.equal(await site.stored(), undefined);
-      assert.deepEqual(logged(), []);
-    });
-  }
+for (const load of [ 'always', 'injected' ] as const) {
+  forEachStore(`with rolling and load: '${load}', a session that has ended can't come back`, (site, { atomic }) => {
+    for (const [ title, end ] of Object.entries(ENDS)) {
+      it(`by a slower request that only reads, after ${title}: it sets no cookie, and has nothing to log`, async () => {
+        const reader = await site.slow(session => ({ userId: session.userId }));
+        await end(site);
+        if (title === REMOVED) await setTimeout(MOMENT);
+        const logged = site.logged();
+        setsNoCookie(await reader.finish());
+        assert.equal(await site.stored(), undefined);
+        assert.deepEqual(logged(), []);
+      });
+    }
 
-  if (atomic) {
-    it('by a request that comes with its id just afterwards', async () => {
-      const late = site.client.copy();
-      await ENDS['regenerate()'](site);
-      setsNoCookie(await late.run(session => ({ userId: session.userId })));
-    });
-  }
+    if (atomic) {
+      it('by a request to which the store answers late what was there before', async () => {
+        const answered = gate();
+        const goOn = gate();
+        site.next(load === 'injected' ? 'getAndTouch' : 'get', async call => {
+          const record = await call();
+          answered.open();
+          await goOn.opened;
+          return record;
+        });
+        const reading = site.client.copy().run(session => ({ userId: session.userId }));
+        await answered.opened;
+        await ENDS['regenerate()'](site);
+        goOn.open();
+        setsNoCookie(await reading);
+      });
 
-  it('a session that lives on gets its cookie with each request', async () => {
-    const response = await site.client.run(session => ({ userId: session.userId }));
-    assert.equal(response.setCookies.length, 1);
-    assert.ok(await site.ttl() > DAY - 60_000);
-  });
-}, { rolling: true });
+      it('by a request that comes with its id just afterwards', async () => {
+        const late = site.client.copy();
+        await ENDS['regenerate()'](site);
+        setsNoCookie(await late.run(session => ({ userId: session.userId })));
+      });
+    }
+
+    it('a session that lives on gets its cookie with each request', async () => {
+      const response = await site.client.run(session => ({ userId: session.userId }));
+      assert.equal(response.setCookies.length, 1);
+      assert.ok(await site.ttl() > DAY - 60_000);
+    });
+  }, { rolling: true, load });
+}
 
 describe('a cookie under an older key', () => {
   const withKeys = async (store: SessionStore, keys: string) => {

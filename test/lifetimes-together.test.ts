@@ -238,33 +238,82 @@ forEachStore('a request that sets no maxAge', (site, { atomic }) => {
   });
 });
 
-forEachStore('with rolling, a request that sets no maxAge and only reads', (site, { atomic }) => {
-  for (const maxAge of [ MINUTE, 30 * DAY ]) {
-    for (const [ what, work ] of [[ 'by itself', () => undefined ], [ 'with update()', WORK['update()'] ]] as const) {
-      it(`leaves a lifetime that another request has set ${what}: ${maxAge} ms`, async () => {
-        const reader = await site.slow(session => ({ userId: session.userId }));
-        await site.client.run((session, ctx) => {
-          session.maxAge = maxAge;
-          return work(session, ctx);
+for (const load of [ 'always', 'injected' ] as const) {
+  forEachStore(`with rolling and load: '${load}', a request that sets no maxAge and only reads`, (site, { atomic }) => {
+    for (const maxAge of [ MINUTE, 30 * DAY ]) {
+      for (const [ what, work ] of [[ 'by itself', () => undefined ], [ 'with update()', WORK['update()'] ]] as const) {
+        it(`leaves a lifetime that another request has set ${what}: ${maxAge} ms`, async () => {
+          const reader = await site.slow(session => ({ userId: session.userId }));
+          await site.client.run((session, ctx) => {
+            session.maxAge = maxAge;
+            return work(session, ctx);
+          });
+          assert.equal(maxAgeIn(await reader.finish()), maxAge);
+          assert.equal((await site.record())!._maxAge, maxAge);
+          const kept = maxAge + (atomic ? 0 : GRACE);
+          const ttl = await site.ttl();
+          assert.ok(ttl > kept - 20 * SECOND && ttl <= kept, `${ttl} ms`);
         });
-        assert.equal(maxAgeIn(await reader.finish()), maxAge);
-        assert.equal((await site.record())!._maxAge, maxAge);
-        const kept = maxAge + (atomic ? 0 : GRACE);
-        const ttl = await site.ttl();
-        assert.ok(ttl > kept - 20 * SECOND && ttl <= kept, `${ttl} ms`);
-      });
+      }
     }
-  }
 
-  it('lets the record live on, and undoes nothing', async () => {
-    const reader = await site.slow(session => ({ userId: session.userId }));
-    await site.client.run(session => {
-      session.n = 1;
+    it('leaves a lifetime that another request was setting while it was loaded', async () => {
+      const setting = site.hold('merge');
+      const setter = site.client.copy().run(session => {
+        session.maxAge = MINUTE;
+      });
+      await setting.reached;
+      const reader = await site.slow(session => ({ userId: session.userId }));
+      setting.go();
+      assert.equal(maxAgeIn(await setter), MINUTE);
+      assert.equal(maxAgeIn(await reader.finish()), MINUTE);
+      assert.equal((await site.record())!._maxAge, MINUTE);
     });
-    await reader.finish();
-    assert.deepEqual(await site.stored(), { userId: 1, cart: [ 'a' ], n: 1 });
+
+    it('lets the record live on, and undoes nothing', async () => {
+      const reader = await site.slow(session => ({ userId: session.userId }));
+      await site.client.run(session => {
+        session.n = 1;
+      });
+      await reader.finish();
+      assert.deepEqual(await site.stored(), { userId: 1, cart: [ 'a' ], n: 1 });
+    });
+  }, { rolling: true, load });
+}
+
+forEachStore('with rolling, a request whose session config.session.valid refuses', site => {
+  it('does not let it live on; one that it allows does', async () => {
+    const before = await site.record();
+    later(MINUTE);
+    const reads = (headers?: Record<string, string>) => site.client.copy().run(session => ({ userId: session.userId ?? null }), headers);
+    assert.equal((await reads({ 'x-refuse': 'yes' })).json().userId, null);
+    assert.deepEqual(await site.record(), before);
+    assert.equal((await reads()).json().userId, 1);
+    assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
+  });
+}, { rolling: true, load: 'injected', valid: ctx => !ctx.get('x-refuse') });
+
+forEachStore('with rolling, a request that does not use the session', (site, { atomic }) => {
+  it('writes nothing to the browser; a store that can lets it live on as it is read', async () => {
+    const before = (await site.record())!;
+    later(MINUTE);
+    setsNoCookie(await site.client.run(() => ({ unused: true })));
+    const after = (await site.record())!;
+    assert.deepEqual({ ...after, _expire: 0 }, { ...before, _expire: 0 });
+    assert.equal((after._expire as number) > (before._expire as number), atomic);
   });
 }, { rolling: true });
+
+forEachStore('with rolling and without autoCommit, a request that only reads', site => {
+  it('does not let it live on, unless it commits', async () => {
+    const before = await site.record();
+    later(MINUTE);
+    setsNoCookie(await site.client.run(session => ({ userId: session.userId })));
+    assert.deepEqual(await site.record(), before);
+    assert.equal((await site.client.run(session => session.manuallyCommit())).setCookies.length, 1);
+    assert.ok((await site.record())!._expire as number >= (before!._expire as number) + MINUTE - SECOND);
+  });
+}, { rolling: true, load: 'injected', autoCommit: false });
 
 forEachStore('with renew, a request that only reads', (site, { atomic }) => {
   const reads = () => site.client.run(session => ({ userId: session.userId }));

@@ -332,12 +332,17 @@ describe('a store that does not answer', () => {
   afterEach(stop);
 
   const never = () => new Promise<never>(() => undefined);
-  for (const method of [ 'get', 'set', 'destroy' ]) {
-    it(`never at ${method}: the answer is a 503 that says how long it waited, and the cookie is left alone`, async () => {
+  /** As promises of libraries and query builders are. */
+  const neverThen = () => ({ then: () => undefined });
+  for (const [ method, call, what ] of [
+    [ 'get', never, '' ], [ 'set', never, '' ], [ 'destroy', never, '' ],
+    ...[ 'get', 'set', 'destroy' ].map(each => [ each, neverThen, ', with a promise that is not JavaScript\'s own' ] as const),
+  ] as const) {
+    it(`never at ${method}${what}: the answer is a 503 that says how long it waited, and the cookie is left alone`, async () => {
       const store = new OddStore();
       const { client, run } = await start({ store, storeTimeout: 100 });
       await run(count);
-      store.fail[method] = never;
+      store.fail[method] = call;
       const response = await client.tryRun(async session => {
         if (method === 'destroy') await session.destroy();
         session.n = 2;

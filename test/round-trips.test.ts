@@ -22,7 +22,7 @@ class Monitor {
 
   static async of(redis: Redis): Promise<Monitor> {
     await redis.ping(); // no other connection may be about to begin: ioredis takes its INFO for an answer
-    return new Monitor(redis, await redis.duplicate().monitor());
+    return new Monitor(redis, await redis.monitor());
   }
 
   /** The commands since the last call of this. */

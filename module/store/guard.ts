@@ -62,8 +62,9 @@ export class GuardedStore implements Store {
     return (this.turns.get(key) ?? 0) > then;
   }
 
-  private noteTurn(key: string): void {
-    this.turns.set(key, ++this.now);
+  /** Not before it has answered: until then, reads may be under way. What has failed may have been done all the same. */
+  private turn<T>(key: string, write: Promise<T>): Promise<T> {
+    return write.finally(() => this.turns.set(key, ++this.now));
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
@@ -83,20 +84,17 @@ export class GuardedStore implements Store {
   }
 
   merge(key: string, changes: SessionChanges, options: SessionStoreOptions) {
-    if ('_maxAge' in changes.set || '_session' in changes.set) this.noteTurn(key);
-    return this.call('merge', options, () => this.store.merge(key, changes, options), key);
+    const written = this.call('merge', options, () => this.store.merge(key, changes, options), key);
+    return '_maxAge' in changes.set || '_session' in changes.set ? this.turn(key, written) : written;
   }
 
   compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
-    if (lifetimeOf(expected) !== maxAge) this.noteTurn(key);
-    return this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options), key);
+    const written = this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options), key);
+    return lifetimeOf(expected) === maxAge ? written : this.turn(key, written);
   }
 
   retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions) {
-    return this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor).then(left => {
-      this.noteTurn(key);
-      return left;
-    });
+    return this.turn(key, this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor));
   }
 
   index(principal: string, key: string, ms: number, options: SessionStoreOptions) {
@@ -140,9 +138,8 @@ export class GuardedStore implements Store {
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
       deadlines.add(call = { start: performance.now(), reject });
-      const answer: unknown = method();
-      if (answer instanceof Promise) answer.then(resolve, reject);
-      else resolve(answer as T);
+      // resolve() of a thenable would leave nothing for its deadline to reject
+      Promise.resolve(method()).then(resolve, reject);
     }).then(result => {
       let missed: boolean;
       try {

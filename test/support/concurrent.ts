@@ -82,7 +82,7 @@ export const SUBJECTS: Subject[] = [
   },
 ];
 
-export type Method = 'get' | 'set' | 'touch' | 'merge' | 'compareAndSet' | 'retire';
+export type Method = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire';
 
 type Work = (session: any, ctx: any) => unknown;
 
