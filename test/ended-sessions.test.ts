@@ -532,7 +532,7 @@ for (const load of [ 'always', 'injected' ] as const) {
       it('by a request to which the store answers late what was there before', async () => {
         const answered = gate();
         const goOn = gate();
-        site.next(load === 'injected' ? 'getAndTouch' : 'get', async call => {
+        site.next('getAndTouch', async call => {
           const record = await call();
           answered.open();
           await goOn.opened;
