@@ -507,7 +507,7 @@ forEachStore('a request that has written, and whose session ends then', site => 
       });
       await Promise.race([ written.opened, writing ]);
       await site.removeElsewhere(id);
-      await setTimeout(MOMENT); // a request that ends sooner is as one that has answered before
+      await setTimeout(MOMENT + 20); // a request that ends sooner is as one that has answered before
       goOn.open();
       setsNoCookie(await writing);
     });
@@ -520,7 +520,7 @@ for (const load of [ 'always', 'injected' ] as const) {
       it(`by a slower request that only reads, after ${title}: it sets no cookie, and has nothing to log`, async () => {
         const reader = await site.slow(session => ({ userId: session.userId }));
         await end(site);
-        if (title === REMOVED) await setTimeout(MOMENT);
+        if (title === REMOVED) await setTimeout(MOMENT + 20);
         const logged = site.logged();
         setsNoCookie(await reader.finish());
         assert.equal(await site.stored(), undefined);
