@@ -35,6 +35,8 @@ export class GuardedStore implements Store {
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
   now = 0;
+  /** Those of the latest ids, as each request would hash its own again. */
+  private readonly keys = new LRUCache<string, string>({ max: 10_000 });
   private readonly turns = new LRUCache<string, number>({ max: 10_000, ttl: TOMBSTONE_MS });
 
   /**
@@ -51,7 +53,10 @@ export class GuardedStore implements Store {
   }
 
   keyOf(id: string): string {
-    return this.hashesIds ? createHash('sha256').update(id).digest('base64url') : id;
+    if (!this.hashesIds) return id;
+    let key = this.keys.get(id);
+    if (key === undefined) this.keys.set(id, key = createHash('sha256').update(id).digest('base64url'));
+    return key;
   }
 
   nameOf(key: string): string {
