@@ -116,7 +116,10 @@ export abstract class SessionState {
     this.record = record;
     this.cookieState = cookie;
     const maxAge = this.lifetime.load(record);
-    if (this.stored) Object.assign(this.stored, { id, maxAge });
+    if (this.stored) {
+      this.stored.id = id;
+      this.stored.maxAge = maxAge;
+    }
     if (state !== 'kept') return;
     this.isRenewed = renewed;
     this.contactAt = Date.now();
@@ -139,7 +142,7 @@ export abstract class SessionState {
       this.tellBadCookie();
       const data = dataOf(this.record);
       const session = this.create(data);
-      Object.assign(session, { isNew: this.state !== 'kept' });
+      (session as { isNew: boolean }).isNew = this.state !== 'kept';
       this.copy = new WorkingCopy(session, Snapshot.of(data), data);
     }
     return this.copy && this.copy.session;

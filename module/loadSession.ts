@@ -40,7 +40,7 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   const renewed = rolling && store.renewsOnRead && !valid && autoCommit;
   return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
-    return { ...accept(ctx, record, stale, env, id), renewed };
+    return accept(ctx, record, stale, env, id, renewed);
   });
 }
 
@@ -51,7 +51,7 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
   return accept(ctx, opened.value, opened.stale, env);
 }
 
-function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string): Loaded {
+function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string, renewed?: boolean): Loaded {
   const { app, config: { valid, logValue } } = env;
   const refuse = (name: LoggedEvent): Loaded => {
     tell(app, `session:${name}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
@@ -68,7 +68,7 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
     refusePromise(isValid, 'valid');
     if (!isValid) return refuse('invalid');
   }
-  return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good' };
+  return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good', renewed };
 }
 
 /** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
