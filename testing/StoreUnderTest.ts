@@ -1,6 +1,9 @@
 import { strict as assert } from 'node:assert';
 import type { SessionMaxAge, SessionRecord, SessionStore, SessionStoreOptions } from '../module/store/SessionStore';
 
+/** What this uses of mocha. */
+declare function before(run: (this: { skip(): void }) => void): void;
+
 export const MINUTE = 60_000;
 /** A lifetime, in ms, that a test waits for the end of. */
 export const SHORT = 500;
@@ -29,6 +32,14 @@ export class StoreUnderTest {
   };
 
   readonly isGone = async (key: string) => assert.equal(await this.read(key) ?? undefined, undefined);
+
+  /** To be called in a suite: its tests are shown as pending where the store lacks one of these methods. */
+  needs(...methods: Array<'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list'>): void {
+    const has = () => methods.every(method => this.store[method]); // the store is made when the tests run
+    before(function() {
+      if (!has()) this.skip(); // the contract leaves it to the store whether it has them: the plugin does without
+    });
+  }
 
   /** Removes what the tests have left. */
   async close() {

@@ -5,7 +5,6 @@ import { LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
 /** What the suite uses of mocha. */
 declare function describe(title: string, run: () => void): void;
 declare function it(title: string, run: () => Promise<void>): void;
-declare function before(run: (this: { skip(): void }) => void): void;
 declare function after(run: () => Promise<void>): void;
 
 /** The part of the contract's suite that is about `index` and `list`. */
@@ -13,9 +12,7 @@ export function testIndex(subject: StoreUnderTest): void {
   const { options, newKey, set } = subject;
 
   describe('index and list, if there are any', () => {
-    before(function() {
-      if (!subject.store.index || !subject.store.list) this.skip(); // they are optional, and this store does without
-    });
+    subject.needs('index', 'list');
 
     const noted: Array<[ principal: string, key: string ]> = [];
     const index = async (principal: string, key: string, ms = MINUTE) => {

@@ -5,18 +5,13 @@ import { LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
 /** What the suite uses of mocha. */
 declare function describe(title: string, run: () => void): void;
 declare function it(title: string, run: () => Promise<void>): void;
-declare function before(run: (this: { skip(): void }) => void): void;
 
 /** The part of the contract's suite that is about the optional methods; what the store lacks is shown as pending. */
 export function testOptionalMethods(subject: StoreUnderTest): void {
   const { options, newKey, set, read, isGone } = subject;
 
-  const skipWithout = (method: 'merge' | 'compareAndSet' | 'retire') => before(function() {
-    if (!subject.store[method]) this.skip(); // it is optional, and this store does without
-  });
-
   describe('merge, if there is one', () => {
-    skipWithout('merge');
+    subject.needs('merge');
     const merge = (key: string, changes: object) =>
       subject.store.merge!(key, { set: {}, unset: [], replace: false, ...changes }, options);
 
@@ -101,7 +96,7 @@ export function testOptionalMethods(subject: StoreUnderTest): void {
   });
 
   describe('compareAndSet, if there is one', () => {
-    skipWithout('compareAndSet');
+    subject.needs('compareAndSet');
     const get = async (key: string) => (await subject.store.get(key, MINUTE, options))!;
 
     it('writes what is still as it was read', async () => {
@@ -143,7 +138,7 @@ export function testOptionalMethods(subject: StoreUnderTest): void {
   });
 
   describe('retire, if there is one', () => {
-    skipWithout('retire');
+    subject.needs('retire');
     const retire = (key: string, successor: string | null, graceMs = MINUTE) =>
       subject.store.retire!(key, successor, graceMs, options);
     const get = (key: string) => subject.store.get(key, MINUTE, options);

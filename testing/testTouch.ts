@@ -5,16 +5,13 @@ import { LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
 /** What the suite uses of mocha. */
 declare function describe(title: string, run: () => void): void;
 declare function it(title: string, run: () => Promise<void>): void;
-declare function before(run: (this: { skip(): void }) => void): void;
 
 /** The part of the contract's suite that is about `touch` and `getAndTouch`. */
 export function testTouch(subject: StoreUnderTest): void {
   const { options, newKey, set, read, isGone } = subject;
 
   describe('touch, if there is one', () => {
-    before(function() {
-      if (!subject.store.touch) this.skip(); // it is optional, and this store does without
-    });
+    subject.needs('touch');
     const touch = (key: string) => subject.store.touch!(key, options);
 
     it('lets a record live for its own lifetime again, and leaves its value', async () => {
@@ -44,9 +41,7 @@ export function testTouch(subject: StoreUnderTest): void {
   });
 
   describe('getAndTouch, if there is one', () => {
-    before(function() {
-      if (!subject.store.getAndTouch) this.skip(); // it is optional, and this store does without
-    });
+    subject.needs('getAndTouch');
     const get = (key: string) => subject.store.get(key, MINUTE, options);
     const getAndTouch = (key: string) => subject.store.getAndTouch!(key, options);
 
@@ -85,17 +80,19 @@ export function testTouch(subject: StoreUnderTest): void {
       assert.equal(await getAndTouch(key) ?? undefined, undefined);
       await isGone(key);
     });
+  });
+
+  describe('getAndTouch and retire, if there are any', () => {
+    subject.needs('getAndTouch', 'retire');
 
     it('returns a tombstone, which goes when it would have gone anyway', async () => {
-      const { store } = subject;
-      if (!store.retire) return;
       const key = newKey();
       await set(key, { n: 1, _maxAge: MINUTE });
-      await store.retire(key, 'successor', 2 * SHORT, options);
+      await subject.store.retire!(key, 'successor', 2 * SHORT, options);
       await sleep(SHORT);
-      assert.deepEqual(await getAndTouch(key), { _successor: 'successor' });
+      assert.deepEqual(await subject.store.getAndTouch!(key, options), { _successor: 'successor' });
       await sleep(SHORT + LATER);
-      assert.equal(await get(key) ?? undefined, undefined);
+      assert.equal(await subject.store.get(key, MINUTE, options) ?? undefined, undefined);
     });
   });
 }
