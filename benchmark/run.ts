@@ -29,7 +29,7 @@ async function main() {
   const number = (byDefault: number) => ({ type: 'string', default: String(byDefault) }) as const;
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { kept: { type: 'string' }, rounds: number(21), requests: number(300), sessions: number(64), scale: number(1_000_000) },
+    options: { kept: { type: 'string' }, rounds: number(15), requests: number(800), sessions: number(64), scale: number(1_000_000) },
   });
   const { kept, ...numbers } = values;
   const options = { kept, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;

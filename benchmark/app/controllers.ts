@@ -33,8 +33,15 @@ export class ContextController {
     return { userId: session.userId };
   }
 
-  @HTTPMethod({ method: GET, path: '/regenerate' })
-  async regenerate(@Context() ctx: EggContext) {
+  @HTTPMethod({ method: GET, path: '/write-and-regenerate' })
+  async writeAndRegenerate(@Context() ctx: EggContext) {
+    ctx.session.n = 1;
+    await ctx.session.regenerate();
+    return { userId: ctx.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/regenerate-and-write' })
+  async regenerateAndWrite(@Context() ctx: EggContext) {
     await ctx.session.regenerate();
     ctx.session.n = 1;
     return { userId: ctx.session.userId };
@@ -70,8 +77,15 @@ export class InjectedController {
     return { userId: this.session.userId };
   }
 
-  @HTTPMethod({ method: GET, path: '/regenerate' })
-  async regenerate() {
+  @HTTPMethod({ method: GET, path: '/write-and-regenerate' })
+  async writeAndRegenerate() {
+    this.session.n++;
+    await this.session.regenerate();
+    return { userId: this.session.userId };
+  }
+
+  @HTTPMethod({ method: GET, path: '/regenerate-and-write' })
+  async regenerateAndWrite() {
     await this.session.regenerate();
     this.session.n++;
     return { userId: this.session.userId };
