@@ -144,7 +144,8 @@ async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecor
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  for (const name of Object.keys(changesBetween(before, after).set)) assertName(name, isInjectedField);
+  const { set } = changesBetween(before, after);
+  for (const name of Object.keys(data)) if (name in set) assertName(name, isInjectedField); // `__proto__` is in every object
   return after;
 }
 

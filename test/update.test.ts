@@ -264,7 +264,7 @@ forEachStore('session.update()', (site, { atomic }) => {
     }));
 
     it('fn writes a name that is reserved', () => unchanged(async session => {
-      for (const name of [ 'isNew', 'save', 'toJSON', 'maxAge', 'constructor', 'destroy', 'update', 'pop', '_maxAge', '_expire', '_session',
+      for (const name of [ 'isNew', 'save', 'toJSON', 'maxAge', 'constructor', '__proto__', 'destroy', 'update', 'pop', '_maxAge', '_expire', '_session',
         '_successor', '_rev' ]) {
         await assert.rejects(session.update((data: any) => {
           Object.defineProperty(data, name, { value: 'x', enumerable: true });
