@@ -7,12 +7,16 @@ import { recordAt, redisOfSuite, TestRedisStore } from './support/redis';
 const options = {} as SessionStoreOptions;
 const NO_CHANGES = { set: {}, unset: [], replace: false };
 
+/** Whether JSON.parse of this V8 takes a name that JSON escapes for another one at times: https://github.com/nodejs/node/issues/63785 */
+const misreads = [ '{"h":[],"\\\\":0}', '{"h":1,"\\"":2}' ].map(text => Object.keys(JSON.parse(text)))[1][1] !== '"';
+const isReadable = (name: string) => !misreads || !JSON.stringify(name).includes('\\');
+
 /** Names that something could take for what they are not. */
 const ODD_NAMES = [
   '', ' ', '"', '\\', '\\\\', '\\"', '":', ',"a":', '\n', '\n,"a":1', '\r\n', '\t', '\0', 'a"b', 'a\\', 'a:', '0', '10', '-1', '1e3',
   '%', '%d', '.', '[', '^$()', '__proto__', '_kept', '_"', 'constructor', 'null', '会话', '🦆', '\ud800', '\udfff', '\u2028', '\u2029', '\u007f',
   '\ufeff', '}', '{', '\n}', 'a', 'ab', 'A', 'x'.repeat(300),
-];
+].filter(isReadable);
 
 describe('the layout of RedisSessionStore', () => {
   const redis = redisOfSuite();
@@ -54,7 +58,7 @@ describe('the layout of RedisSessionStore', () => {
   });
 
   it('does with random changes what they say', async () => {
-    const name = fc.oneof(fc.constantFrom(...ODD_NAMES), fc.string(), fc.constantFrom(...'abcdefgh'));
+    const name = fc.oneof(fc.constantFrom(...ODD_NAMES), fc.string(), fc.constantFrom(...'abcdefgh')).filter(isReadable);
     const data = fc.array(fc.tuple(name, fc.jsonValue({ noUnicodeString: false })), { maxLength: 40 }).map(record);
     const changes = fc.record({ set: data, unset: fc.array(name, { maxLength: 90 }), replace: fc.boolean() });
     const isOdd = (each: SessionRecord) => [ '_expire', '_rev', '_maxAge', '_session' ].some(key => key in each);
