@@ -69,7 +69,8 @@ export function hasSessionInjected(ctx: Context): boolean {
 
 function rootProtoOf(ctx: Context): EggPrototype | undefined {
   const { method, host, path, app } = ctx;
-  if (method !== 'HEAD') return (ctx as { [ROOT_PROTO]?: EggPrototype })[ROOT_PROTO];
+  const found = (ctx as { [ROOT_PROTO]?: EggPrototype })[ROOT_PROTO];
+  if (found || method !== 'HEAD') return found;
   // Egg's router has it answered by the route for GET, which tegg does not know
   return (app as { rootProtoManager?: RootProtoManager }).rootProtoManager?.getRootProto({ method: 'GET', host, path });
 }

@@ -43,6 +43,11 @@ for (const kept of KEPT) {
       assert.equal((await client.request('/with/property')).json().n, 3);
     });
 
+    it('is loaded for HEAD, where a controller of tegg answers', async () => {
+      const { status, headers } = await client.request('/with/head', { method: 'HEAD' });
+      assert.deepEqual([ status, headers['x-n'] ], [ 204, '2' ]);
+    });
+
     it('is loaded for a form that stands for another method', async () => {
       const response = await client.request('/with/put', { method: 'POST', body: new URLSearchParams({ _method: 'PUT' }) });
       assert.equal(response.text, '{"n":2}');
