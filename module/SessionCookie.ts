@@ -31,6 +31,9 @@ function privately(given: ReturnType<Context['res']['getHeader']>): string {
   return directives.join(', ');
 }
 
+const KEPT_PRIVATE = Symbol('egg-tegg-session: kept private');
+type WithResponse = Context & { [KEPT_PRIVATE]?: { hasId: boolean } };
+
 const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
 
 /**
@@ -132,8 +135,15 @@ export class SessionCookie {
 
   /** Keeps a response that sets the cookie, or `hasId` in another way, out of shared caches, whatever its headers will be. */
   keepPrivate(ctx: Context, hasId = false): void {
+    const before = (ctx as WithResponse)[KEPT_PRIVATE];
+    if (before) {
+      before.hasId ||= hasId;
+      return;
+    }
+    // once: each would call the one before, in a handler that saves thousands of times too many
+    const response = (ctx as WithResponse)[KEPT_PRIVATE] = { hasId };
     onHeaders(ctx.res, () => {
-      if (!hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
+      if (!response.hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
       const { res } = ctx;
       res.setHeader('cache-control', privately(res.getHeader('cache-control')));
       for (const name of FOR_SHARED_CACHES) res.removeHeader(name);

@@ -170,6 +170,9 @@ describe('shared caches get no response that sets the cookie', () => {
       session.n = 1;
       ctx.set('cache-control', `ext="a,private,b", ${PUBLIC}`);
     },
+    'thousands of saves': async session => {
+      for (session.n = 0; session.n < 12_000; session.n++) await session.save();
+    },
     'a header for CDNs': (session, ctx) => {
       session.n = 1;
       ctx.set('cdn-cache-control', 'max-age=600');
