@@ -1,5 +1,6 @@
 import type { Context } from 'egg';
 import { expire } from './loadSession';
+import { dataOf } from './record';
 import { warnOfFixation } from './review';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
@@ -48,7 +49,7 @@ export class RequestSession extends SessionOperations {
 
   private end(): Promise<void> | undefined {
     const { copy } = this;
-    if (copy === undefined) return this.leave(); // nobody has asked for it
+    if (copy === undefined && !this.mayBeDue()) return this.leave(); // nobody has asked for it
     let now: Snapshot | undefined;
     try {
       if (copy && this.isPlain()) {
@@ -87,6 +88,7 @@ export class RequestSession extends SessionOperations {
     try {
       try {
         if (this.copy !== undefined) await this.close(now);
+        else if (this.mayBeDue()) await this.noteSeen();
       } catch (err) {
         // the handler's own error is the one to answer with; and what has begun to answer would never come to its end
         if (!failed && !ctx.headerSent) throw err;
@@ -104,14 +106,27 @@ export class RequestSession extends SessionOperations {
 
   private async close(now?: Snapshot): Promise<void> {
     if (this.busy) await this.idle();
-    this.phase = 'closing';
-    const { ctx, env, contacts, stored, expired } = this;
-    this.expired = undefined;
+    const { ctx, env, stored, expired } = this;
     // it is over all the same when that fails
     if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
     if (this.commitsItself) await this.commit(now);
-    if (contacts > 0 && contacts === this.contacts) await this.confirm();
+    if (this.contacts > 0) await this.confirm();
     if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
+  }
+
+  /** Whether the session lives on since it was read, and an index has to have it for as long. */
+  private mayBeDue(): boolean {
+    return this.isRenewed && Boolean(this.store?.isIndexed);
+  }
+
+  /** To be called when nobody has asked for the session, so that nothing else would note it. */
+  private async noteSeen(): Promise<void> {
+    try {
+      const data = dataOf(this.record);
+      if (this.meta.isDue(data)) await this.stored!.see(data);
+    } catch (err) {
+      logUntold(this.ctx, err); // the request has done without the session
+    }
   }
 
   protected create(data: SessionRecord): ContextSession {

@@ -18,10 +18,7 @@ export abstract class SessionOperations extends UpdatableSession {
    * @param now the data as they are now, if they are known
    */
   async commit(now?: Snapshot): Promise<void> {
-    if (this.busy) {
-      await this.idle();
-      now = undefined;
-    }
+    if (this.busy) await this.idle();
     const { copy, ctx, stored, env: { cookie } } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
@@ -50,11 +47,11 @@ export abstract class SessionOperations extends UpdatableSession {
   }
 
   /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  protected async confirm(): Promise<boolean> {
+  protected confirm(): Promise<boolean> | boolean {
     const { stored, ctx } = this;
     if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
     if (this.isSure()) return true;
-    return await this.oneByOne(async () => {
+    return this.oneByOne(async () => {
       const isThere = await stored.latest() !== undefined;
       if (isThere) this.noteContact();
       else this.lose();
@@ -136,7 +133,7 @@ export abstract class SessionOperations extends UpdatableSession {
     if (this.copy && this.copy !== copy) this.copy.replacesKept = true; // it was assigned meanwhile
     this.state = 'kept';
     this.lifetime.keep(chosen, this.stored?.maxAge);
-    this.noteContact();
+    this.noteContact(this.stored?.turn);
     this.mustMove = false;
     this.sendId();
   }

@@ -67,9 +67,12 @@ export class SessionRegistry {
   /**
    * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` all but that of the
    * request, as after a change of the password (ASVS 7.4.3); it is off by default. Resolves to how many it has ended.
+   *
+   * @throws Error with `exceptCurrent`, when the store could not be asked which session is the request's
    */
   async revokeAll(principal: string | number, { exceptCurrent = false } = {}): Promise<number> {
     const sessions = await openFor(principal);
+    if (exceptCurrent) sessions.request?.requireAvailable();
     const kept = exceptCurrent && sessions.current !== undefined ? (await sessions.follow(sessions.current))?.key : undefined;
     let count = 0;
     for await (const live of sessions.of(String(principal))) {

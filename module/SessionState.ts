@@ -26,12 +26,11 @@ const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this reque
  */
 export abstract class SessionState {
   /** Whether the middleware serves this context, and whether it has done its last commit. */
-  phase: 'unserved' | 'served' | 'closing' | 'closed' = 'unserved';
+  phase: 'unserved' | 'served' | 'closed' = 'unserved';
   /**
-   * As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it; `detached`
-   * when the store could not be asked, and must not be written.
+   * As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it.
    */
-  protected state: 'unread' | Loaded['state'] | 'destroyed' | 'detached' = 'unread';
+  protected state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
   /** False under `load: 'injected'`, in a request whose objects do not have the session, until that is asked for. */
   protected isAsked = true;
@@ -77,7 +76,7 @@ export abstract class SessionState {
   /** Reads the session from the store; undefined when there is nothing to wait for. */
   protected load(store: Store): Promise<void> | undefined {
     this.reset();
-    this.contactTurn = store.now; // what ends the session may overtake the answer
+    this.contactTurn = store.turns.now; // what ends the session may overtake the answer
     const loaded = loadFromStore(this.ctx, store, this.env);
     if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
     this.begin(loaded);
@@ -93,13 +92,17 @@ export abstract class SessionState {
   private detach(err: unknown): void {
     if (!(err instanceof SessionStoreError)) throw err;
     this.failure = err;
-    this.state = 'detached'; // also for middleware around this one
     if (this.env.config.onStoreError === 'fail') throw err;
   }
 
   /** Whether the session is what the store has; false when the store could not be asked. */
   get available(): boolean {
     return !this.failure;
+  }
+
+  /** @throws SessionStoreError when the store could not be asked */
+  requireAvailable(): void {
+    if (this.failure) throw this.failure;
   }
 
   /** Opens the session in the cookie, when somebody first asks for it. */
@@ -194,16 +197,17 @@ export abstract class SessionState {
     this.lifetime.maxAge = value;
   }
 
-  protected noteContact(): void {
+  /** @param turn when the store said so, as it counts */
+  protected noteContact(turn = this.store?.turns.now ?? 0): void {
     this.contacts++;
     this.contactAt = Date.now();
-    this.contactTurn = this.store?.now ?? 0;
+    this.contactTurn = turn;
   }
 
   /** Whether one can tell without asking that the session is still there, with its lifetime: it was so a moment ago. */
   protected isSure(): boolean {
     const { store, key } = this.stored!;
-    return Date.now() - this.contactAt < MOMENT && !store.hasTurned(key, this.contactTurn);
+    return Date.now() - this.contactAt < MOMENT && !store.turns.has(key, this.contactTurn);
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */

@@ -23,6 +23,8 @@ export class StoreRecord {
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
   isFresh = false;
+  /** When the store last said that a write has found the record, as the store counts. */
+  turn = 0;
 
   constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: SessionMeta,
     private readonly principals?: PrincipalSessions) {}
@@ -103,6 +105,7 @@ export class StoreRecord {
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
+    this.turn = this.store.turns.now;
     return true;
   }
 
@@ -144,6 +147,7 @@ export class StoreRecord {
   private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge): Promise<void> {
     const options = this.options(true);
     await this.store.set(key, { ...data, ...about }, maxAge, options);
+    this.turn = this.store.turns.now;
     if (about._principal === undefined) return;
     await this.store.index(about._principal, key, this.meta.indexMs(maxAge), options).catch(async err => {
       await this.takeBack(key, {});

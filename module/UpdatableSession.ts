@@ -23,7 +23,7 @@ export abstract class UpdatableSession extends SessionState {
    */
   async update(fn: Update): Promise<void> {
     if (updating.getStore() === this) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
-    if (this.failure) throw this.failure;
+    this.requireAvailable();
     this.requireCommit();
     await updating.run(this, () => retry(isLate => this.tryUpdate(fn, isLate), UPDATE_TIMEOUT,
       `[egg-tegg-session] session.update() took longer than ${UPDATE_TIMEOUT / 1000} s: fn is slow, or other requests ` +
@@ -63,7 +63,7 @@ export abstract class UpdatableSession extends SessionState {
       lifetime.keep(now, stored.maxAge);
       if (outcome === 'unchanged') return true;
       this.notePrincipal();
-      this.noteContact();
+      this.noteContact(stored.turn);
       this.cookieState = 'stale'; // the browser's cookie has to live as long
       return true;
     });
@@ -82,7 +82,7 @@ export abstract class UpdatableSession extends SessionState {
   }
 
   protected async oneByOne<T>(operation: () => Promise<T>): Promise<T> {
-    if (this.failure) throw this.failure;
+    this.requireAvailable();
     const mine = this.busy ? this.busy.then(operation, operation) : operation();
     this.busy = mine;
     try {

@@ -7,6 +7,7 @@ import { CompleteStore } from '../module/store/complete';
 import { Deadlines } from '../module/store/Deadlines';
 import { GuardedStore } from '../module/store/guard';
 import { StoreHealth } from '../module/store/StoreHealth';
+import { Turns } from '../module/store/Turns';
 import { MapStore } from './support/MapStore';
 
 const options = { ctx: { app: { emit: () => false, listenerCount: () => 0 } } } as unknown as SessionStoreOptions;
@@ -21,7 +22,7 @@ describe('the time that a call of the store may take', () => {
   }
   const guard = (told: () => void) => {
     const logger = { error: told, warn: told, info: told } as unknown as ConstructorParameters<typeof StoreHealth>[0];
-    return new GuardedStore(new CompleteStore(new SilentStore()), new StoreHealth(logger, TIMEOUT), new Deadlines(TIMEOUT), false);
+    return new GuardedStore(new CompleteStore(new SilentStore()), new StoreHealth(logger, TIMEOUT), new Deadlines(TIMEOUT), new Turns(), false);
   };
 
   it('ends each call by itself, and begins anew when there was none for a while', async () => {

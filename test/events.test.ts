@@ -274,6 +274,7 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
     it('session:invalid, when a cookie does not open, also when the session is only assigned', async () => {
       for (const handle of [ (session: any) => session.n, (_: unknown, ctx: Context) => {
         ctx.session = { n: 1 };
+        ctx.session = { n: 2 };
       } ]) {
         const { client, run, take } = await boot();
         client.cookies.set('EGG_SESS', 'rubbish');

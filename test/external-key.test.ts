@@ -44,6 +44,17 @@ describe('externalKey', () => {
     assert.deepEqual([ response.headers['x-session'] ], ids());
   });
 
+  it('is told nothing with a 503 of a session that has kept its id', async () => {
+    const { client, run, store, given, ids } = await begin();
+    await run(count);
+    given.length = 0;
+    const response = await client.tryRun(session => {
+      session.n = 2;
+      store.set = () => Promise.reject(new Error('the disk is full'));
+    }, as(ids()[0]));
+    assert.deepEqual([ response.status, given ], [ 503, []]);
+  });
+
   it('is told each id that a session gets, and nothing else', async () => {
     const { run, given, ids } = await begin();
     await run(read);

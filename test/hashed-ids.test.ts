@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import type { SessionEvent, SessionOptions } from '..';
+import { environmentOf } from '../module/SessionEnvironment';
 import { shortHash } from '../module/shortHash';
 import { createApp, Client } from './support/app';
 import { forEachIndexedStore } from './support/indexed';
@@ -27,6 +28,14 @@ forEachIndexedStore('ids that are hashed', site => {
   }
   const userOf = async (id: string) =>
     (await site.browser().run((session: any) => ({ userId: session.userId ?? null }), { [HEADER]: id })).json().userId;
+
+  it('are remembered with their hash, but not those that are longer than ids are: a client makes up as many as it likes', async () => {
+    const ctx = (site.app as unknown as Application).createAnonymousContext();
+    const { keys } = environmentOf(ctx.app).storeFor(ctx) as unknown as { keys: Map<string, string> };
+    const before = keys.size;
+    for (const id of [ 'x'.repeat(256), 'y'.repeat(257), 'z'.repeat(5000) ]) assert.equal(await userOf(id), null);
+    assert.equal(keys.size, before + 1);
+  });
 
   it('nobody signs in with a handle of the registry, or with what the store has for a key', async () => {
     const user = newUser();

@@ -333,6 +333,7 @@ describe('sessionConfig, sessionLogger and sessionStore', () => {
       for (const name of [ 'first', 'second' ]) {
         app.sessionStore = store(name);
         assert.deepEqual(await sessionStore.get('key', undefined, {} as never), { name });
+        assert.deepEqual([ 'get' in sessionStore, 'touch' in sessionStore ], [ true, false ]);
       }
       app.sessionStore = null;
       assert.throws(() => sessionStore.get, /there is no session store/);

@@ -43,7 +43,8 @@ for (const onStoreError of [ 'fail', 'anonymous' ] as const) {
       const response = await client.tryRun(async (_, ctx) => {
         const isLoaded = () => ctx.loadSession().then(() => true, () => false);
         const outcomes = [ await isLoaded(), await isLoaded() ];
-        ctx.session.n = 5;
+        if (onStoreError === 'fail') assert.throws(() => ctx.session, NOT_LOADED);
+        else ctx.session.n = 5;
         return { outcomes };
       }, {}, EGG);
       assert.deepEqual(response.json(), { outcomes: Array(2).fill(onStoreError === 'anonymous') });

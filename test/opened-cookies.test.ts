@@ -67,6 +67,21 @@ describe('sealed values that have opened', () => {
     assert.ok(cookie.open(value));
   });
 
+  it('take no more room than there is, with what they hold', () => {
+    const { sealer, opened } = counting();
+    const cookie = new SealedCookie(sealer, NAME);
+    const first = cookie.seal('first');
+    const fill = (values: number) => {
+      for (let i = 0; i < values; i++) cookie.seal('x'.repeat(2000)); // 2,700 characters hold 2,000
+    };
+    fill(800);
+    assert.ok(cookie.open(first));
+    assert.deepEqual(opened, []);
+    fill(1000);
+    assert.ok(cookie.open(first));
+    assert.deepEqual(opened, [ first ]);
+  });
+
   it('are forgotten when newer ones need the room, those that were not asked for the longest first', () => {
     const { sealer, opened } = counting();
     const cookie = new SealedCookie(sealer, NAME);

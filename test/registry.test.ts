@@ -4,7 +4,7 @@ import mm from 'egg-mock';
 import Keyv from 'keyv';
 import { KeyvSessionStore, type SessionEvent, type SessionOptions, SessionRegistry } from '..';
 import { type Client, createApp, later } from './support/app';
-import { CLUSTER, forEachIndexedStore, type IndexedSite, MEMORY, REDIS, redisStore } from './support/indexed';
+import { CLUSTER, forEachIndexedStore, IndexedSite, MEMORY, REDIS, redisStore } from './support/indexed';
 import { MapStore } from './support/MapStore';
 import { quietly } from './support/quietly';
 
@@ -383,6 +383,36 @@ for (const [ title, given ] of Object.entries({
     });
   }, {}, [ redisStore(title, given) ]);
 }
+
+describe('sessionRegistry where the request has no session', () => {
+  let ids = 0;
+  const site = new IndexedSite(MEMORY, { genid: () => `id ${++ids}` });
+  before(() => site.boot());
+  after(() => site.close());
+
+  it('list() makes it no id', async () => {
+    await site.signIn('ada');
+    const response = await site.browser().run(async () => ({ count: (await site.registry.list('ada')).length }));
+    assert.deepEqual([ response.json(), ids ], [{ count: 1 }, 1 ]);
+  });
+});
+
+describe('sessionRegistry where the request\'s own session could not be read', () => {
+  const site = new IndexedSite(MEMORY, { onStoreError: 'anonymous' });
+  before(() => site.boot());
+  after(() => site.close());
+
+  it('revokeAll() with exceptCurrent rejects, and ends nothing', async () => {
+    const client = await site.signIn('ada');
+    mm(site.store, 'get', async () => {
+      mm.restore();
+      throw new Error('it fails once');
+    });
+    const response = await client.tryRun(() => site.registry.revokeAll('ada', { exceptCurrent: true }));
+    assert.equal(response.status, 503);
+    assert.equal((await site.registry.list('ada')).length, 1);
+  });
+});
 
 describe('sessionRegistry where it can\'t work', () => {
   /** A store that could, if tegg had found it. */

@@ -11,6 +11,7 @@ import { Deadlines } from '../../module/store/Deadlines';
 import { GuardedStore, type Store } from '../../module/store/guard';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
 import { StoreHealth } from '../../module/store/StoreHealth';
+import { Turns } from '../../module/store/Turns';
 import { hasSessionInjected } from '../../module/tegg';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
@@ -32,6 +33,7 @@ export function mountSession(app: Application): void {
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const deadlines = new Deadlines(config.storeTimeout);
+  const turns = new Turns();
   const env: SessionEnvironment = {
     app,
     config,
@@ -42,7 +44,7 @@ export function mountSession(app: Application): void {
       const store = storeFor(ctx);
       if (!store) return undefined;
       let guarded = stores.get(store);
-      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, deadlines, isTeggStore(app, store)));
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, deadlines, turns, isTeggStore(app, store)));
       return guarded;
     },
     createSession: (...args) => createSession(...args),

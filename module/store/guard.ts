@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { tell } from '../events';
-import { isAlive, lifetimeOf, TOMBSTONE_MS } from '../record';
+import { isAlive, lifetimeOf } from '../record';
 import { SHORT, shortHash } from '../shortHash';
 import type { CompleteStore, Existing } from './complete';
 import type { Call, Deadlines } from './Deadlines';
 import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
+import type { Turns } from './Turns';
 
 type Members = 'keepsExpiry' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
+
+/** How many characters an id may have to be remembered: a client can make up any, and long ones, under `externalKey`. */
+const LONGEST_ID = 256;
 
 /** What a request's session sees of a store. */
 export interface Store extends Pick<CompleteStore, Members> {
@@ -20,10 +24,7 @@ export interface Store extends Pick<CompleteStore, Members> {
   keyOf(id: string): string;
   /** What stands for a key in log lines, events and errors: the same as `shortHash` gives for the id. */
   nameOf(key: string): string;
-  /** A number that is higher after each time that a request of this process has ended a record, moved it, or given it a lifetime. */
-  readonly now: number;
-  /** Whether that has happened to this record after `then`, not long ago. */
-  hasTurned(key: string, then: number): boolean;
+  readonly turns: Turns;
 }
 
 /**
@@ -34,19 +35,18 @@ export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
-  now = 0;
   /** Those of the latest ids, as each request would hash its own again. */
   private readonly keys = new LRUCache<string, string>({ max: 10_000 });
-  private readonly turns = new LRUCache<string, number>({ max: 10_000, ttl: TOMBSTONE_MS });
 
   /**
    * @param store the store
    * @param health what is known of it
    * @param deadlines end its calls that take too long
+   * @param turns those of the application, which may have a store for each request
    * @param hashesIds false for stores that are given the id itself, as applications rely on it
    */
   constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly deadlines: Deadlines,
-    private readonly hashesIds: boolean) {
+    readonly turns: Turns, private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
     this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
@@ -55,7 +55,9 @@ export class GuardedStore implements Store {
   keyOf(id: string): string {
     if (!this.hashesIds) return id;
     let key = this.keys.get(id);
-    if (key === undefined) this.keys.set(id, key = createHash('sha256').update(id).digest('base64url'));
+    if (key !== undefined) return key;
+    key = createHash('sha256').update(id).digest('base64url');
+    if (id.length <= LONGEST_ID) this.keys.set(id, key);
     return key;
   }
 
@@ -63,13 +65,9 @@ export class GuardedStore implements Store {
     return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
   }
 
-  hasTurned(key: string, then: number): boolean {
-    return (this.turns.get(key) ?? 0) > then;
-  }
-
   /** Not before it has answered: until then, reads may be under way. What has failed may have been done all the same. */
   private turn<T>(key: string, write: Promise<T>): Promise<T> {
-    return write.finally(() => this.turns.set(key, ++this.now));
+    return write.finally(() => this.turns.note(key));
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
