@@ -113,7 +113,10 @@ async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: nu
   return results;
 }
 
-/** How long Redis has worked on these commands since its counters were reset, in µs; a script's includes those that it calls. */
+/**
+ * How long Redis has worked on these commands since its counters were reset, in µs. A script's time includes the commands that it
+ * calls; those of them that are in `commands` too count twice.
+ */
 export async function microsIn(client: Redis, commands: Iterable<string>): Promise<number> {
   const stats = await client.info('commandstats');
   return [ ...new Set(commands) ].reduce((all, name) => all + Number(new RegExp(`^cmdstat_${name}:.*usec=(\\d+)`, 'm').exec(stats)?.[1] ?? 0), 0);

@@ -47,8 +47,8 @@ export class Session {
   declare save: (callback?: (err?: Error) => void) => Promise<void>;
   /**
    * Moves the data to a new id; the old one is worth nothing when this resolves. Call it at sign-in (ASVS 7.2.4): without it,
-   * whoever has planted the old id in the browser is signed in, too. When it fails, the session goes on
-   * under the old one, unless it had moved by then.
+   * whoever has planted the old id in the browser is signed in, too. When it fails, the session goes on under the old one, unless
+   * it had moved by then.
    *
    * @throws Error when the store fails, and once the response has begun
    */

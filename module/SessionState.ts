@@ -27,9 +27,7 @@ const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this reque
 export abstract class SessionState {
   /** Whether the middleware serves this context, and whether it has done its last commit. */
   phase: 'unserved' | 'served' | 'closed' = 'unserved';
-  /**
-   * As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it.
-   */
+  /** As it was loaded, until this request writes it (`kept`) or destroys it; `unread` while nobody has asked for it. */
   protected state: 'unread' | Loaded['state'] | 'destroyed' = 'unread';
   protected cookieState: Loaded['cookie'] = 'good';
   /** False under `load: 'injected'`, in a request whose objects do not have the session, until that is asked for. */
@@ -46,7 +44,7 @@ export abstract class SessionState {
   protected readonly meta: SessionMeta;
   /** How often this request has written the session, or found that it is still there. */
   protected contacts = 0;
-  /** When the store last said that it has the session, in ms since 1970, and as the store counts. */
+  /** When the store last said that it has the session, in ms since 1970, and as `Turns` count. */
   private contactAt = 0;
   private contactTurn = 0;
   /** Whether the session lives on since it was read, and the browser's cookie does not yet. */
@@ -197,7 +195,7 @@ export abstract class SessionState {
     this.lifetime.maxAge = value;
   }
 
-  /** @param turn when the store said so, as it counts */
+  /** @param turn when the store said so, as `Turns` count */
   protected noteContact(turn = this.store?.turns.now ?? 0): void {
     this.contacts++;
     this.contactAt = Date.now();

@@ -23,7 +23,7 @@ export class StoreRecord {
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
   isFresh = false;
-  /** When the store last said that a write has found the record, as the store counts. */
+  /** When a write last found the record, or made it, as `Turns` count. */
   turn = 0;
 
   constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: SessionMeta,

@@ -164,6 +164,20 @@ describe('externalKey', () => {
     assert.equal(await control(session => session.n), 'public, max-age=60');
   });
 
+  it('is kept out of shared caches, where it is told after a session has ended', async () => {
+    const { client, run, ids } = await begin();
+    await run(count);
+    const { headers } = await client.run(async (session, ctx) => {
+      await session.destroy();
+      ctx.session = { n: 7 };
+      await (ctx.session as any).save();
+      ctx.remove('set-cookie');
+      ctx.set('cache-control', 'public');
+    }, as(ids()[0]));
+    assert.equal(headers['x-session'], ids()[0]);
+    assert.equal(headers['cache-control'], 'private');
+  });
+
   it('leaves cookies alone', async () => {
     const { client, run, ids } = await begin();
     client.cookies.set('EGG_SESS', 'what is this');

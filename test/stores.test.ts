@@ -9,7 +9,7 @@ import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
 import KeyvPostgres from '@keyv/postgres';
 import {
-  KeyvSessionStore, MemorySessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
+  KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
 } from '..';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
@@ -59,6 +59,16 @@ const [ MYSQL_TABLE, MYSQL_DELETE ] = sqlOf('MySQL');
 testWithServer('KeyvSessionStore with MySQL', () => startMysql([ '--sql-mode=' ]), async ({ url, sql }) => {
   await sql(MYSQL_TABLE);
   return new TestKeyvStore(new Keyv(new KeyvMysql(url)));
+});
+
+describe('the stores that ship for memory and Redis', () => {
+  for (const { name, prototype } of [ MemorySessionStore, RedisSessionStore ]) {
+    it(`${name} has all optional methods, so that the contract's suite leaves out none of its tests`, () => {
+      for (const method of [ 'touch', 'getAndTouch', 'merge', 'compareAndSet', 'retire', 'index', 'list' ] as const) {
+        assert.equal(typeof prototype[method], 'function', method);
+      }
+    });
+  }
 });
 
 describe('MemorySessionStore', () => {

@@ -10,6 +10,8 @@ export const SHORT = 500;
 /** How much later, in ms, a server has noticed that: memcached counts whole seconds. */
 export const LATER = 400;
 
+type OptionalMethod = 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
+
 /** The store that the contract's suite tests, and what its tests do with it. */
 export class StoreUnderTest {
   store!: SessionStore;
@@ -33,11 +35,14 @@ export class StoreUnderTest {
 
   readonly isGone = async (key: string) => assert.equal(await this.read(key) ?? undefined, undefined);
 
-  /** To be called in a suite: its tests are shown as pending where the store lacks one of these methods. */
-  needs(...methods: Array<'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list'>): void {
+  /**
+   * To be called in a suite that tests what these methods promise. Its tests are shown as pending where the store lacks one:
+   * that is no gap, as `SessionStore` makes them optional, and `CompleteStore` does the same without them.
+   */
+  needs(...methods: OptionalMethod[]): void {
     const has = () => methods.every(method => this.store[method]); // the store is made when the tests run
     before(function() {
-      if (!has()) this.skip(); // the contract leaves it to the store whether it has them: the plugin does without
+      if (!has()) this.skip(); // nothing was promised: see above
     });
   }
 

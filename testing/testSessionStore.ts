@@ -14,7 +14,7 @@ declare function before(run: () => Promise<void>): void;
 
 /**
  * The contract of {@link SessionStore} as a mocha suite, for authors of stores: call it in a test file. What an optional
- * method promises is tested where the store has the method.
+ * method promises is tested where the store has the method, and shown as pending where it has not.
  *
  * ```ts
  * testSessionStore('MyStore', () => new MyStore(client));
