@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
 import { expire } from './loadSession';
 import { dataOf } from './record';
@@ -9,6 +10,9 @@ import type { Snapshot } from './Snapshot';
 import { answerUnavailable, logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
 import type { WorkingCopy } from './WorkingCopy';
+
+/** How long, in ms, a response may be on its way that has asked the store just before its session moved. */
+const HEAD_START = 50;
 
 /**
  * The session of one request, from its cookie to the response. It owns the session's state and id; koa-session's object,
@@ -64,8 +68,8 @@ export class RequestSession extends SessionOperations {
 
   /** Whether nothing has happened but that the handler has read the session, and perhaps changed its data. */
   private isPlain(): boolean {
-    const { state, contacts, cookieState, isRenewed, busy, mustMove } = this;
-    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(isRenewed || busy || mustMove);
+    const { state, contacts, cookieState, busy, mustMove } = this;
+    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(busy || mustMove);
   }
 
   /** Does what is left to do, if that takes no waiting: nothing, or to write the cookie that has the data. */
@@ -109,9 +113,17 @@ export class RequestSession extends SessionOperations {
     const { ctx, env, stored, expired } = this;
     // it is over all the same when that fails
     if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
+    stored?.noteDelay(); // the handler may have taken its time
     if (this.commitsItself) await this.commit(now);
-    if (this.contacts > 0) await this.confirm();
+    if (stored && this.state === 'kept' && this.contacts > 0 && !ctx.headerSent) await this.confirm(stored);
+    if (this.movedAt !== undefined) await this.letOthersGoFirst(this.movedAt);
     if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);
+  }
+
+  /** A response with the old id that comes after this one would take the new id from the browser again. */
+  private async letOthersGoFirst(movedAt: number): Promise<void> {
+    const left = movedAt + HEAD_START - performance.now();
+    if (left > 0 && !this.ctx.headerSent) await sleep(left);
   }
 
   /** Whether the session lives on since it was read, and an index has to have it for as long. */

@@ -32,7 +32,7 @@ function privately(given: ReturnType<Context['res']['getHeader']>): string {
 }
 
 const KEPT_PRIVATE = Symbol('egg-tegg-session: kept private');
-type WithResponse = Context & { [KEPT_PRIVATE]?: { hasId: boolean } };
+type WithResponse = Context & { [KEPT_PRIVATE]?: { hasId: boolean; isGood?: () => boolean } };
 
 const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
 
@@ -108,19 +108,20 @@ export class SessionCookie {
     return text;
   }
 
-  /** Writes the text of `encode`, or '' to remove the cookie. */
-  writeText(ctx: Context, text: string): void {
+  /** Writes the text of `encode`, or '' to remove the cookie; it is sent if it `isGood` when the headers are. */
+  writeText(ctx: Context, text: string, isGood?: () => boolean): void {
     ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
     this.keepPrivate(ctx);
+    (ctx as WithResponse)[KEPT_PRIVATE]!.isGood = isGood;
   }
 
   /** Writes an id; one that the browser has already, it is sent as it has it. */
-  writeId(ctx: Context, id: string): void {
-    if (!this.sealed) return this.writeText(ctx, id);
+  writeId(ctx: Context, id: string, isGood?: () => boolean): void {
+    if (!this.sealed) return this.writeText(ctx, id, isGood);
     const { ids } = this.sealedCookies();
     const given = ctx.cookies.get(this.config.key, { signed: false });
     const held = given ? ids.open(given) : undefined;
-    this.writeText(ctx, held?.text === id && !held.stale ? given! : ids.seal(id));
+    this.writeText(ctx, held?.text === id && !held.stale ? given! : ids.seal(id), isGood);
   }
 
   /** Has the browser remove the cookie. */
@@ -141,8 +142,9 @@ export class SessionCookie {
       return;
     }
     // once: each would call the one before, in a handler that saves thousands of times too many
-    const response = (ctx as WithResponse)[KEPT_PRIVATE] = { hasId };
+    const response: WithResponse[typeof KEPT_PRIVATE] = (ctx as WithResponse)[KEPT_PRIVATE] = { hasId };
     onHeaders(ctx.res, () => {
+      if (response.isGood?.() === false) this.withdraw(ctx);
       if (!response.hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
       const { res } = ctx;
       res.setHeader('cache-control', privately(res.getHeader('cache-control')));

@@ -4,6 +4,7 @@ import { warnOfLostType } from './lostTypes';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import { refusePromise } from './SessionConfig';
 import { Snapshot } from './Snapshot';
+import { logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { StoreRecord } from './StoreRecord';
 import { HAS_ENDED, UpdatableSession } from './UpdatableSession';
 import type { WorkingCopy } from './WorkingCopy';
@@ -11,6 +12,8 @@ import type { WorkingCopy } from './WorkingCopy';
 /** What is done with a request's session: it is saved, moved to a new id, and ended. */
 export abstract class SessionOperations extends UpdatableSession {
   private hasToldEnd = false;
+  /** When the old id ended, by `performance.now()`, if responses of other requests may be on their way with it. */
+  protected movedAt?: number;
 
   /**
    * Saves what the request has changed. A session that nobody asked for costs nothing.
@@ -25,20 +28,32 @@ export abstract class SessionOperations extends UpdatableSession {
     if (!this.available) return; // an outage signs nobody out, and overwrites nothing
     const isChanged = this.lifetime.isChosen || copy.isChanged(now ?? copy.now());
     if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
-    if (isChanged) this.requireCookie('a change of the session', this.state === 'new');
-    if (isChanged || this.mustRenew()) {
+    if (isChanged) {
+      this.requireCookie('a change of the session', this.state === 'new');
       await this.oneByOne(() => this.write(now));
-      if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
+      if (this.isEnded()) this.tellEnd(HAS_ENDED);
+    } else if (this.mustRenew()) {
+      await this.bookkeep(() => this.write(now));
     } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
       cookie.remove(ctx);
-    } else {
-      if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
-        await this.oneByOne(async () => {
-          if (!await stored.see(copy.session)) this.lose();
-        });
-      }
-      if ((this.isRenewed || this.cookieState === 'stale') && await this.confirm()) this.sendId();
+    } else if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
+      await this.bookkeep(async () => {
+        if (!await stored.see(copy.session)) this.lose();
+      });
     }
+    if (stored && this.state === 'kept' && this.cookieState === 'stale' && await this.confirm(stored)) this.sendId(); // after an update()
+  }
+
+  /** Asks the store for what the application did not ask for: when that fails, what it has read is as good as before. */
+  private async bookkeep(operation: () => Promise<void>): Promise<void> {
+    await this.oneByOne(operation).catch(err => {
+      if (!(err instanceof SessionStoreError)) throw err; // an outage has its line in the log
+    });
+  }
+
+  /** Whether the session has ended, by an operation that was waited for. */
+  private isEnded(): boolean {
+    return this.state === 'ended';
   }
 
   private tellEnd(reason: string): void {
@@ -46,17 +61,21 @@ export abstract class SessionOperations extends UpdatableSession {
     this.hasToldEnd = true;
   }
 
-  /** Whether the session is still there, which it may have left since this request wrote it; if not, its cookie is taken back. */
-  protected confirm(): Promise<boolean> | boolean {
-    const { stored, ctx } = this;
-    if (!stored || this.state !== 'kept' || ctx.headerSent) return false;
+  /** Whether the session is where this request has written it. If not, or if nobody can tell, its cookie is taken back. */
+  protected async confirm(stored: StoreRecord): Promise<boolean> {
     if (this.isSure()) return true;
-    return this.oneByOne(async () => {
-      const isThere = await stored.latest() !== undefined;
-      if (isThere) this.noteContact();
-      else this.lose();
-      return isThere;
-    });
+    try {
+      return await this.oneByOne(async () => {
+        const isThere = await stored.latest() !== undefined;
+        if (isThere) this.noteContact();
+        else this.lose();
+        return isThere;
+      });
+    } catch (err) {
+      this.env.cookie.withdraw(this.ctx);
+      logUntold(this.ctx, err);
+      return false;
+    }
   }
 
   /** Whether a session that has not changed is to be saved, so that it lives on. */
@@ -66,9 +85,7 @@ export abstract class SessionOperations extends UpdatableSession {
     if (this.lifetime.isChanged) return true;
     if (this.contacts > 0) return false;
     if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
-    // a cookie is written anew only for a session that is still there
-    if (rolling && !(this.isRenewed && this.isSure())) return true;
-    if (this.cookieState === 'stale') return true;
+    if (rolling || this.cookieState === 'stale') return true;
     if (!renew) return false;
     if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
     return Boolean(store?.keepsExpiry && _expire === undefined);
@@ -87,18 +104,37 @@ export abstract class SessionOperations extends UpdatableSession {
       await this.write();
       this.requireCookie('session.save()', isNew);
     });
-    if (this.state === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
+    if (this.isEnded()) throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
   }
 
   private async write(now?: Snapshot): Promise<void> {
     const { stored, copy, lifetime } = this;
     if (!copy) return;
     if (!stored) return this.writeCookie(copy, now);
-    if (this.state === 'ended') return this.lose();
+    if (this.state === 'ended') return await this.replaceEnded(stored, copy);
     const data = this.prepare(copy, now);
     const chosen = lifetime.now();
     if (this.state !== 'kept') await stored.create(data, lifetime.valid());
-    else if (!await stored.save(copy, data, chosen.chosen)) return this.lose();
+    else if (!await stored.save(copy, data, chosen.chosen)) return await this.replaceEnded(stored, copy);
+    this.afterWrite(copy, data, chosen);
+  }
+
+  /** Whoever signs in does so, also where a session has ended; anything else that was meant for that session is not saved. */
+  private async replaceEnded(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
+    const isSignIn = this.signsIn(copy.session);
+    this.lose();
+    if (isSignIn) await this.beginAnew(stored, copy, true);
+  }
+
+  /** Begins a new session with what this request has assigned, in place of one that has ended. */
+  private async beginAnew(stored: StoreRecord, copy: WorkingCopy, isSignIn = false): Promise<void> {
+    const { lifetime } = this;
+    this.requireCookie('a new session', true);
+    copy.forgetKept(dataOf(this.record), isSignIn);
+    this.principal = undefined;
+    const data = this.prepare(copy);
+    const chosen = lifetime.now();
+    await stored.create(data, lifetime.valid(), stored.newId());
     this.afterWrite(copy, data, chosen);
   }
 
@@ -162,8 +198,9 @@ export abstract class SessionOperations extends UpdatableSession {
         return;
       }
       if (this.state === 'kept') await this.move(stored, copy);
-      if (this.state !== 'kept') {
-        if (this.state === 'ended') copy.forgetKept(dataOf(this.record));
+      if (this.isEnded()) {
+        await this.beginAnew(stored, copy);
+      } else if (this.state !== 'kept') {
         const data = this.prepare(copy);
         const now = lifetime.now();
         await stored.create(data, lifetime.valid(), stored.newId());
@@ -183,9 +220,16 @@ export abstract class SessionOperations extends UpdatableSession {
     const { name: previousKey } = stored;
     const data = this.prepare(copy);
     const now = this.lifetime.now();
-    const left = await stored.move(to, data, now.chosen);
-    if (!left) return this.lose();
+    const moved = await stored.move(to, data, now.chosen);
+    if (!moved) return this.lose();
+    if ('unknown' in moved) {
+      this.tell('session:regenerated', { previousKey }, () => data.toData());
+      this.afterWrite(copy, data, now);
+      throw moved.unknown;
+    }
+    const { left } = moved;
     const theirs = copy.changesOfOthers(left, data);
+    if (this.ctx.sessionOptions.rolling || !isEmpty(theirs)) this.movedAt = performance.now();
     const maxAge = now.chosen ?? lifetimeOf(left);
     let failure: unknown;
     this.tell('session:regenerated', { previousKey }, () => data.toData());
@@ -231,7 +275,8 @@ export abstract class SessionOperations extends UpdatableSession {
     this.cookieState = 'good';
     this.isRenewed = false;
     if (!stored || ctx.headerSent) return;
-    if (!externalKey) return cookie.writeId(ctx, stored.id);
+    // only this response can tell the browser of an id that it has made
+    if (!externalKey) return cookie.writeId(ctx, stored.id, () => (stored.isFresh ? !this.hasTurned() : this.isSure()));
     externalKey.set(ctx, stored.id);
     cookie.keepPrivate(ctx, true);
   }

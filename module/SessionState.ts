@@ -14,8 +14,8 @@ import type { SessionRecord } from './store/SessionStore';
 import { StoreRecord } from './StoreRecord';
 import { WorkingCopy } from './WorkingCopy';
 
-/** For how many ms a session is taken to be where it was: an answer is on its way to the browser for as long. */
-export const MOMENT = 500;
+/** How long a response may take, in ms, from the store's last word about the session to its headers: its body may be slow. */
+const WAY_OUT = 500;
 
 const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this request, as config.session.load is \'injected\'. Inject it ' +
   'into the controller, or into what the controller uses: @Inject() session: Session; or call await ctx.loadSession() before this';
@@ -44,10 +44,9 @@ export abstract class SessionState {
   protected readonly meta: SessionMeta;
   /** How often this request has written the session, or found that it is still there. */
   protected contacts = 0;
-  /** When the store last said that it has the session, in ms since 1970, and as `Turns` count. */
-  private contactAt = 0;
+  /** When the store last said that it has the session, as `Turns` count. */
   private contactTurn = 0;
-  /** Whether the session lives on since it was read, and the browser's cookie does not yet. */
+  /** Whether the session lives on since it was read. */
   protected isRenewed = false;
   /** Whether a `regenerate()` has failed: what has changed was meant for a new id. */
   protected mustMove = false;
@@ -123,7 +122,6 @@ export abstract class SessionState {
     }
     if (state !== 'kept') return;
     this.isRenewed = renewed;
-    this.contactAt = Date.now();
     this.meta.load(record);
     this.principal = this.meta.principal;
   }
@@ -198,20 +196,25 @@ export abstract class SessionState {
   /** @param turn when the store said so, as `Turns` count */
   protected noteContact(turn = this.store?.turns.now ?? 0): void {
     this.contacts++;
-    this.contactAt = Date.now();
     this.contactTurn = turn;
   }
 
-  /** Whether one can tell without asking that the session is still there, with its lifetime: it was so a moment ago. */
+  /** Whether the response may send the session's id without asking: another request, of any process, may have moved or ended it. */
   protected isSure(): boolean {
+    return performance.now() - this.stored!.answeredAt < WAY_OUT && !this.hasTurned();
+  }
+
+  /** Whether a request of this process has moved or ended the session since the store's last word about it. */
+  protected hasTurned(): boolean {
     const { store, key } = this.stored!;
-    return Date.now() - this.contactAt < MOMENT && !store.turns.has(key, this.contactTurn);
+    return store.turns.has(key, this.contactTurn);
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
   protected lose(): void {
     this.state = 'ended';
-    this.forget();
+    this.isFixated = false;
+    this.meta.reset();
     this.env.cookie.withdraw(this.ctx);
   }
 
@@ -220,6 +223,12 @@ export abstract class SessionState {
     this.isFixated = false;
     this.meta.reset();
     this.principal = undefined;
+  }
+
+  /** Whether these data sign somebody in: they name a principal, and the session was not known to be that one's. */
+  protected signsIn(data: SessionRecord): boolean {
+    const principal = this.meta.principalOf(data);
+    return principal !== undefined && principal !== this.principal;
   }
 
   /** To be called when the session is written: tells when it is another principal's. */

@@ -9,7 +9,7 @@ import { shortHash } from './shortHash';
 import type { Snapshot } from './Snapshot';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
-import { logUntold } from './store/SessionStoreError';
+import { logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { WorkingCopy } from './WorkingCopy';
 
 /** Changes a copy of the data, which it resolves to. */
@@ -25,19 +25,36 @@ export class StoreRecord {
   isFresh = false;
   /** When a write last found the record, or made it, as `Turns` count. */
   turn = 0;
+  /** When the store last said that it has the record, by `performance.now()`; -Infinity when that does not count any more. */
+  answeredAt = -Infinity;
 
   constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: SessionMeta,
     private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */
   get id(): string {
-    this.knownId ??= this.newId();
-    return this.knownId;
+    if (this.knownId === undefined) this.use(this.newId());
+    return this.knownId!;
   }
 
   set id(id: string | undefined) {
     this.knownId = id;
     this.knownKey = undefined;
+    this.isFresh = false;
+  }
+
+  /** Takes an id that this request has made. */
+  private use(id: string): void {
+    this.id = id;
+    this.isFresh = true;
+  }
+
+  /**
+   * To be called when the request waits for anything else than the store's word: another process may have moved the session
+   * meanwhile. An id that this request has made is known to nobody who would.
+   */
+  noteDelay(): void {
+    if (!this.isFresh) this.answeredAt = -Infinity;
   }
 
   /** What the store knows the session by. */
@@ -56,7 +73,7 @@ export class StoreRecord {
     const data = now.toData();
     const about = this.meta.of(data);
     await this.place(this.store.keyOf(id), data, about, maxAge);
-    this.id = id;
+    this.use(id);
     this.maxAge = maxAge;
     this.meta.keep(about, data);
     await this.limit(undefined);
@@ -106,19 +123,21 @@ export class StoreRecord {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
     this.turn = this.store.turns.now;
+    this.answeredAt = performance.now();
     return true;
   }
 
   /**
-   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves that as
-   * it was.
+   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves one of them: the
+   * old one, or, when nobody can tell whether that was taken away, the new one.
    *
    * @param to the new id
    * @param now the data
    * @param chosen the lifetime that this request has chosen
-   * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
+   * @return the old record, as others have left it, or the error that leaves that unknown; undefined, and nothing moved, when one
+   *   of them has ended or moved it
    */
-  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
+  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<{ left: SessionRecord } | { unknown: SessionStoreError } | undefined> {
     const { store, meta } = this;
     const options = this.options(true);
     const maxAge = chosen ?? this.maxAge!;
@@ -126,21 +145,27 @@ export class StoreRecord {
     const about = meta.of(data, Date.now());
     const [ from, successor ] = [ this.key, store.keyOf(to) ];
     await this.place(successor, data, about, maxAge);
+    let unknown: SessionStoreError | undefined;
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
+      if (err instanceof SessionStoreError && err.mayHaveHappened) {
+        unknown = err;
+        return undefined;
+      }
       await this.takeBack(successor, about);
       throw err;
     });
-    if (!isAlive(left) || meta.hasOutlived(left)) {
+    if (!unknown && (!isAlive(left) || meta.hasOutlived(left))) {
       await this.takeBack(successor, about);
       return undefined;
     }
     const before = meta.indexedFor;
-    if (before !== undefined) await takeOff(store, before, from, options);
-    this.id = to;
+    if (!unknown && before !== undefined) await takeOff(store, before, from, options);
+    this.use(to);
     this.maxAge = maxAge;
     meta.keep(about, data);
+    if (unknown) return { unknown };
     await this.limit(before);
-    return left;
+    return { left: left as SessionRecord };
   }
 
   /** Writes a whole record under a key that is new, and notes whose it is. */
@@ -148,6 +173,7 @@ export class StoreRecord {
     const options = this.options(true);
     await this.store.set(key, { ...data, ...about }, maxAge, options);
     this.turn = this.store.turns.now;
+    this.answeredAt = performance.now();
     if (about._principal === undefined) return;
     await this.store.index(about._principal, key, this.meta.indexMs(maxAge), options).catch(async err => {
       await this.takeBack(key, {});
@@ -176,7 +202,10 @@ export class StoreRecord {
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime
-    if (isNoted && (isNew || this.maxAge !== maxAge)) await note(this.maxAge!);
+    if (isNoted && (isNew || this.maxAge !== maxAge)) {
+      await note(this.maxAge!);
+      this.noteDelay();
+    }
     meta.keep(about, data);
     if (!isNew) return true;
     await this.limit(before);
@@ -187,6 +216,7 @@ export class StoreRecord {
   /** Takes the session off the index of a principal, unless another request has signed in again meanwhile. */
   private async leave(principal: string): Promise<void> {
     const { store, meta, key, ctx } = this;
+    this.noteDelay();
     await takeOff(store, principal, key, { ctx });
     const now = await store.get(key, undefined, { ctx });
     if (isAlive(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
@@ -194,8 +224,10 @@ export class StoreRecord {
 
   /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
-    const { indexedFor } = this.meta;
-    if (indexedFor && indexedFor !== before) await this.principals?.limit(indexedFor).catch(err => logUntold(this.ctx, err));
+    const { principals, meta: { indexedFor } } = this;
+    if (!principals || !indexedFor || indexedFor === before) return;
+    this.noteDelay();
+    await principals.limit(indexedFor).catch(err => logUntold(this.ctx, err));
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
@@ -210,6 +242,7 @@ export class StoreRecord {
   async latest(): Promise<SessionRecord | undefined> {
     const record = await this.store.get(this.key, this.maxAge, this.options(true));
     if (!isAlive(record)) return undefined;
+    this.answeredAt = performance.now();
     this.meta.load(record);
     return record;
   }
@@ -237,10 +270,7 @@ export class StoreRecord {
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newId(): string {
     const id: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof id === 'string' && id) {
-      this.isFresh = true;
-      return id;
-    }
+    if (typeof id === 'string' && id) return id;
     throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(id)}; it must return a string that is not empty`);
   }
 

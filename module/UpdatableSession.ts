@@ -34,7 +34,7 @@ export abstract class UpdatableSession extends SessionState {
   private async tryUpdate(fn: Update, isLate: () => boolean): Promise<boolean> {
     await this.idle();
     const { stored, copy } = this;
-    if (!copy || this.state === 'ended') throw new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
+    if (!copy) throw ended();
     return stored && this.state === 'kept' ? await this.updateStored(stored, copy, fn, isLate)
       : await this.updateCopy(copy, fn, isLate);
   }
@@ -69,12 +69,13 @@ export abstract class UpdatableSession extends SessionState {
     });
   }
 
-  /** Updates a session that is not in a store, or not yet; it is saved with the response. */
+  /** Updates a session that is not in a store, or not yet, or not any more, which only a sign-in may; it is saved with the response. */
   private async updateCopy(copy: WorkingCopy, fn: Update, isLate: () => boolean): Promise<boolean> {
     const { updates } = copy;
     const seen = copy.now();
     const data = Snapshot.of(await fn(seen.toData())).toData();
     if (isLate() || this.copy !== copy || copy.updates !== updates) return false;
+    if (this.state === 'ended' && !this.signsIn(data)) throw ended();
     this.requireCommit();
     copy.updates++;
     copy.show(data, seen);
@@ -109,5 +110,7 @@ export abstract class UpdatableSession extends SessionState {
       this.ctx.headerSent || (this.phase === 'closed' && this.commitsItself));
   }
 }
+
+const ended = () => new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
 
 const updating = new AsyncLocalStorage<UpdatableSession>();

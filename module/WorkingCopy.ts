@@ -67,13 +67,14 @@ export class WorkingCopy {
    * also when it was assigned as a whole, as by `ctx.session = { ...ctx.session }`.
    *
    * @param loaded the data that the request began with
+   * @param keepsInside whether fields that were changed inside stay: a sign-in may be there
    */
-  forgetKept(loaded: SessionRecord): void {
+  forgetKept(loaded: SessionRecord, keepsInside = false): void {
     const { session, given } = this;
     const { set: pending } = this.pending(this.now());
     const set = this.replacesKept ? changesBetween(loaded, pending).set : pending;
     for (const [ name, value ] of Object.entries(session.toJSON())) {
-      const isOwn = Object.hasOwn(set, name) && !(typeof value === 'object' && value === given[name]);
+      const isOwn = Object.hasOwn(set, name) && (keepsInside || !(typeof value === 'object' && value === given[name]));
       if (!isOwn) delete session[name];
     }
     this.kept = Snapshot.EMPTY;

@@ -70,13 +70,13 @@ describe('sessionHealth', () => {
     await write(client);
     assert.deepEqual(counted(), { writes: 1 }, 'a new one');
     await read(client);
-    assert.deepEqual(counted(), { loads: 1, renewals: 1 }, 'rolling');
+    assert.deepEqual(counted(), { loads: 1, renewals: 2 }, 'rolling, and again before the cookie is sent');
     await write(client);
     assert.deepEqual(counted(), { loads: 1, renewals: 1, writes: 1 }, 'a change');
     await client.run((session: any) => {
       session.userId = 1;
     });
-    assert.deepEqual(counted(), { loads: 1, renewals: 1, index: 2, writes: 1 }, 'signing in');
+    assert.deepEqual(counted(), { loads: 2, renewals: 1, index: 2, writes: 1 }, 'signing in, and whether the id is still good');
     const registry = await app.getEggObject(SessionRegistry);
     assert.equal((await registry.list(1)).length, 1);
     assert.deepEqual(counted(), { loads: 1, index: 2 }, 'a list, which ends with a page that says so');

@@ -7,11 +7,23 @@ export class SessionStoreError extends Error {
   readonly status = 503;
   readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
 
-  constructor(cause: Error & { code?: string }) {
+  readonly #mayHaveHappened: boolean;
+
+  /**
+   * @param cause what the store threw
+   * @param mayHaveHappened whether the call may have taken effect, or may yet: there was no answer, or none that says so
+   */
+  constructor(cause: Error & { code?: string }, mayHaveHappened: boolean) {
     super(cause.message);
+    this.#mayHaveHappened = mayHaveHappened;
     this.name = cause.name;
     if (cause.code !== undefined) this.code = cause.code;
     this.stack = cause.stack;
+  }
+
+  /** Whether the call may have taken effect, or may yet. */
+  get mayHaveHappened(): boolean {
+    return this.#mayHaveHappened;
   }
 }
 

@@ -128,7 +128,7 @@ export class GuardedStore implements Store {
     successor?: string | null): Promise<T> {
     const { health, deadlines } = this;
     const permission = health.ask(operation);
-    if (permission === 'refused') return Promise.reject(new SessionStoreError(health.lastError!.error));
+    if (permission === 'refused') return Promise.reject(new SessionStoreError(health.lastError!.error, false));
     let call!: Call;
     const fail = (err: unknown) => {
       deadlines.delete(call);
@@ -136,7 +136,7 @@ export class GuardedStore implements Store {
       const error = withoutSecrets(err, new Map(names));
       health.failed(operation, call.start, error, permission === 'probe');
       tell(ctx.app, 'session:storeError', { ctx, error });
-      throw new SessionStoreError(error);
+      throw new SessionStoreError(error, mayHaveHappened(error));
     };
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
@@ -155,6 +155,15 @@ export class GuardedStore implements Store {
       return result;
     }, fail);
   }
+}
+
+/** What drivers say when a call has been sent, and they do not know whether the server has run it, or is yet to run it. */
+const NO_ANSWER = /timed? ?out|not answered|took longer|\b(closed?|reset|ended|terminated|disconnected|lost|aborted)\b/i;
+const NETWORK = /^(E[A-Z]+|PROTOCOL_CONNECTION_LOST|UND_ERR_\w+)$/;
+
+/** Whether a call that has failed may have taken effect, or may yet. */
+function mayHaveHappened({ name, message, code }: NodeJS.ErrnoException): boolean {
+  return name !== 'ReplyError' && (NETWORK.test(code ?? '') || NO_ANSWER.test(message) || name === 'MaxRetriesPerRequestError');
 }
 
 /** The same as `cleaned`, also for what can't be looked at: a call that has failed must come to its end. */
