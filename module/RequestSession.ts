@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
+import { decide } from './decide';
 import { expire } from './loadSession';
 import { dataOf } from './record';
 import { warnOfFixation } from './review';
@@ -9,7 +10,6 @@ import { SessionOperations } from './SessionOperations';
 import type { Snapshot } from './Snapshot';
 import { answerUnavailable, logUntold, SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
-import type { WorkingCopy } from './WorkingCopy';
 
 /** How long, in ms, a response may be on its way that has asked the store just before its session moved. */
 const HEAD_START = 50;
@@ -56,29 +56,20 @@ export class RequestSession extends SessionOperations {
     if (copy === undefined && !this.mayBeDue()) return this.leave(); // nobody has asked for it
     let now: Snapshot | undefined;
     try {
-      if (copy && this.isPlain()) {
+      // most requests end here, without waiting for anything
+      if (copy && !(this.busy || this.expired || this.contacts > 0)) {
         now = copy.now();
-        if (this.settle(copy, now)) return this.leave();
+        const decision = decide(this.facts(now));
+        if (decision.do === 'nothing') return this.leave();
+        if (decision.do === 'write' && !this.stored && this.commitsItself && !this.env.config.beforeSave) {
+          this.writeCookie(copy, now);
+          return this.leave();
+        }
       }
     } catch {
       now = undefined; // the commit tells of it
     }
     return this.finish(now);
-  }
-
-  /** Whether nothing has happened but that the handler has read the session, and perhaps changed its data. */
-  private isPlain(): boolean {
-    const { state, contacts, cookieState, busy, mustMove } = this;
-    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(busy || mustMove);
-  }
-
-  /** Does what is left to do, if that takes no waiting: nothing, or to write the cookie that has the data. */
-  private settle(copy: WorkingCopy, now: Snapshot): boolean {
-    const isChanged = this.lifetime.isChosen || copy.isChanged(now);
-    if (!isChanged && (this.state === 'new' || !(this.mustRenew() || this.meta.isDue(copy.session)))) return true;
-    if (this.stored || !this.commitsItself || this.ctx.headerSent || this.env.config.beforeSave) return false;
-    this.writeCookie(copy, now);
-    return true;
   }
 
   private leave(): undefined {

@@ -1,3 +1,4 @@
+import { decide, type Facts } from './decide';
 import type { SessionEndReason } from './events';
 import type { Chosen } from './Lifetime';
 import { warnOfLostType } from './lostTypes';
@@ -23,25 +24,48 @@ export abstract class SessionOperations extends UpdatableSession {
   async commit(now?: Snapshot): Promise<void> {
     if (this.busy) await this.idle();
     const { copy, ctx, stored, env: { cookie } } = this;
-    if (copy === undefined) return;
-    if (copy === null) return await this.destroy();
-    if (!this.available) return; // an outage signs nobody out, and overwrites nothing
-    const isChanged = this.lifetime.isChosen || copy.isChanged(now ?? copy.now());
-    if (isChanged && this.mustMove) return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
-    if (isChanged) {
-      this.requireCookie('a change of the session', this.state === 'new');
-      await this.oneByOne(() => this.write(now));
-      if (this.isEnded()) this.tellEnd(HAS_ENDED);
-    } else if (this.mustRenew()) {
-      await this.bookkeep(() => this.write(now));
-    } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
-      cookie.remove(ctx);
-    } else if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
-      await this.bookkeep(async () => {
-        if (!await stored.see(copy.session)) this.lose();
-      });
+    const decision = decide(this.facts(now));
+    switch (decision.do) {
+      case 'nothing': return;
+      case 'destroy': return await this.destroy();
+      case 'drop changes': return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
+      case 'refuse': return this.requireCookie('a change of the session', true);
+      case 'remove cookie': return cookie.remove(ctx);
+      case 'write':
+        if (decision.why !== 'changed') return await this.bookkeep(() => this.write(now));
+        await this.oneByOne(() => this.write(now));
+        if (this.state === 'ended') this.tellEnd(HAS_ENDED);
+        return;
+      case 'refresh':
+        if (decision.noteSeen) await this.bookkeep(() => this.noteSeenNow(stored!, copy!));
+        if (decision.sendId && await this.confirm(stored!)) this.sendId();
+        // no default
     }
-    if (stored && this.state === 'kept' && this.cookieState === 'stale' && await this.confirm(stored)) this.sendId(); // after an update()
+  }
+
+  /** @param now the data as they are now, if they are known */
+  protected facts(now?: Snapshot): Facts {
+    const { copy, ctx, store, lifetime, meta, available, record, ctx: { sessionOptions: { rolling, renew, maxAge } } } = this;
+    return {
+      use: copy === undefined ? 'none' : copy === null ? 'discarded' : 'used',
+      inStore: store !== undefined,
+      state: this.state,
+      cookie: this.cookieState,
+      available,
+      changed: Boolean(copy && available && (lifetime.isChosen || copy.isChanged(now ?? copy.now()))),
+      lifetimeChanged: lifetime.isChanged,
+      moveFailed: this.mustMove,
+      written: this.contacts > 0,
+      headersSent: ctx.headerSent,
+      rolling, renew, maxAge, expiresAt: record._expire,
+      storeKeepsExpiry: store !== undefined && store.keepsExpiry,
+      now: Date.now(),
+      isDue: () => meta.isDue(copy!.session),
+    };
+  }
+
+  private async noteSeenNow(stored: StoreRecord, copy: WorkingCopy): Promise<void> {
+    if (this.state === 'kept' && !await stored.see(copy.session)) this.lose();
   }
 
   /** Asks the store for what the application did not ask for: when that fails, what it has read is as good as before. */
@@ -76,19 +100,6 @@ export abstract class SessionOperations extends UpdatableSession {
       logUntold(this.ctx, err);
       return false;
     }
-  }
-
-  /** Whether a session that has not changed is to be saved, so that it lives on. */
-  protected mustRenew(): boolean {
-    const { store, ctx: { sessionOptions: { rolling, renew, maxAge } }, record: { _expire } } = this;
-    if (this.state !== 'kept') return false;
-    if (this.lifetime.isChanged) return true;
-    if (this.contacts > 0) return false;
-    if (!this.stored && this.copy && this.meta.isDue(this.copy.session)) return true;
-    if (rolling || this.cookieState === 'stale') return true;
-    if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
-    return Boolean(store?.keepsExpiry && _expire === undefined);
   }
 
   /**

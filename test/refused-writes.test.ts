@@ -47,7 +47,7 @@ for (const rolling of [ false, true ]) {
         assert.equal(lines.length, 1, lines.join('\n'));
         later(2 * MINUTE);
         await browser.run(session => ({ user: session.userId }));
-        const [ { lastSeenAt } ] = await site.registry.list(7);
+        const [{ lastSeenAt }] = await site.registry.list(7);
         assert.equal(lastSeenAt, Date.now());
         await site.registry.clear();
       });

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { later } from './support/app';
 import { forEachIndexedStore, type IndexedSite, MEMORY, REDIS } from './support/indexed';
 import { setsNoCookie } from './support/concurrent';
+import { listen } from './support/web';
 
 const HOUR = 3600_000;
 
@@ -9,7 +10,7 @@ const HOUR = 3600_000;
 type End = (site: IndexedSite, browser: ReturnType<IndexedSite['browser']>) => Promise<unknown>;
 const ENDS: Record<string, End> = {
   'revoke()': async ({ registry }) => {
-    const [ { id } ] = await registry.list(7);
+    const [{ id }] = await registry.list(7);
     assert.ok(await registry.revoke(7, id));
   },
   'revokeAll()': async ({ registry }) => assert.equal(await registry.revokeAll(7), 1),
@@ -88,10 +89,12 @@ forEachIndexedStore('a session that ends while a request of it runs', site => {
     assert.equal((await slow.finish()).setCookies.length, 1);
   });
 
+  const SAME = (session: any) => void (session.userId = 7); // as it was
+
   it('stays ended when that request writes anything else, and the log says so', async () => {
     for (const write of [
       (session: any) => void (session.cart = [ 'a' ]),
-      (session: any) => void (session.userId = 7), // as it was
+      SAME,
       (session: any) => void (session.maxAge = HOUR),
       (_: any, ctx: any) => void (ctx.session = { ...ctx.session.toJSON(), cart: [] }),
       async (session: any) => void await session.save().catch((err: Error) => assert.match(err.message, /has ended/)),
@@ -100,10 +103,13 @@ forEachIndexedStore('a session that ends while a request of it runs', site => {
     ]) {
       await site.registry.clear();
       const browser = await site.signIn(7);
+      const { lines } = listen(site.app);
       const slow = await site.slow(browser, write);
       assert.equal(await site.registry.revokeAll(7), 1);
       setsNoCookie(await slow.finish());
       assert.deepEqual(await site.registry.list(7), []);
+      assert.ok(lines().filter(line => /nothing was saved: the session has ended/.test(line)).length <= 1);
+      if (write.constructor.name !== 'AsyncFunction' && write !== SAME) assert.equal(lines().length, 1, lines().join('\n'));
     }
   });
 
