@@ -1,6 +1,6 @@
 import type { SessionEndReason } from './events';
 import type { Chosen } from './Lifetime';
-import { warnOfLostType } from './lostTypes';
+import { warnOfLostTypes } from './lostTypes';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
 import { refusePromise } from './SessionConfig';
 import { Snapshot } from './Snapshot';
@@ -122,7 +122,8 @@ export abstract class SessionOperations extends UpdatableSession {
     }
     if (config.beforeSave) refusePromise(config.beforeSave(ctx, copy.session), 'beforeSave');
     const now = (!config.beforeSave && known) || copy.now();
-    warnOfLostType(this.env.app, copy.session);
+    copy.assertStorable(now);
+    warnOfLostTypes(this.env.app, copy.session);
     return now;
   }
 

@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import { Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
+import { warnOfDropped } from './lostTypes';
 import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf } from './record';
 import type { ContextSession } from './SessionData';
@@ -160,6 +161,7 @@ export abstract class SessionState {
     this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
+    warnOfDropped(this.env.app, value);
     this.copy = new WorkingCopy(this.create(fieldsOf(value)), Snapshot.EMPTY);
     this.copy.replacesKept = this.state === 'kept';
   }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { retry } from './deadline';
+import { copyOf } from './record';
 import { SessionState } from './SessionState';
 import { Snapshot } from './Snapshot';
 import type { StoreRecord, Update } from './StoreRecord';
@@ -52,7 +53,8 @@ export abstract class UpdatableSession extends SessionState {
     });
     if (!latest) return false;
     const seen = copy.now();
-    const after = Snapshot.of(await fn(structuredClone(copy.onto(latest, seen))));
+    copy.assertStorable(seen);
+    const after = Snapshot.of(await fn(copyOf(copy.onto(latest, seen))));
     return await this.oneByOne(async () => {
       if (isLate() || this.copy !== copy || this.state !== 'kept' || stored.id !== id) return false;
       const now = lifetime.now();

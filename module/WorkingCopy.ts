@@ -1,6 +1,7 @@
 import { applyChanges, changesBetween, dataOf, fieldsOf, namesOf, NO_CHANGES } from './record';
 import type { ContextSession } from './SessionData';
 import { Snapshot } from './Snapshot';
+import { assertStorable } from './storable';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A session's data as a request works on them, beside what is kept of them. */
@@ -24,6 +25,11 @@ export class WorkingCopy {
    */
   now(): Snapshot {
     return Snapshot.of(fieldsOf(this.session));
+  }
+
+  /** @throws TypeError when this request has put something into a field that must not be stored */
+  assertStorable(now: Snapshot): void {
+    assertStorable(this.session, now.objectsNotIn(this.replacesKept ? Snapshot.EMPTY : this.kept));
   }
 
   isChanged(now: Snapshot): boolean {

@@ -3,12 +3,13 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { currentApp, currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { warnOfLostType } from './lostTypes';
-import { assertName, changesBetween, isInjectedField } from './record';
+import { warnOfLostTypes } from './lostTypes';
+import { assertName, changesBetween, copyOf, isInjectedField } from './record';
 import { RequestSession } from './RequestSession';
 import { Session } from './Session';
 import type { SessionData } from './SessionData';
 import { Snapshot } from './Snapshot';
+import { assertStorable } from './storable';
 import type { SessionRecord } from './store/SessionStore';
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
@@ -74,7 +75,7 @@ export function injectSession(): Session {
     const run = (data: SessionRecord) => callUpdate(fn, data);
     if (request) return await request.update(run);
     const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
-    const { set, unset } = changesBetween(before, await run(structuredClone(before)));
+    const { set, unset } = changesBetween(before, await run(copyOf(before)));
     Object.assign(session!, set);
     for (const name of unset) delete session![name];
   }
@@ -133,27 +134,30 @@ function fields(session: ContextSession | null): SessionData {
 
 /** Runs the `fn` of an `update()` on `data`. */
 async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
-  const before = structuredClone(data);
+  const before = copyOf(data);
   const known = objectsIn(data);
   const result = await fn(data);
   const after = Snapshot.of(data).toData();
-  warnOfLostType(currentApp(), data);
+  const { set } = changesBetween(before, after);
+  assertStorable(data, Object.keys(set));
+  warnOfLostTypes(currentApp(), data);
   // an arrow function returns what it was changing, or has taken out
   const isForeign = !known.has(result) && !objectsIn(data).has(result);
   if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  const { set } = changesBetween(before, after);
   for (const name of Object.keys(data)) if (name in set) assertName(name, isInjectedField); // `__proto__` is in every object
   return after;
 }
 
 /** An object, and all that are in it. */
-function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
-  if (typeof value !== 'object' || value === null) return found;
-  found.add(value);
-  for (const each of Object.values(value)) if (!found.has(each)) objectsIn(each, found);
+function objectsIn(value: object): Set<unknown> {
+  const found = new Set<unknown>([ value ]);
+  // a set gives what is added meanwhile, too
+  for (const object of found) {
+    for (const each of Object.values(object as object)) if (typeof each === 'object' && each !== null) found.add(each);
+  }
   return found;
 }
 

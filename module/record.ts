@@ -97,6 +97,15 @@ export function fieldsOf(assigned: object): SessionRecord {
   return data;
 }
 
+/** A copy of data; `structuredClone` can't follow as deep as JSON can. @internal */
+export function copyOf(data: SessionRecord): SessionRecord {
+  try {
+    return structuredClone(data);
+  } catch {
+    return JSON.parse(JSON.stringify(data));
+  }
+}
+
 /** What is in a record besides the data. @internal */
 export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
