@@ -6,12 +6,12 @@ import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
 import { explainUnknownName, warnOfUndecorated } from './module/misplaced';
-import { review } from './module/review';
+import { review, warnOfMistakes } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
 import type { SessionStore } from './module/store/SessionStore';
-import { announceStore, setStore } from './module/store/activeStore';
+import { announceStore, setStore, usableStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -60,8 +60,7 @@ export default class SessionBoot implements IBoot {
     const clazz = this.foundStore();
     if (!clazz) return;
     const store = await this.app.getEggObject(clazz) as SessionStore;
-    this.app.sessionStore = store;
-    setStore(this.app, store, describeClass(clazz), true);
+    setStore(this.app, usableStore(store), describeClass(clazz), true);
   }
 
   async willReady() {
@@ -82,6 +81,7 @@ export default class SessionBoot implements IBoot {
     }
     announceStore(this.app);
     review(this.app);
+    warnOfMistakes(this.app);
     warnOfUnusedStores(this.app, this.foundStore());
     warnOfUndecorated(this.app);
   }

@@ -140,10 +140,12 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   return Object.freeze(withCookiePrefix(config, cookies));
 }
 
-/** @throws Error when the application has no secret: Egg's cookies need one, sealed and signed or not @internal */
-export function requireKeys({ config: { keys }, baseDir }: Application): void {
-  if (String(keys ?? '').split(',').some(key => key.trim())) return;
-  throw new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
+/** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
+export const hasKeys = ({ config: { keys } }: Application) => String(keys ?? '').split(',').some(key => key.trim());
+
+/** What is wrong with an application that has no secret. @internal */
+export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
+  return new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
     `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`);
 }
 

@@ -4,7 +4,7 @@ import { legacyTexts, withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord } from './record';
 import { SealedCookie } from './SealedCookie';
 import { Sealer } from './Sealer';
-import type { SessionConfig } from './SessionConfig';
+import { hasKeys, type SessionConfig } from './SessionConfig';
 import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 
 /** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
@@ -50,7 +50,7 @@ export class SessionCookie {
     const { key } = config;
     this.sealed = config.encrypt && !config.encode && !config.decode;
     this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ].map(name => `${name}=`);
-    if (this.sealed && app.config.keys) this.sealedCookies();
+    if (this.sealed && hasKeys(app)) this.sealedCookies();
   }
 
   /**

@@ -12,6 +12,10 @@ import type { SessionRecord } from './store/SessionStore';
 export interface SessionEnvironment {
   app: Application;
   config: SessionConfig;
+  /** Whether the application has no secret, which is found out when the session is used: outside production, it starts. */
+  lacksKeys: boolean;
+  /** Whether `genid` is the application's, which may note what it makes. */
+  makesOwnIds: boolean;
   cookie: SessionCookie;
   health: StoreHealth;
   running: RunningRequests;

@@ -3,6 +3,7 @@ import type { Context } from 'egg';
 import { changesBetween } from './record';
 import { refusePromise, type SessionConfig } from './SessionConfig';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { warnOnce } from './warnOnce';
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
@@ -99,7 +100,14 @@ export class SessionMeta {
     const { kept } = this;
     if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;
     if (!this.isIndexed) return false;
-    const principal = this.principalOf(data);
+    let principal: string | undefined;
+    try {
+      principal = this.principalOf(data);
+    } catch (err) {
+      // the next write fails with it, and whoever only reads is served
+      warnOnce(this.ctx.app, 'principal', '%s', (err as Error).message);
+      return false;
+    }
     return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);
   }
 
@@ -143,18 +151,26 @@ export class SessionMeta {
 /**
  * Whose session it is by these data.
  *
- * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null; and what a
- *   function there throws
+ * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null, or throws
  */
-function principalOf(data: SessionRecord, { principal }: SessionConfig): string | undefined {
+export function principalOf(data: SessionRecord, { principal }: SessionConfig): string | undefined {
   if (principal === undefined) return undefined;
-  let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
+  let value: unknown = typeof principal === 'function' ? ask(principal, JSON.parse(JSON.stringify(data))) : data[principal];
   refusePromise(value, 'principal');
   if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string' || Number.isFinite(value)) return String(value);
   throw new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
     'must be a string or a number, or undefined when nobody is signed in');
+}
+
+function ask(principal: (data: SessionRecord) => unknown, data: SessionRecord): unknown {
+  try {
+    return principal(data);
+  } catch (err) {
+    throw new TypeError(`[egg-tegg-session] config.session.principal has thrown: ${(err as Error | undefined)?.message ?? err}. ` +
+      'It must return undefined when nobody is signed in, as data => data.user?.id does', { cause: err });
+  }
 }
 
 /** Whose session a record is by its data; by its own word, where they do not tell. */

@@ -7,8 +7,10 @@ import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf } from './record';
 import type { ContextSession } from './SessionData';
 import type { SessionEnvironment } from './SessionEnvironment';
+import { withoutKeys } from './SessionConfig';
 import { SessionMeta } from './SessionMeta';
 import { Snapshot } from './Snapshot';
+import { usesCookie } from './store/activeStore';
 import type { Store } from './store/guard';
 import { SessionStoreError } from './store/SessionStoreError';
 import type { SessionRecord } from './store/SessionStore';
@@ -75,6 +77,7 @@ export abstract class SessionState {
   /** Reads the session from the store; undefined when there is nothing to wait for. */
   protected load(store: Store): Promise<void> | undefined {
     this.reset();
+    if (this.lacksKeys()) return undefined; // who uses the session is told
     this.contactTurn = store.turns.now; // what ends the session may overtake the answer
     const loaded = loadFromStore(this.ctx, store, this.env);
     if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
@@ -104,10 +107,20 @@ export abstract class SessionState {
     if (this.failure) throw this.failure;
   }
 
+  /** @throws Error when the session was not loaded, or there is no secret for its cookie */
+  private requireUsable(): void {
+    if (!this.isAsked) throw new Error(NOT_LOADED);
+    if (this.lacksKeys()) throw withoutKeys(this.env.app);
+  }
+
+  private lacksKeys(): boolean {
+    return this.env.lacksKeys && usesCookie(this.env.app);
+  }
+
   /** Opens the session in the cookie, when somebody first asks for it. */
   protected open(): void {
     if (this.state !== 'unread') return;
-    if (!this.isAsked) throw new Error(NOT_LOADED);
+    this.requireUsable();
     if (this.store) this.state = 'new'; // the middleware does not serve this context, and has read no store
     else this.begin(loadFromCookie(this.ctx, this.env));
   }
@@ -142,6 +155,7 @@ export abstract class SessionState {
     if (this.copy === undefined) {
       this.open();
       this.tellBadCookie();
+      this.makeId();
       const data = dataOf(this.record);
       const session = this.create(data);
       (session as { isNew: boolean }).isNew = this.state !== 'kept';
@@ -153,7 +167,7 @@ export abstract class SessionState {
   /** `ctx.session = value`. */
   assign(value: object | null): void {
     if (value === null) {
-      if (!this.isAsked) throw new Error(NOT_LOADED);
+      this.requireUsable();
       this.copy = null;
       return;
     }
@@ -161,9 +175,15 @@ export abstract class SessionState {
     this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
+    this.makeId();
     warnOfDropped(this.env.app, value);
     this.copy = new WorkingCopy(this.create(fieldsOf(value)), Snapshot.EMPTY);
     this.copy.replacesKept = this.state === 'kept';
+  }
+
+  /** Has `genid` run when a new session is first used, as koa-session does: what it notes is there in the handler. */
+  private makeId(): void {
+    if (this.env.makesOwnIds && this.state === 'new') void this.stored?.id;
   }
 
   /** A request that does not use the session does not remove the cookie, and would tell of it for ever. */

@@ -1,9 +1,12 @@
 import type { Application } from 'egg';
 import { aliveApplications } from './applications';
 import type { Risk } from './Risk';
+import { warnOfLifetime } from './Lifetime';
 import { configOf, type SessionConfig } from './SessionConfig';
+import { principalOf } from './SessionMeta';
 import { activeStore, usesCookie } from './store/activeStore';
 import { MemorySessionStore } from './store/MemorySessionStore';
+import { warnOnce } from './warnOnce';
 
 /** The shortest keys, in characters, that nobody guesses: 128 bits as hex digits, or as Base64. */
 const SHORTEST_KEY = 32;
@@ -74,6 +77,21 @@ export function review(app: Application): void {
     if (!hasCookie && OF_COOKIE.includes(risk)) continue;
     const finding = !config.acceptedRisks?.includes(risk) && check(config, app);
     if (finding) app.logger.warn('[egg-tegg-session]: %s. If it is meant, add \'%s\' to config.session.acceptedRisks', finding, risk);
+  }
+}
+
+/** Says in development, and not in unit tests, which options are hardly meant as they are. */
+export function warnOfMistakes(app: Application): void {
+  const config = configOf(app);
+  const { enable, maxAge, absoluteMaxAge, principal } = config;
+  if (enable === false || app.config.env === 'prod' || app.config.env === 'unittest') return;
+  if (maxAge !== 'session') warnOfLifetime(app, 'config.session.maxAge', maxAge);
+  if (absoluteMaxAge !== undefined) warnOfLifetime(app, 'config.session.absoluteMaxAge', absoluteMaxAge);
+  if (typeof principal !== 'function') return;
+  try {
+    principalOf({}, config);
+  } catch (err) {
+    warnOnce(app, 'principal', '%s', (err as Error).message);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
 import { RequestSession } from '../../module/RequestSession';
 import { RunningRequests } from '../../module/RunningRequests';
-import { configOf, requireKeys } from '../../module/SessionConfig';
+import { configOf, hasKeys, withoutKeys } from '../../module/SessionConfig';
 import { SessionCookie } from '../../module/SessionCookie';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
 import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/store/activeStore';
@@ -29,7 +29,11 @@ export default (_: unknown, app: Application): Middleware => {
 /** To be called once tegg has loaded; see {@link defineContextSession}. */
 export function mountSession(app: Application): void {
   const config = configOf(app);
-  if (config.enable !== false && usesCookie(app)) requireKeys(app);
+  const lacksKeys = config.enable !== false && !hasKeys(app);
+  if (lacksKeys && usesCookie(app)) {
+    if (app.config.env === 'prod') throw withoutKeys(app);
+    app.coreLogger.warn('%s. It starts without, as this is not production; whoever uses the session gets this as an error', withoutKeys(app).message);
+  }
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const deadlines = new Deadlines(config.storeTimeout);
@@ -37,6 +41,8 @@ export function mountSession(app: Application): void {
   const env: SessionEnvironment = {
     app,
     config,
+    lacksKeys,
+    makesOwnIds: typeof app.config.session.genid === 'function',
     health,
     running: new RunningRequests(),
     cookie: new SessionCookie(app, config),

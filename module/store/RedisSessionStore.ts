@@ -1,4 +1,4 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { LONGEST, type Tombstone } from '../record';
 import {
   argsOf, COMPARE_AND_SET, INDEX, MERGE, recordIn, RETIRE, type Script, textOf, TOUCH,
@@ -89,16 +89,18 @@ export abstract class RedisSessionStore extends SessionStore {
     }
   }
 
-  override async index(principal: string, key: string, ms: number): Promise<void> {
+  override async index(principal: string, key: string, ms: number, { ctx }: Partial<SessionStoreOptions> = {}): Promise<void> {
     const now = Date.now();
-    await this.run(INDEX, INDEX_PREFIX + principal, key, String(now), ms === 0 ? '' : String(Math.ceil(now + ms)));
+    await this.run(INDEX, INDEX_PREFIX + principal, key, String(now), ms === 0 ? '' : String(Math.ceil(now + ms)))
+      .catch(err => this.nameIndex(err, principal, ctx));
   }
 
-  override async* list(principal?: string): AsyncGenerator<string[]> {
+  override async* list(principal?: string, { ctx }: Partial<SessionStoreOptions> = {}): AsyncGenerator<string[]> {
     const { redis, prefix } = this;
     if (principal !== undefined) {
       yield* cursors(async cursor => {
-        const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT);
+        const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT)
+          .catch(err => this.nameIndex(err, principal, ctx));
         return [ next, found.filter((_, i) => i % 2 === 0) ];
       });
       return;
@@ -120,6 +122,15 @@ export abstract class RedisSessionStore extends SessionStore {
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
       return undefined;
     }
+  }
+
+  /** Says which key it is, when something else has the name of a principal's index. */
+  private nameIndex(err: Error, principal: string, ctx?: Context): never {
+    if (!isWrongType(err)) throw err;
+    const { logValue } = (ctx?.app as Application | undefined)?.config.session ?? {};
+    const key = `${this.redis.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
+    throw new Error(`${JSON.stringify(key)} is no sorted set, as the list of a principal's sessions is: remove that key, or have what ` +
+      `writes it take another name (${err.message})`, { cause: err });
   }
 
   /** Checked here, so that what Redis refuses is not sent: its error would quote it. */
@@ -160,6 +171,8 @@ function lifetimeIn(result: unknown): SessionMaxAge | false {
 
 /** Something else under a session's key, as a hash of another layout, is no record. */
 function noneIfWrongType(err: unknown): null {
-  if (/\bWRONGTYPE\b/.test((err as Error).message)) return null;
+  if (isWrongType(err)) return null;
   throw err;
 }
+
+const isWrongType = (err: unknown) => /\bWRONGTYPE\b/.test((err as Error).message);

@@ -1,7 +1,11 @@
+import assert from 'node:assert';
+import { types } from 'node:util';
+import co from 'co';
 import type { Application, Context } from 'egg';
 import { configOf } from '../SessionConfig';
 import type { Store } from './guard';
-import type { SessionStoreLike } from './SessionStore';
+import { warnOnce } from '../warnOnce';
+import { SessionStore, type SessionStoreLike } from './SessionStore';
 
 interface ActiveStore {
   /** The store of all requests. */
@@ -47,15 +51,47 @@ export function requireIndexed(app: Application, store: Store | undefined, what:
     'that tegg finds');
 }
 
+/**
+ * What can be used as the store: as `given`, but that generator functions are wrapped.
+ *
+ * @throws AssertionError when a method is missing
+ */
+export function usableStore<T extends SessionStoreLike>(given: T): T {
+  const methods = given as unknown as Record<string, unknown>;
+  for (const name of [ 'get', 'set', 'destroy' ]) {
+    const method = methods[name];
+    assert(typeof method === 'function', `store.${name} must be function`);
+    if (types.isGeneratorFunction(method)) methods[name] = co.wrap(method as () => Generator);
+  }
+  return given;
+}
+
 /** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */
 export function setStore(app: Application, store: SessionStoreLike | undefined, origin: string, isTegg = false): void {
   const { session } = app.config;
+  const before = session.ContextStore || session.store ? originOf(app) : undefined;
   if (store) {
     session.ContextStore = undefined;
     origins.set(app, { store, origin, isTegg });
   }
   session.store = store;
+  if (before && app.config.env !== 'unittest') {
+    app.logger.warn('[egg-tegg-session] %s is not used: sessions are kept in %s, as that was set later. Remove the one that is not meant',
+      before, originOf(app));
+  }
   if (announced.has(app)) announceStore(app);
+}
+
+/**
+ * Warns that `what`, as `config.session.maxAge`, is `'session'`: a store that is no `SessionStore` is given it as koa-session gives it,
+ * and the stores of Egg's documents compute with it.
+ */
+export function warnOfBrowserLifetime(app: Application, what: string): void {
+  const { store, ContextStore } = activeStore(app);
+  const isForeign = ContextStore ? !(ContextStore.prototype instanceof SessionStore) : store && !(store instanceof SessionStore);
+  if (!isForeign) return;
+  warnOnce(app, `${what} 'session'`, '[egg-tegg-session] %s is \'session\', and %s is given that in place of a number: if it computes with ' +
+    'maxAge, as for PX in Redis, each write fails. Have it keep such a session for a day, or set a number of milliseconds', what, originOf(app));
 }
 
 const announced = new WeakSet<Application>();
@@ -64,6 +100,7 @@ const announced = new WeakSet<Application>();
 export function announceStore(app: Application): void {
   announced.add(app);
   app.coreLogger.info('[egg-tegg-session] sessions are kept in %s', originOf(app));
+  if (configOf(app).maxAge === 'session') warnOfBrowserLifetime(app, 'config.session.maxAge');
 }
 
 const ofRequest = new WeakMap<Context, SessionStoreLike>();
