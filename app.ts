@@ -5,11 +5,12 @@ import type {} from '@eggjs/tegg-plugin';
 import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
-import { explainUnknownName, warnOfUndecorated } from './module/misplaced';
+import { explainUnknownName, warnOfMisplaced } from './module/misplaced';
 import { review, warnOfMistakes } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
+import { sourceClasses } from './module/sourceClasses';
 import type { SessionStore } from './module/store/SessionStore';
 import { announceStore, setStore, usableStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
@@ -82,8 +83,9 @@ export default class SessionBoot implements IBoot {
     announceStore(this.app);
     review(this.app);
     warnOfMistakes(this.app);
-    warnOfUnusedStores(this.app, this.foundStore());
-    warnOfUndecorated(this.app);
+    const sources = this.app.config.env === 'prod' ? [] : sourceClasses(this.app);
+    warnOfUnusedStores(this.app, sources, this.foundStore());
+    warnOfMisplaced(this.app, sources);
   }
 
   async beforeClose() {

@@ -1,10 +1,11 @@
 import type { Application, Context } from 'egg';
 import type {} from '@eggjs/tegg-plugin';
-import { EggQualifierAttribute, EggType, InjectType, ObjectInitType, PrototypeUtil } from '@eggjs/tegg';
+import { EggQualifierAttribute, EggType, InjectType, ObjectInitType } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import type { EggObject, EggPrototype, EggPrototypeLifecycleContext } from '@eggjs/tegg/helper';
 import { aliveApplications, currentApp, currentContext } from './applications';
 import { injectSession } from './injectSession';
+import { fileOf } from './loadedClasses';
 import { SESSION_PROTO } from './Session';
 import { SessionStore } from './store/SessionStore';
 import { activeStore, storeFor } from './store/activeStore';
@@ -86,7 +87,7 @@ function reachesSession(proto: EggPrototype, seen = new Set<EggPrototype>()): bo
   return proto.injectObjects.some(injected => reachesSession(injected.proto, seen));
 }
 
-export const describeClass = (clazz: Class) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;
+export const describeClass = (clazz: Class) => `${clazz.name} (${fileOf(clazz as never)})`;
 
 /**
  * Finds the `SessionStore` among the classes of all modules. When there are two, when a method is missing, when it is no
