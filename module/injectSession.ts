@@ -176,8 +176,9 @@ function usable(ctx: Context): { session: ContextSession | null; request?: Reque
 }
 
 /** Whether the response is sent, and all background work that tegg knows of is done. */
-function isOver({ res, teggContext }: Context): boolean {
-  return (res.writableEnded || res.destroyed) && Reflect.get(teggContext, 'destroyed') !== false;
+function isOver(ctx: Context): boolean {
+  const { res } = ctx;
+  return (res.writableEnded || res.destroyed) && Reflect.get(ctx.teggContext, 'destroyed') !== false;
 }
 
 export const noSession = (ctx: Context) => new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);

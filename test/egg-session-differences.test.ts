@@ -136,6 +136,30 @@ describe('not as egg-session does', () => {
     assert.deepEqual(found, { before: { made: 1, stored: 0 }, now: { made: 0, stored: 1 } });
   });
 
+  it('ctx.session has other properties of koa-session\'s own, and toJSON() the data on both; _x and methods are dropped on both', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      const first = (await run(session => {
+        Object.assign(session, { n: 1, _csrf: 'a' });
+        return { keys: Object.keys(session), data: Object.keys(session.toJSON()), inside: [ '_sessCtx', '_ctx' ].map(name => typeof session[name]) };
+      })).json();
+      return { ...first, kept: (await run(session => session.toJSON())).json() };
+    });
+    assert.deepEqual(found, {
+      before: { keys: [ '_sessCtx', '_ctx', '_externalKey', 'isNew', 'n', '_csrf' ], data: [ 'n' ], inside: [ 'object', 'object' ], kept: { n: 1 } },
+      now: { keys: [ 'isNew', '_requireSave', '_expire', 'n', '_csrf' ], data: [ 'n' ], inside: [ 'undefined', 'undefined' ], kept: { n: 1 } },
+    });
+  });
+
+  it('Egg\'s cookies do not open the session\'s cookie', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      await run(count);
+      return (await run((_, ctx) => ({ opens: Boolean(ctx.cookies.get('EGG_SESS', { encrypt: true })) }))).json();
+    });
+    assert.deepEqual(found, { before: { opens: true }, now: { opens: false } });
+  });
+
   it('a session that was never saved is not destroyed in the store', async () => {
     const found = await onBoth(async subject => {
       let destroyed = 0;

@@ -22,7 +22,9 @@ export default (_: unknown, app: Application): Middleware => {
   return (ctx, next) => {
     const session = RequestSession.for(ctx, environmentOf(app));
     if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);
-    return session.serve(next);
+    if (app.currentContext === ctx) return session.serve(next);
+    // egg-socket.io calls middleware by itself, without what Egg and tegg do for a request, which is how the session is found
+    return app.ctxStorage.run(ctx, () => ctx.beginModuleScope(() => session.serve(next)));
   };
 };
 
