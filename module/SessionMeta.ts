@@ -137,6 +137,11 @@ export class SessionMeta {
     return principalOf(data, this.config);
   }
 
+  /** The same where it must not throw: undefined when the data do not tell. */
+  principalIn(data: SessionRecord): string | undefined {
+    return principalIn(data, this.config);
+  }
+
   /** Whether a record is a session of the principal. */
   isOf(principal: string, record: SessionRecord): boolean {
     return principalIn(record, this.config) === principal;

@@ -258,7 +258,7 @@ export abstract class SessionState {
     const { ctx, stored, meta, env: { app, config } } = this;
     if (app.listenerCount(name) === 0) return;
     const value = data?.();
-    const about = config.logValue ? { value, principal: value ? meta.principalOf(value) : this.principal } : {};
+    const about = config.logValue ? { value, principal: value ? meta.principalIn(value) : this.principal } : {};
     tell(app, name, { ctx, key: stored?.name, ...about, ...more } as SessionEvents[Name]);
   }
 }

@@ -8,6 +8,9 @@ const SKIPPED = /^(\..*|node_modules|logs|run|public|test|coverage|typings)$/;
 /** How many files are read at most. */
 const MOST = 2000;
 
+/** How many characters a file may have that people write. */
+const LONGEST = 200_000;
+
 /** A class as the text of its file tells. */
 export interface SourceClass {
   name: string;
@@ -37,7 +40,7 @@ export function sourceClasses(app: Application): SourceClass[] {
   for (const file of sources(app, fs.realpathSync(app.baseDir))) {
     if (left-- === 0) break;
     const text = fs.readFileSync(file, 'utf8');
-    if (!/SessionStore|Inject/.test(text)) continue;
+    if (text.length > LONGEST || !/SessionStore|Inject/.test(text)) continue;
     const inModule = isInModule(app, file);
     for (const clazz of classesIn(text)) found.push({ ...clazz, file, isInModule: inModule });
   }
@@ -74,7 +77,7 @@ function* classesIn(source: string): Generator<Omit<SourceClass, 'file' | 'isInM
   for (const [ i, match ] of classes.entries()) {
     const [ , before, exported, after, name, base ] = match;
     const body = text.slice(match.index, classes[i + 1]?.index);
-    const isApplied = new RegExp(String.raw`\b${name}\s*=\s*(?:${name}_1\s*=\s*)?(?:\w+\.|\(0,\s*\w+\.)?__decorate\)?\(|\)\(\s*${name}\s*[,)]`).test(text);
+    const isApplied = new RegExp(String.raw`\b${name}\s*=\s*(?:${name}_1\s*=\s*)?(?:\w+\.|\(0,\s*\w+\.)?__decorate\)?\(|(?:\)\(|\],)\s*${name}\s*[,)]`).test(text);
     const isPassedOn = new RegExp(String.raw`\bexport\s*(?:default\s+${name}\b|\{[^}]*\b${name}\b)|\bexports(?:\.\w+)?\s*=\s*(?:\{[^}]*\b)?${name}\b`).test(text);
     yield {
       name,

@@ -298,6 +298,28 @@ describe('mistakes of a newcomer, and what they are told', () => {
     }
   });
 
+  it('a controller in JavaScript, in a folder that is no module, or not exported', async () => {
+    const code = `const { HTTPController, HTTPMethod, HTTPMethodEnum, Inject } = require('@eggjs/tegg');
+      const { __decorate } = require('tslib');
+      class HomeController { async home() { return { visits: this.session.visits }; } }
+      __decorate([ Inject({ name: 'session' }) ], HomeController.prototype, 'session', undefined);
+      __decorate([ HTTPMethod({ method: HTTPMethodEnum.GET, path: '/' }) ], HomeController.prototype, 'home', null);
+      __decorate([ HTTPController() ], HomeController);`;
+    const files = { 'app/module/web/HomeController.ts': null };
+    for (const [ exported, more, told ] of [
+      [ 'module.exports = { HomeController };', { 'app/module/web/package.json': null }, 'has the session injected, but tegg does not load its folder' ],
+      [ '', {}, 'has the session injected, but its file does not export it' ],
+    ] as const) {
+      const output = await start({ ...files, ...more, 'app/module/web/HomeController.js': `${code}\n${exported}` });
+      expectHeading(told, output);
+      assert.match(output, /\] HomeController \(.*web\/HomeController\.js\) has the session injected/);
+      assert.match(output, /^answer 404: /m);
+    }
+    const output = await start({ ...files, 'app/module/web/HomeController.js': `${code}\nexports.HomeController = HomeController;` });
+    assert.doesNotMatch(output, /egg-tegg-session/);
+    assert.match(output, /^answer 200: /m);
+  });
+
   it('a class that is not exported', async () => {
     const code = controller('')['app/module/web/HomeController.ts']!;
     const output = await start({ 'app/module/web/HomeController.ts': code.replace('export class', 'class') });

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { Redis } from 'ioredis';
@@ -105,7 +106,9 @@ describe('config.session.principal that throws', () => {
       assert.equal(linesOf(site.app).filter(line => line.includes('config.session.principal has thrown')).length, 1);
       const failed = await browser.tryRun(count, JSON_PLEASE);
       assert.match(messageOf(failed), OF_NOBODY);
+      const destroyed = once(site.app as unknown as NodeJS.EventEmitter, 'session:destroyed'); // whoever listens is told whose it was
       await browser.run(session => session.destroy());
+      assert.equal((await destroyed)[0].principal, undefined);
       assert.deepEqual((await browser.run(session => ({ ...session }))).json(), {});
     });
   }, { principal });

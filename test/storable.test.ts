@@ -43,6 +43,7 @@ const REFUSED: Array<[ what: string, make: (ctx: Context) => unknown, path: stri
   [ 'the context in a list', ctx => [ 1, [ ctx ]], '.1.0', 'a context of Koa' ],
   [ 'a context that was made', ctx => ctx.app.createAnonymousContext(), '', 'a context of Koa' ],
   [ 'what has the context', ctx => new Service(ctx), '.ctx', 'a context of Koa' ],
+  [ 'Egg\'s cookies', ctx => ctx.cookies, '.ctx', 'a context of Koa' ],
   [ 'Koa\'s request', ctx => ctx.request, '', 'a request or a response of Koa' ],
   [ 'Koa\'s response', ctx => ctx.response, '', 'a request or a response of Koa' ],
   [ 'the application', ctx => ctx.app, '', 'an object of the class' ],
