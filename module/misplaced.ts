@@ -2,7 +2,7 @@ import type { Application } from 'egg';
 import { PrototypeUtil } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import { type Class, fileOf, isBaseOf, loadedClasses } from './loadedClasses';
-import { isInModule, type SourceClass } from './sourceClasses';
+import { moduleTest, type SourceClass } from './sourceClasses';
 
 type Injecting = Parameters<typeof PrototypeUtil.getInjectObjects>[0];
 
@@ -30,10 +30,11 @@ export function warnOfMisplaced(app: Application, sources: SourceClass[]): void 
     'not there: add "eggModule": { "name": "…" } to the package.json there');
 
   const classes = loadedClasses(app.baseDir, clazz => injectsOf(clazz).some(({ objName }) => objName === 'session'));
+  const isInModule = moduleTest(app);
   const decorated: Class[] = [ ...classes.keys() ].filter(isDecorated);
   for (const [ clazz, file ] of classes) {
     if (decorated.includes(clazz)) {
-      if (!isInModule(app, file)) warnOfModule(clazz.name, file);
+      if (!isInModule(file)) warnOfModule(clazz.name, file);
     } else if (!isBaseOf(clazz, decorated)) {
       warnOfUndecorated(clazz.name, file, String(injectsOf(clazz).find(({ objName }) => objName === 'session')!.refName));
     }

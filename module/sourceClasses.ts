@@ -25,9 +25,10 @@ export interface SourceClass {
   session?: string;
 }
 
-/** Whether a file is in one of the application's modules. */
-export function isInModule({ moduleReferences }: Application, file: string): boolean {
-  return moduleReferences.some(reference => file.startsWith(fs.realpathSync(reference.path) + path.sep));
+/** Tells whether a file is in one of the application's modules. */
+export function moduleTest({ moduleReferences }: Application): (file: string) => boolean {
+  const folders = moduleReferences.map(reference => fs.realpathSync(reference.path) + path.sep);
+  return file => folders.some(folder => file.startsWith(folder));
 }
 
 /**
@@ -36,22 +37,22 @@ export function isInModule({ moduleReferences }: Application, file: string): boo
  */
 export function sourceClasses(app: Application): SourceClass[] {
   const found: SourceClass[] = [];
+  const isInModule = moduleTest(app);
   let left = MOST;
-  for (const file of sources(app, fs.realpathSync(app.baseDir))) {
+  for (const file of sources(fs.realpathSync(app.baseDir), isInModule)) {
     if (left-- === 0) break;
     const text = fs.readFileSync(file, 'utf8');
     if (text.length > LONGEST || !/SessionStore|Inject/.test(text)) continue;
-    const inModule = isInModule(app, file);
-    for (const clazz of classesIn(text)) found.push({ ...clazz, file, isInModule: inModule });
+    for (const clazz of classesIn(text)) found.push({ ...clazz, file, isInModule: isInModule(file) });
   }
   return found.filter(({ base, session }) => session !== undefined || base?.endsWith('SessionStore'));
 }
 
-function* sources(app: Application, dir: string): Generator<string> {
+function* sources(dir: string, isInModule: (file: string) => boolean): Generator<string> {
   for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
     const file = path.join(dir, entry.name);
     if (entry.isDirectory()) {
-      if (!SKIPPED.test(entry.name) && !isLeftOut(app, file)) yield* sources(app, file);
+      if (!SKIPPED.test(entry.name) && !isLeftOut(file, isInModule)) yield* sources(file, isInModule);
     } else if (/\.[jt]s$/.test(entry.name) && !entry.name.endsWith('.d.ts')) {
       yield file;
     }
@@ -59,9 +60,9 @@ function* sources(app: Application, dir: string): Generator<string> {
 }
 
 /** Whether a folder is a module of tegg's that is not loaded: that is meant. */
-function isLeftOut(app: Application, dir: string): boolean {
+function isLeftOut(dir: string, isInModule: (file: string) => boolean): boolean {
   const file = path.join(dir, 'package.json');
-  return fs.existsSync(file) && /"eggModule"/.test(fs.readFileSync(file, 'utf8')) && !isInModule(app, file);
+  return fs.existsSync(file) && /"eggModule"/.test(fs.readFileSync(file, 'utf8')) && !isInModule(file);
 }
 
 const COMMENT = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
