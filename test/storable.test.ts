@@ -95,7 +95,8 @@ describe('what a session refuses', () => {
         else assert.match(said, message);
         assert.deepEqual(setCookies, []);
         assert.ok(!text.includes(SECRET));
-        assert.deepEqual((await run(session => ({ ...session }))).json(), { n: 1 });
+        // not what is in them: mocha would compare what is nested deep for ever
+        assert.deepEqual((await run(session => ({ names: Object.keys(session), n: session.n }))).json(), { names: [ 'n' ], n: 1 });
       };
 
       for (const [ what, make, path, kind ] of REFUSED) {
@@ -153,7 +154,7 @@ describe('what a session refuses', () => {
         const response = await browser.run(session => ({ document: session.document, more: session.more, bytes: session.bytes, tree: session.tree }));
         const { tree, ...others } = response.json() as Record<string, unknown>;
         assert.deepEqual(others, { document: { id: 7 }, more: { id: 7 }, bytes: { type: 'Buffer', data: [ 97 ] } });
-        if (where !== 'the cookie') assert.deepEqual(tree, JSON.parse(JSON.stringify(nested(500))));
+        if (where !== 'the cookie') assert.ok(JSON.stringify(tree) === JSON.stringify(nested(500)));
         await browser.run(session => session.update((data: any) => {
           data.n = 5;
         }));
