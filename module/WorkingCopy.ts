@@ -29,7 +29,7 @@ export class WorkingCopy {
 
   /** @throws TypeError when this request has put something into a field that must not be stored */
   assertStorable(now: Snapshot): void {
-    assertStorable(this.session, now.objectsNotIn(this.replacesKept ? Snapshot.EMPTY : this.kept));
+    assertStorable(this.session, now.objectsNotIn(this.kept));
   }
 
   isChanged(now: Snapshot): boolean {

@@ -371,7 +371,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
     const store = compile(`import { SingletonProto } from '@eggjs/tegg'; import { MemorySessionStore } from 'egg-tegg-session';
       @SingletonProto() export class AppSessionStore extends MemorySessionStore {}`);
     assert.match(store, /require\("tslib"\)/);
-    for (const index of [ 'index.js', 'Zindex.js' ]) { // before and after the store, by their names
+    for (const index of [ 'AIndex.js', 'ZIndex.js' ]) { // before and after the store, by their names
       const output = await start({
         'app/module/store/package.json': redisStore()['app/module/store/package.json'],
         'app/module/store/AppSessionStore.js': store,
