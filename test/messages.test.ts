@@ -375,7 +375,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
       const output = await start({
         'app/module/store/package.json': redisStore()['app/module/store/package.json'],
         'app/module/store/AppSessionStore.js': store,
-        [`app/module/store/${index}`]: compile('export * from \'./AppSessionStore\';'),
+        [`app/module/store/${index}`]: 'exports.AppSessionStore = require(\'./AppSessionStore\').AppSessionStore;',
         'config/config.local.ts': 'export default { logger: { coreLogger: { consoleLevel: \'INFO\' } } };',
       });
       expectHeading('] sessions are kept in', output);
