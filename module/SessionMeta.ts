@@ -80,13 +80,19 @@ export class SessionMeta {
    * @throws TypeError as `principalOf` does, which has to be before anything is written
    */
   of(data: SessionRecord, createdAt = this.createdAt): About {
-    const { ctx } = this;
     const principal = this.principalOf(data);
     if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
+    const ip = this.ip ?? this.kept._ip;
     return {
-      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip.slice(0, MAX_IP),
-      _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
+      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), ...ip === undefined ? {} : { _ip: ip },
+      _userAgent: this.ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
+  }
+
+  /** Undefined on a unix socket, and once the client has hung up. */
+  private get ip(): string | undefined {
+    const ip = this.ctx.ip as string | undefined;
+    return ip ? String(ip).slice(0, MAX_IP) : undefined;
   }
 
   /** What has to change in the record so that it says `about`; all of it, when the data take the place of what others write. */
