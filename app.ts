@@ -10,8 +10,9 @@ import { review } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
+import { RedisSessionStore } from './module/store/RedisSessionStore';
 import type { SessionStore } from './module/store/SessionStore';
-import { announceStore, setStore } from './module/store/activeStore';
+import { activeStore, announceStore, setStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -82,6 +83,9 @@ export default class SessionBoot implements IBoot {
     }
     announceStore(this.app);
     review(this.app);
+    const { store } = activeStore(this.app);
+    // not waited for: its server need not be there yet
+    if (store instanceof RedisSessionStore) store.review(this.app.coreLogger).catch(() => undefined);
     warnOfUnusedStores(this.app, this.foundStore());
     warnOfUndecorated(this.app);
   }

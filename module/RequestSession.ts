@@ -64,8 +64,8 @@ export class RequestSession extends SessionOperations {
 
   /** Whether nothing has happened but that the handler has read the session, and perhaps changed its data. */
   private isPlain(): boolean {
-    const { state, contacts, cookieState, isRenewed, busy, mustMove } = this;
-    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(isRenewed || busy || mustMove);
+    const { state, contacts, cookieState, isRenewed, busy, mustMove, expired } = this;
+    return (state === 'kept' || state === 'new') && contacts === 0 && cookieState === 'good' && !(isRenewed || busy || mustMove || expired);
   }
 
   /** Does what is left to do, if that takes no waiting: nothing, or to write the cookie that has the data. */
@@ -107,8 +107,9 @@ export class RequestSession extends SessionOperations {
   private async close(now?: Snapshot): Promise<void> {
     if (this.busy) await this.idle();
     const { ctx, env, stored, expired } = this;
-    // it is over all the same when that fails
-    if (expired) await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
+    // it is not used here all the same when that fails
+    const isOver = expired && await expire(ctx, this.store!, env, expired).catch(err => logUntold(ctx, err));
+    if (isOver && this.state === 'new') this.cookieState = 'expired';
     if (this.commitsItself) await this.commit(now);
     if (this.contacts > 0) await this.confirm();
     if (this.isFixated && stored && !stored.isFresh) warnOfFixation(env.app);

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { changesBetween } from './record';
 import { refusePromise, type SessionConfig } from './SessionConfig';
-import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './store/SessionStore';
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
@@ -15,21 +15,30 @@ const MAX_IP = 64;
 
 /** What a record says about its session besides the data and the lifetime. */
 export interface About extends SessionRecord {
-  /** In ms since 1970. */
+  /** In ms since 1970, by the clock of the process that made it. */
   _createdAt?: number;
+  /** The same by the clock of the store, where that is another one. */
+  _storedAt?: number;
   // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
   /** In ms since 1970. */
   _seenAt?: number;
   _ip?: string;
   _userAgent?: string;
+  /** The key of the record that `regenerate()` made this one of. */
+  _movedFrom?: string;
 }
 
 const ABOUT = [ '_createdAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
 
-/** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2). */
-export const hasOutlived = ({ _createdAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
-  absoluteMaxAge !== undefined && typeof _createdAt === 'number' && _createdAt + absoluteMaxAge <= Date.now();
+/** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2), by the clock of this process. */
+export const hasOutlived = ({ _createdAt, _storedAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
+  absoluteMaxAge !== undefined && typeof _createdAt === 'number' &&
+  Math.max(_createdAt, _storedAt ?? _createdAt) + absoluteMaxAge <= Date.now();
+
+/** The options of a call that lets a record live on, which the store is to end in time. */
+export const limiting = (options: SessionStoreOptions, { absoluteMaxAge }: SessionConfig): SessionStoreOptions =>
+  (absoluteMaxAge === undefined ? options : { ...options, absoluteMaxAge });
 
 /** When a session was created, whose it is, and when it was last seen, from where. */
 export class SessionMeta {
@@ -38,6 +47,8 @@ export class SessionMeta {
   /** Whose session it is by the data that are kept. */
   principal?: string;
   private kept: About = {};
+  /** When it was created by the clock that ends it. */
+  private storedAt?: number;
 
   /**
    * @param ctx the request
@@ -53,6 +64,7 @@ export class SessionMeta {
     this.kept = kept;
     const { _createdAt } = this.kept;
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
+    this.storedAt = (record as About)._storedAt;
     try {
       this.principal = this.principalOf(record);
     } catch {
@@ -63,6 +75,7 @@ export class SessionMeta {
   /** To be called when the session has ended, as another one may begin. */
   reset(): void {
     this.createdAt = Date.now();
+    this.storedAt = undefined;
     this.principal = undefined;
     this.kept = {};
   }
@@ -106,7 +119,7 @@ export class SessionMeta {
     if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;
     if (!this.isIndexed) return false;
     const principal = this.principalOf(data);
-    return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);
+    return principal !== kept._principal || (principal !== undefined && Math.abs(Date.now() - (kept._seenAt ?? 0)) >= MINUTE);
   }
 
   /** The principal that the record names, whose index has the session. */
@@ -116,18 +129,23 @@ export class SessionMeta {
 
   /** For how many ms the index has to have a session at least that lives for `maxAge` after each write. */
   indexMs(maxAge: SessionMaxAge): number {
-    return (maxAge === 'session' ? DAY : maxAge) + 2 * this.interval(maxAge);
+    const ms = maxAge === 'session' ? DAY : maxAge;
+    // it may live on for some time though the index can't be written
+    return ms + 2 * Math.min(Math.max(ms / 4, MINUTE), DAY);
   }
 
-  /** Whether it is time to note the session in the index again. */
-  mustIndex({ _principal, _seenAt }: About, maxAge: SessionMaxAge): boolean {
-    const turn = (at: number) => Math.floor(at / this.interval(maxAge));
-    return _principal !== this.kept._principal || turn(_seenAt!) !== turn(this.kept._seenAt ?? 0);
+  /**
+   * Whether to note the session in the index again: with the first write in each minute, as the index may have lost it, to a server
+   * that is short of memory, in a failover, or by a hand.
+   */
+  mustIndex({ _seenAt }: About): boolean {
+    const minute = (at: number) => Math.floor(at / MINUTE);
+    return minute(_seenAt!) !== minute(this.kept._seenAt ?? 0);
   }
 
-  /** After how many ms a session is noted in the index again. */
-  private interval(maxAge: SessionMaxAge): number {
-    return maxAge === 'session' ? DAY : Math.min(Math.max(maxAge / 4, MINUTE), DAY);
+  /** Whether each field may be one that tells whose session it is. */
+  get dependsOnAll(): boolean {
+    return this.isIndexed && typeof this.config.principal === 'function';
   }
 
   /** As the function of this name. */
@@ -136,13 +154,24 @@ export class SessionMeta {
   }
 
   /** Whether a record is a session of the principal. */
-  isOf(principal: string, record: SessionRecord): boolean {
+  isOf(principal: string | undefined, record: SessionRecord): boolean {
     return principalIn(record, this.config) === principal;
   }
 
   /** Whether a session is older than `absoluteMaxAge` by now. */
   hasOutlived(record: SessionRecord): boolean {
     return hasOutlived(record, this.config);
+  }
+
+  /** Whether a session that expires then may live longer, before `absoluteMaxAge` ends it. */
+  canLiveOn(expire: number): boolean {
+    const { config: { absoluteMaxAge }, createdAt, storedAt = createdAt } = this;
+    return absoluteMaxAge === undefined || expire < storedAt + absoluteMaxAge;
+  }
+
+  /** The options of a call that lets a record live on, which the store is to end in time. */
+  limiting(options: SessionStoreOptions): SessionStoreOptions {
+    return limiting(options, this.config);
   }
 }
 

@@ -70,7 +70,11 @@ export abstract class SessionOperations extends UpdatableSession {
     if (rolling && !(this.isRenewed && this.isSure())) return true;
     if (this.cookieState === 'stale') return true;
     if (!renew) return false;
-    if (typeof _expire === 'number' && typeof maxAge === 'number') return _expire - Date.now() < maxAge / 2;
+    if (typeof _expire === 'number' && typeof maxAge === 'number') {
+      const left = _expire - Date.now();
+      // more than all of it: the clocks differ
+      return (left < maxAge / 2 || left > maxAge + 1000) && this.meta.canLiveOn(_expire);
+    }
     return Boolean(store?.keepsExpiry && _expire === undefined);
   }
 

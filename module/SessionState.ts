@@ -181,9 +181,9 @@ export abstract class SessionState {
     return this.meta.createdAt;
   }
 
-  /** What the store knows the session by; undefined when it has none there. */
+  /** What the store knows the session by, or knew it by before it moved or ended; undefined when it has none there. */
   get storeKey(): string | undefined {
-    return this.state === 'kept' ? this.stored?.key : undefined;
+    return this.state === 'kept' || this.state === 'ended' ? this.stored?.key : undefined;
   }
 
   get maxAge(): unknown {

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
+  applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
 } from './record';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
@@ -79,7 +79,24 @@ export class StoreRecord {
       return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
     }
     const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
-    return this.own(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
+    const written = this.own(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
+    return hasChanged && !replace && this.meta.dependsOnAll ? this.followMerged(written) : written;
+  }
+
+  /**
+   * Notes whose session it is by the data of all: others may have changed some of the fields that tell. The one that comes last sees
+   * what all of them have written.
+   */
+  private async followMerged(written: Promise<boolean>): Promise<boolean> {
+    if (!await written) return false;
+    const { store, meta, key } = this;
+    try {
+      const record = await store.get(key, this.maxAge, this.options(false));
+      if (isAliveIn(store, record) && !meta.isOf(meta.indexedFor, record)) await this.see(dataOf(record));
+    } catch (err) {
+      logUntold(this.ctx, err); // what was asked for is written; the next request notes it
+    }
+    return true;
   }
 
   /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
@@ -125,12 +142,12 @@ export class StoreRecord {
     const data = now.toData();
     const about = meta.of(data, Date.now());
     const [ from, successor ] = [ this.key, store.keyOf(to) ];
-    await this.place(successor, data, about, maxAge);
+    await this.place(successor, data, about, maxAge, from);
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
       await this.takeBack(successor, about);
       throw err;
     });
-    if (!isAlive(left) || meta.hasOutlived(left)) {
+    if (!isAliveIn(store, left) || meta.hasOutlived(left)) {
       await this.takeBack(successor, about);
       return undefined;
     }
@@ -143,16 +160,21 @@ export class StoreRecord {
     return left;
   }
 
-  /** Writes a whole record under a key that is new, and notes whose it is. */
-  private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge): Promise<void> {
+  /**
+   * Writes a whole record under a key that is new; with `from`, it takes the place of the record of that key. Before that, the index
+   * has it: a session that is in no index can't be revoked. And again after that: whoever has looked in between has found nothing
+   * there, and has taken it off.
+   */
+  private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge, from?: string): Promise<void> {
+    const { store, meta, ctx } = this;
+    const { _principal } = about;
     const options = this.options(true);
-    await this.store.set(key, { ...data, ...about }, maxAge, options);
-    this.turn = this.store.turns.now;
-    if (about._principal === undefined) return;
-    await this.store.index(about._principal, key, this.meta.indexMs(maxAge), options).catch(async err => {
-      await this.takeBack(key, {});
-      throw err;
-    });
+    const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
+    if (_principal !== undefined) await note();
+    const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
+    await store.set(key, { ...about, ...origin, ...data }, maxAge, options);
+    this.turn = store.turns.now;
+    if (_principal !== undefined) await note().catch(err => logUntold(ctx, err));
   }
 
   /** Ends what was placed, as far as that can be done. */
@@ -172,7 +194,7 @@ export class StoreRecord {
     const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
     const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
-    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about, maxAge));
+    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime
@@ -180,7 +202,8 @@ export class StoreRecord {
     meta.keep(about, data);
     if (!isNew) return true;
     await this.limit(before);
-    if (before !== undefined && before !== _principal) await this.leave(before);
+    // it is written all the same when that fails
+    if (before !== undefined && before !== _principal) await this.leave(before).catch(err => logUntold(this.ctx, err));
     return true;
   }
 
@@ -189,13 +212,13 @@ export class StoreRecord {
     const { store, meta, key, ctx } = this;
     await takeOff(store, principal, key, { ctx });
     const now = await store.get(key, undefined, { ctx });
-    if (isAlive(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+    if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
   }
 
   /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
     const { indexedFor } = this.meta;
-    if (indexedFor && indexedFor !== before) await this.principals?.limit(indexedFor).catch(err => logUntold(this.ctx, err));
+    if (indexedFor && indexedFor !== before) await this.principals?.limit(indexedFor, this.key).catch(err => logUntold(this.ctx, err));
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
@@ -209,7 +232,7 @@ export class StoreRecord {
   /** The record as it is now; undefined when the session has ended. */
   async latest(): Promise<SessionRecord | undefined> {
     const record = await this.store.get(this.key, this.maxAge, this.options(true));
-    if (!isAlive(record)) return undefined;
+    if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record)) return undefined;
     this.meta.load(record);
     return record;
   }
@@ -245,6 +268,6 @@ export class StoreRecord {
   }
 
   private options(changed: boolean) {
-    return { ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed };
+    return this.meta.limiting({ ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed });
   }
 }

@@ -1,11 +1,11 @@
 import type { Context } from 'egg';
 import { tell } from './events';
 import { takeOff } from './PrincipalSessions';
-import { isExpired, isRecord, isTombstone, TOMBSTONE_MS } from './record';
+import { isExpired, isKept, isRecord, isTombstone, NO_CHANGES } from './record';
 import { refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { LoggedEvent } from './SessionLogger';
-import { type About, hasOutlived } from './SessionMeta';
+import { type About, hasOutlived, limiting } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Store } from './store/guard';
 import type { SessionRecord } from './store/SessionStore';
@@ -20,7 +20,7 @@ export interface Loaded {
   cookie: 'good' | 'stale' | 'bad' | 'expired';
   /** Whether the store has let it live on as it was read. */
   renewed?: boolean;
-  /** A session that is over, and still in the store. */
+  /** A session that is over by the clock of this process, and still in the store. */
   expired?: { id: string; record: SessionRecord };
 }
 
@@ -38,9 +38,9 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   const key = store.keyOf(id);
   // what `valid` refuses must not live on, nor what is not committed
   const renewed = rolling && store.renewsOnRead && !valid && autoCommit;
-  return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
+  return (renewed ? store.getAndTouch(key, limiting({ ctx, rolling }, env.config)) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
-    return accept(ctx, record, stale, env, id, renewed);
+    return accept(ctx, record, stale, env, { id, hasClock: store.hasClock, renewed });
   });
 }
 
@@ -51,7 +51,8 @@ export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
   return accept(ctx, opened.value, opened.stale, env);
 }
 
-function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string, renewed?: boolean): Loaded {
+function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment,
+  { id, hasClock = false, renewed }: { id?: string; hasClock?: boolean; renewed?: boolean } = {}): Loaded {
   const { app, config: { valid, logValue } } = env;
   const refuse = (name: LoggedEvent): Loaded => {
     tell(app, `session:${name}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
@@ -59,8 +60,9 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   };
   if (!record) return refuse('missed');
   if (!isRecord(record)) return refuse('invalid');
-  if (isExpired(record) || hasOutlived(record, env.config)) {
-    if (id !== undefined) return { ...NEW, cookie: 'expired', expired: { id, record } };
+  if ((!hasClock && isExpired(record)) || hasOutlived(record, env.config)) {
+    // neither the record nor the cookie is removed for that: another clock may say otherwise
+    if (id !== undefined) return { ...NEW, expired: { id, record } };
     return { ...refuse('expired'), cookie: 'expired' };
   }
   if (valid) {
@@ -71,12 +73,21 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good', renewed };
 }
 
-/** Takes a session that is over out of the store. Of several requests that find it, the one that does so tells of it. */
-export async function expire(ctx: Context, store: Store, { app, config: { logValue } }: SessionEnvironment,
-  { id, record }: Required<Loaded>['expired']): Promise<void> {
-  const key = store.keyOf(id);
-  const left = await store.retire(key, null, TOMBSTONE_MS, { ctx });
+/**
+ * Tells of a session that is over by the clock of this process, and has the store end it if it is over by the clock of the store.
+ * Stores of three methods have none, and drop it by themselves.
+ *
+ * @return whether it is over for all
+ */
+export async function expire(ctx: Context, store: Store, { app, config }: SessionEnvironment,
+  { id, record }: Required<Loaded>['expired']): Promise<boolean> {
   const { _principal: principal } = record as About;
-  if (principal !== undefined && store.isIndexed) await takeOff(store, principal, key, { ctx });
-  if (!isTombstone(left)) tell(app, 'session:expired', { ctx, key: shortHash(id), ...logValue ? { value: record, principal } : {} });
+  tell(app, 'session:expired', { ctx, key: shortHash(id), ...config.logValue ? { value: record, principal } : {} });
+  if (!store.keepsExpiry) return false;
+  const key = store.keyOf(id);
+  const options = limiting({ ctx }, config);
+  if (await store.merge(key, { ...NO_CHANGES, renew: false }, options) !== false) return false;
+  const isOver = !isKept(await store.get(key, undefined, options));
+  if (isOver && principal !== undefined && store.isIndexed) await takeOff(store, principal, key, { ctx });
+  return isOver;
 }

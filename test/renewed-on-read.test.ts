@@ -26,7 +26,7 @@ for (const subject of [ MEMORY, REDIS ]) {
     async function poll(client: Client, request: Request) {
       const headers = { cookie: `${NAME}=${client.cookies.get(NAME)}` };
       for (let i = 0; i < 6; i++) {
-        later(10 * MINUTE);
+        await site.later(10 * MINUTE);
         assert.deepEqual((await request(client.another(), headers)).setCookies, []);
       }
       return headers;

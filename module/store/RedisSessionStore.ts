@@ -1,7 +1,8 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { LONGEST, type Tombstone } from '../record';
+import { warnOfEviction } from './redisBoot';
 import {
-  argsOf, COMPARE_AND_SET, INDEX, MERGE, recordIn, RETIRE, type Script, textOf, TOUCH,
+  argsOf, COMPARE_AND_SET, CREATE, INDEX, MERGE, recordIn, RETIRE, type Script, textOf, TOUCH,
 } from './redisLayout';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
@@ -16,8 +17,10 @@ export interface RedisClient {
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>;
   zscan(key: string, cursor: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, membersAndScores: string[]]>;
   scan(cursor: string, MATCH: 'MATCH', pattern: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, keys: string[]]>;
+  /** Asked at boot, if there is one. */
+  info?(section: 'memory'): Promise<unknown>;
   /** Only a Cluster has these. */
-  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan'>>;
+  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan' | 'info'>>;
   readonly options?: { keyPrefix?: string };
 }
 
@@ -50,33 +53,38 @@ export abstract class RedisSessionStore extends SessionStore {
     return await this.read(ctx, this.redis.get(this.prefix + key));
   }
 
-  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
+  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
     const ms = this.checkedTtl(maxAge);
-    await this.redis.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
+    if (options?.absoluteMaxAge === undefined) {
+      await this.redis.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
+    } else {
+      await this.run(CREATE, key, this.textOf(record, maxAge, options), String(ms), String(Date.now()));
+    }
   }
 
   async destroy(key: string): Promise<void> {
     await this.redis.del(this.prefix + key);
   }
 
-  override async touch(key: string): Promise<SessionMaxAge | false> {
-    return lifetimeIn(await this.run(TOUCH, key, String(Date.now()), '0').catch(noneIfWrongType));
+  override async touch(key: string, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return lifetimeIn(await this.run(TOUCH, key, limitOf(options), '0').catch(noneIfWrongType));
   }
 
-  override async getAndTouch(key: string, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    return await this.read(ctx, this.run(TOUCH, key, String(Date.now()), '1'));
+  override async getAndTouch(key: string, options: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return await this.read(options.ctx, this.run(TOUCH, key, limitOf(options), '1'));
   }
 
-  override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
+  override async merge(key: string, changes: SessionChanges, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
     const { set } = changes;
-    const lifetime = '_session' in set || '_maxAge' in set ? this.lifetime(set) : undefined;
-    return lifetimeIn(await this.run(MERGE, key, ...argsOf(changes, lifetime)).catch(noneIfWrongType));
+    const lifetime = hasLifetime(set) ? this.lifetime(set) : undefined;
+    return lifetimeIn(await this.run(MERGE, key, ...argsOf(changes, lifetime, limitOf(options))).catch(noneIfWrongType));
   }
 
-  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
-  Promise<boolean> {
-    const ms = this.checkedTtl(maxAge);
-    return await this.run(COMPARE_AND_SET, key, String(_rev), textOf(record, maxAge, ms), String(ms)).catch(noneIfWrongType) === 1;
+  override async compareAndSet(key: string, { _rev, _createdAt }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options?: SessionStoreOptions): Promise<boolean> {
+    const text = this.textOf(record, maxAge, options);
+    const now = typeof _createdAt === 'number' ? '' : String(Date.now());
+    return await this.run(COMPARE_AND_SET, key, String(_rev), text, limitOf(options), now).catch(noneIfWrongType) === 1;
   }
 
   override async retire(key: string, successor: string | null, graceMs: number):
@@ -90,8 +98,7 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   override async index(principal: string, key: string, ms: number): Promise<void> {
-    const now = Date.now();
-    await this.run(INDEX, INDEX_PREFIX + principal, key, String(now), ms === 0 ? '' : String(Math.ceil(now + ms)));
+    await this.run(INDEX, INDEX_PREFIX + principal, key, ms === 0 ? '' : String(Math.ceil(ms)));
   }
 
   override async* list(principal?: string): AsyncGenerator<string[]> {
@@ -112,6 +119,13 @@ export abstract class RedisSessionStore extends SessionStore {
     }
   }
 
+  /** Warns at boot of what the server would do to sessions. @internal */
+  async review(logger: Application['coreLogger']): Promise<void> {
+    const { redis } = this;
+    const masters = redis.nodes?.('master') ?? [];
+    await warnOfEviction(masters.length > 0 ? masters : [ redis ], logger);
+  }
+
   private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {
     try {
       return recordIn(await text as string | null);
@@ -120,6 +134,12 @@ export abstract class RedisSessionStore extends SessionStore {
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
       return undefined;
     }
+  }
+
+  /** With the record's own lifetime under `absoluteMaxAge`: `maxAge` then is what that leaves of it. */
+  private textOf(record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): string {
+    const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
+    return textOf(record, lifetime, this.checkedTtl(lifetime));
   }
 
   /** Checked here, so that what Redis refuses is not sent: its error would quote it. */
@@ -151,6 +171,12 @@ async function* cursors(find: (cursor: string) => Promise<[next: string, found: 
     cursor = next;
   } while (cursor !== '0');
 }
+
+/** `absoluteMaxAge` as the scripts take it. */
+const limitOf = (options?: SessionStoreOptions) =>
+  (options?.absoluteMaxAge === undefined ? '' : String(Math.ceil(options.absoluteMaxAge)));
+
+const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
 
 /** What TOUCH and MERGE return. */
 function lifetimeIn(result: unknown): SessionMaxAge | false {

@@ -12,6 +12,11 @@ export interface SessionStoreOptions {
   rolling?: boolean;
   /** On `set`: whether the data changed, or the session is only renewed. */
   changed?: boolean;
+  /**
+   * `config.session.absoluteMaxAge`, when it is set: no record should be kept for longer than so many ms after its `_createdAt`,
+   * whatever its lifetime. The `maxAge` of `set` and `compareAndSet` allows for it; the other methods that let a record live on may.
+   */
+  absoluteMaxAge?: number;
 }
 
 /**
@@ -57,7 +62,7 @@ export abstract class SessionStore {
 
   /**
    * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a
-   * record lives longer by it, and none whose `_expire` has passed.
+   * record lives longer by it, and none that has expired by the store's clock.
    *
    * Without it, a session that is renewed on each request (`rolling`) is read, then touched.
    *

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { tell } from '../events';
-import { isAlive, lifetimeOf } from '../record';
+import { isAliveIn, lifetimeOf } from '../record';
 import { SHORT, shortHash } from '../shortHash';
-import type { CompleteStore, Existing } from './complete';
+import type { CompleteStore } from './complete';
 import type { Call, Deadlines } from './Deadlines';
 import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
 import type { Turns } from './Turns';
 
-type Members = 'keepsExpiry' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
+type Members = 'keepsExpiry' | 'hasClock' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
@@ -33,6 +33,7 @@ export interface Store extends Pick<CompleteStore, Members> {
  */
 export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
+  readonly hasClock: boolean;
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
   /** Those of the latest ids, as each request would hash its own again. */
@@ -48,6 +49,7 @@ export class GuardedStore implements Store {
   constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly deadlines: Deadlines,
     readonly turns: Turns, private readonly hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
+    this.hasClock = store.hasClock;
     this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
   }
@@ -146,7 +148,7 @@ export class GuardedStore implements Store {
     }).then(result => {
       let missed: boolean;
       try {
-        missed = (operation === 'get' || operation === 'getAndTouch') && !isAlive(result as Existing);
+        missed = (operation === 'get' || operation === 'getAndTouch') && !isAliveIn(this, result);
       } catch (err) {
         return fail(err);
       }
