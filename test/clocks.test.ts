@@ -126,6 +126,20 @@ for (const [ title, options, isLimited = false ] of CASES) {
         assert.equal(await visitor.user('right'), undefined);
       });
 
+      if (options.renew) {
+        it(`the one that is ${which} renews a session of which there is little left`, async () => {
+          const user = newUser();
+          const visitor = await signIn('right', user);
+          const [ name ] = await noted(user);
+          const left = 5 * MINUTE;
+          const [ seconds ] = await redis.time();
+          const text = (await redis.get(`session:${name}`))!;
+          await redis.set(`session:${name}`, text.replace(/"_expire":\d+/, `"_expire":${seconds * 1000 + left}`), 'PX', left);
+          assert.equal(await visitor.user(which), user);
+          await isKept(user);
+        });
+      }
+
       if (refuses) continue; // what it writes begins a new session
       it(`a session goes on through writes, update() and regenerate() at the one that is ${which}`, async () => {
         const user = newUser();
@@ -171,6 +185,21 @@ class ServerStore extends MapStore {
 
 describe('a process whose clock is an hour ahead, with a store of three methods', () => {
   afterEach(stop);
+
+  it('does not shorten the life of a session as it notes when that was created', async () => {
+    const store = new ServerStore();
+    const { run } = await start({ store, absoluteMaxAge: HOUR });
+    await run(session => void (session.n = 1));
+    const [ key ] = store.entries.keys();
+    const ends = right() + 10 * MINUTE;
+    await store.set(key, { n: 1, _maxAge: MAX_AGE, _expire: ends }, MAX_AGE);
+    mm(Date, 'now', () => right() + 9 * MINUTE);
+    assert.deepEqual((await run(read)).json(), { n: 1, isNew: false });
+    const { json, expires } = store.entries.get(key)!;
+    const { _createdAt, _expire } = JSON.parse(json);
+    assert.deepEqual([ typeof _createdAt, _expire ], [ 'number', ends ]);
+    assert.ok(expires >= ends);
+  });
 
   for (const [ title, options ] of CASES.slice(2)) {
     it(`refuses a session that it takes for over, and leaves it to the others, with ${title}`, async () => {
