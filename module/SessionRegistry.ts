@@ -68,7 +68,8 @@ export class SessionRegistry {
 
   /**
    * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` all but that of the
-   * request, as after a change of the password (ASVS 7.4.3); it is off by default. Resolves to how many it has ended.
+   * request, as after a change of the password (ASVS 7.4.3), wherever that moves meanwhile; it is off by default. Resolves to how many
+   * it has ended.
    *
    * @throws Error with `exceptCurrent`, when the store could not be asked which session is the request's
    */

@@ -38,7 +38,7 @@ export interface SessionEvents {
   'session:regenerated': SessionEvent & { previousKey?: string };
   /** A session was ended. */
   'session:destroyed': SessionEvent & { reason: SessionEndReason };
-  /** A request came with a session that is older than `maxAge` or `absoluteMaxAge`. */
+  /** A request used a session that is older than `maxAge` or `absoluteMaxAge`, and that the store still had. */
   'session:expired': SessionEvent;
   /** A request came with a cookie that does not open (`badCookie`), or with a session that may not be used. */
   'session:invalid': SessionEvent & { badCookie?: boolean };
