@@ -85,7 +85,7 @@ export default class SessionBoot implements IBoot {
     review(this.app);
     const { store } = activeStore(this.app);
     // not waited for: its server need not be there yet
-    if (store instanceof RedisSessionStore) store.review(this.app.coreLogger).catch(() => undefined);
+    if (store instanceof RedisSessionStore) store.reviewServer(this.app.coreLogger).catch(() => undefined);
     warnOfUnusedStores(this.app, this.foundStore());
     warnOfUndecorated(this.app);
   }

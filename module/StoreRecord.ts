@@ -172,7 +172,7 @@ export class StoreRecord {
     const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
     if (_principal !== undefined) await note();
     const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
-    await store.set(key, { ...about, ...origin, ...data }, maxAge, options);
+    await store.set(key, { ...data, ...about, ...origin }, maxAge, options);
     this.turn = store.turns.now;
     if (_principal !== undefined) await note().catch(err => logUntold(ctx, err));
   }

@@ -6,6 +6,7 @@ import { fixture } from './support/app';
 import { textOf } from './support/docs';
 import { classFile, config, controller, IMPORTS, plugins, redisAt, redisStore, start } from './support/newcomer';
 import { freePort } from './support/ports';
+import { startRedis } from './support/servers';
 import { start as startWeb, stop } from './support/web';
 
 const FILE = 'docs/troubleshooting.md';
@@ -68,6 +69,17 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
     expectHeading('the session store has failed', output);
     assert.equal(output.match(/^answer 503: /gm)!.length, 2);
     assert.equal(output.match(/the session store has failed \(set\)/g)!.length, 1, 'one line for both requests');
+  });
+
+  it('a Redis that drops keys when its memory is full', async () => {
+    const server = await startRedis([ '--maxmemory-policy', 'allkeys-lru' ]);
+    try {
+      const output = await start({ ...redisStore(), ...redisAt(server.port) });
+      expectHeading('maxmemory-policy', output);
+      assert.match(output, COUNTS);
+    } finally {
+      await server.stop();
+    }
   });
 
   const STORE = '(() => { const { MemorySessionStore } = require(\'egg-tegg-session\'); return new (class extends MemorySessionStore {})(); })()';

@@ -120,7 +120,7 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   /** Warns at boot of what the server would do to sessions. @internal */
-  async review(logger: Application['coreLogger']): Promise<void> {
+  async reviewServer(logger: Application['coreLogger']): Promise<void> {
     const { redis } = this;
     const masters = redis.nodes?.('master') ?? [];
     await warnOfEviction(masters.length > 0 ? masters : [ redis ], logger);

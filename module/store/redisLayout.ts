@@ -19,7 +19,9 @@ import type { SessionChanges, SessionMaxAge, SessionRecord } from './SessionStor
  */
 export function textOf(record: SessionRecord, maxAge: SessionMaxAge, ms: number): string {
   const expire = String(maxAge === 'session' ? null : Date.now() + ms).padStart(13);
-  const lines = linesOf(record).filter(line => !line.endsWith(':'));
+  const { _storedAt, _createdAt } = record;
+  // these first, where a script finds them without reading all of it
+  const lines = linesOf({ _storedAt, _createdAt, ...record }).filter(line => !line.endsWith(':'));
   const lifetime = maxAge === 'session' ? '"_session":true' : `"_maxAge":${ms}`;
   return `{"_expire":${expire},"_rev":${newRevision()},${lifetime}${lines.join('')}\n}`;
 }
