@@ -11,7 +11,7 @@ import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
 import type { SessionStore } from './module/store/SessionStore';
-import { announceStore, setStore } from './module/store/activeStore';
+import { announceStore, requireStoreWhenReady, setStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -68,6 +68,7 @@ export default class SessionBoot implements IBoot {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
+    requireStoreWhenReady(app);
     // hooks run the last first: what the sessions are kept in must not close before they are saved. Egg 4 has deprecated
     // app.beforeClose, which does no more than this
     const { lifecycle } = app as unknown as { lifecycle: { registerBeforeClose(hook: () => Promise<void>): void } };

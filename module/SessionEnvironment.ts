@@ -1,8 +1,9 @@
 import type { Application, Context } from 'egg';
+import type { DataCookie } from './DataCookie';
+import type { IdTransport } from './IdTransport';
 import type { RequestSession } from './RequestSession';
 import type { RunningRequests } from './RunningRequests';
 import type { SessionConfig } from './SessionConfig';
-import type { SessionCookie } from './SessionCookie';
 import type { ContextSession } from './SessionData';
 import type { Store } from './store/guard';
 import type { StoreHealth } from './store/StoreHealth';
@@ -12,7 +13,10 @@ import type { SessionRecord } from './store/SessionStore';
 export interface SessionEnvironment {
   app: Application;
   config: SessionConfig;
-  cookie: SessionCookie;
+  /** The cookie that has the data of sessions, where there is no store. */
+  data: DataCookie;
+  /** How the ids of sessions in a store travel. */
+  ids: IdTransport;
   health: StoreHealth;
   running: RunningRequests;
   /** The active store, for this request; undefined when sessions live in the cookie. */

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
+import { type CookiePlace, placesIn } from './CookiePlace';
 import { changesBetween } from './record';
 import { refusePromise, type SessionConfig } from './SessionConfig';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
@@ -17,6 +18,8 @@ const MAX_IP = 64;
 export interface About extends SessionRecord {
   /** In ms since 1970. */
   _createdAt?: number;
+  /** Where requests have set its cookie, other than the options say, the last first. */
+  _cookie?: CookiePlace[];
   // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
   /** In ms since 1970. */
@@ -25,7 +28,7 @@ export interface About extends SessionRecord {
   _userAgent?: string;
 }
 
-const ABOUT = [ '_createdAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
+const ABOUT = [ '_createdAt', '_cookie', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
 
 /** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2). */
 export const hasOutlived = ({ _createdAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
@@ -37,6 +40,8 @@ export class SessionMeta {
   createdAt = Date.now();
   /** Whose session it is by the data that are kept. */
   principal?: string;
+  /** Where requests have set its cookie in a store, other than the options say, the last first. */
+  places?: CookiePlace[];
   private kept: About = {};
 
   /**
@@ -52,6 +57,7 @@ export class SessionMeta {
     for (const name of ABOUT) if (name in record) kept[name] = record[name];
     this.kept = kept;
     const { _createdAt } = this.kept;
+    this.places = placesIn(this.kept);
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
     try {
       this.principal = this.principalOf(record);
@@ -64,6 +70,7 @@ export class SessionMeta {
   reset(): void {
     this.createdAt = Date.now();
     this.principal = undefined;
+    this.places = undefined;
     this.kept = {};
   }
 
@@ -80,11 +87,12 @@ export class SessionMeta {
    * @throws TypeError as `principalOf` does, which has to be before anything is written
    */
   of(data: SessionRecord, createdAt = this.createdAt): About {
-    const { ctx } = this;
+    const { ctx, places } = this;
     const principal = this.principalOf(data);
-    if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
+    const about: About = places ? { _createdAt: createdAt, _cookie: places } : { _createdAt: createdAt };
+    if (principal === undefined || !this.isIndexed) return about;
     return {
-      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip.slice(0, MAX_IP),
+      ...about, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip.slice(0, MAX_IP),
       _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
   }

@@ -1,7 +1,9 @@
+import { hasChosenPlace, placeOf, placesIn, remembered } from './CookiePlace';
 import type { SessionEndReason } from './events';
 import type { Chosen } from './Lifetime';
 import { warnOfLostType } from './lostTypes';
 import { applyChanges, dataOf, isEmpty, lifetimeOf } from './record';
+import { PrincipalSessions } from './PrincipalSessions';
 import { refusePromise } from './SessionConfig';
 import { Snapshot } from './Snapshot';
 import type { StoreRecord } from './StoreRecord';
@@ -19,7 +21,7 @@ export abstract class SessionOperations extends UpdatableSession {
    */
   async commit(now?: Snapshot): Promise<void> {
     if (this.busy) await this.idle();
-    const { copy, ctx, stored, env: { cookie } } = this;
+    const { copy, ctx, stored } = this;
     if (copy === undefined) return;
     if (copy === null) return await this.destroy();
     if (!this.available) return; // an outage signs nobody out, and overwrites nothing
@@ -29,8 +31,8 @@ export abstract class SessionOperations extends UpdatableSession {
     if (isChanged || this.mustRenew()) {
       await this.oneByOne(() => this.write(now));
       if (isChanged && this.state === 'ended') this.tellEnd(HAS_ENDED);
-    } else if (this.cookieState === 'bad' || this.cookieState === 'expired') {
-      cookie.remove(ctx);
+    } else if (this.cookieState === 'expired') {
+      this.transport.expire(ctx, placesIn(this.expired?.record ?? {}));
     } else {
       if (stored && this.state === 'kept' && this.meta.isDue(copy.session)) {
         await this.oneByOne(async () => {
@@ -104,23 +106,24 @@ export abstract class SessionOperations extends UpdatableSession {
 
   /** Writes the cookie that has the data. */
   protected writeCookie(copy: WorkingCopy, now?: Snapshot): void {
-    const { ctx, lifetime, meta, env: { cookie } } = this;
+    const { ctx, lifetime, meta, env } = this;
     const data = this.prepare(copy, now);
     const chosen = lifetime.now();
     const about = meta.of(copy.session);
-    cookie.writeText(ctx, cookie.encode(data.toJson(), lifetime.valid(), about._createdAt!));
+    env.data.write(ctx, data.toJson(), lifetime.valid(), about._createdAt!);
     meta.keep(about, copy.session);
     this.afterWrite(copy, data, chosen);
   }
 
   /** All that can refuse to save the session, before anything is written or removed. */
   private prepare(copy: WorkingCopy, known?: Snapshot): Snapshot {
-    const { ctx, env: { config } } = this;
-    if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent) {
+    const { ctx, meta, env: { config } } = this;
+    if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent && !config.externalKey) {
       throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
     if (config.beforeSave) refusePromise(config.beforeSave(ctx, copy.session), 'beforeSave');
+    if (this.stored && hasChosenPlace(ctx, config)) meta.places = remembered(placeOf(ctx), meta.places);
     const now = (!config.beforeSave && known) || copy.now();
     warnOfLostType(this.env.app, copy.session);
     return now;
@@ -208,10 +211,11 @@ export abstract class SessionOperations extends UpdatableSession {
     this.open();
     const { copy } = this;
     await this.oneByOne(async () => {
-      const { stored, state, ctx, env: { cookie } } = this;
+      const { stored, state, ctx, transport, meta: { places } } = this;
       if (state === 'destroyed') return;
       const { ended, name, hadEnded } = stored && state !== 'new' ? await stored.retire()
         : { ended: state === 'kept' ? this.record : undefined, name: undefined, hadEnded: false };
+      const others = stored && state !== 'new' ? await this.endOthers(stored, reason) : undefined;
       if (ended) this.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
       // what was assigned meanwhile is another session
       const other = this.copy !== copy && this.copy;
@@ -221,19 +225,32 @@ export abstract class SessionOperations extends UpdatableSession {
       this.mustMove = false;
       this.forget();
       // by now, the browser may have the cookie of another session
-      if (hadEnded) cookie.withdraw(ctx);
-      else cookie.remove(ctx);
+      if (hadEnded) transport.undo(ctx);
+      else transport.expire(ctx, places, state !== 'new' || this.cookieState === 'expired');
+      if (others) throw others.err;
     });
   }
 
+  /** Ends the sessions of the other cookies that a browser may have: one of them would count from now on. Resolves to what has failed. */
+  private async endOthers({ store }: StoreRecord, reason: SessionEndReason): Promise<{ err: unknown } | undefined> {
+    const { ctx, env: { config, ids } } = this;
+    if (config.externalKey) return undefined;
+    const all = ids.read(ctx);
+    if (all.length < 2) return undefined;
+    const sessions = new PrincipalSessions(store, config, ctx);
+    try {
+      for (const { value } of all) await sessions.end(store.keyOf(value), reason);
+      return undefined;
+    } catch (err) {
+      return { err };
+    }
+  }
+
   protected sendId(): void {
-    const { ctx, stored, env: { config: { externalKey }, cookie } } = this;
+    const { ctx, stored, env: { ids } } = this;
     this.cookieState = 'good';
     this.isRenewed = false;
-    if (!stored || ctx.headerSent) return;
-    if (!externalKey) return cookie.writeId(ctx, stored.id);
-    externalKey.set(ctx, stored.id);
-    cookie.keepPrivate(ctx, true);
+    if (stored && !ctx.headerSent) ids.write(ctx, stored.id);
   }
 
   /** A 503 has lost the headers, and the session may have an id that the client has not been told yet. */

@@ -2,6 +2,7 @@ import type { Context } from 'egg';
 import { Lifetime } from './Lifetime';
 import { type SessionEvents, tell } from './events';
 import { type Loaded, loadFromCookie, loadFromStore } from './loadSession';
+import type { IdTransport } from './IdTransport';
 import { PrincipalSessions } from './PrincipalSessions';
 import { dataOf, fieldsOf } from './record';
 import type { ContextSession } from './SessionData';
@@ -36,6 +37,8 @@ export abstract class SessionState {
   protected expired?: Loaded['expired'];
   /** Undefined when sessions live in the cookie. */
   protected readonly stored?: StoreRecord;
+  /** What has brought the session, and takes it away again. */
+  protected readonly transport: Pick<IdTransport, 'expire' | 'undo'>;
   /** What was loaded. */
   protected record: SessionRecord = {};
   /** The data, once somebody has asked for them; null after `ctx.session = null`. */
@@ -60,6 +63,7 @@ export abstract class SessionState {
   protected constructor(protected readonly ctx: Context, protected readonly env: SessionEnvironment,
     readonly store = env.storeFor(ctx)) {
     const { config } = env;
+    this.transport = store ? env.ids : env.data;
     this.lifetime = new Lifetime(ctx, config);
     this.meta = new SessionMeta(ctx, config, Boolean(store?.isIndexed));
     const limits = store && config.maxSessions !== undefined ? new PrincipalSessions(store, config, ctx) : undefined;
@@ -140,7 +144,6 @@ export abstract class SessionState {
   read(): ContextSession | null {
     if (this.copy === undefined) {
       this.open();
-      this.tellBadCookie();
       const data = dataOf(this.record);
       const session = this.create(data);
       (session as { isNew: boolean }).isNew = this.state !== 'kept';
@@ -157,17 +160,10 @@ export abstract class SessionState {
       return;
     }
     this.open();
-    this.tellBadCookie();
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state === 'destroyed') this.state = 'new';
     this.copy = new WorkingCopy(this.create(fieldsOf(value)), Snapshot.EMPTY);
     this.copy.replacesKept = this.state === 'kept';
-  }
-
-  /** A request that does not use the session does not remove the cookie, and would tell of it for ever. */
-  private tellBadCookie(): void {
-    if (this.copy !== undefined || this.cookieState !== 'bad') return;
-    tell(this.env.app, 'session:invalid', { ctx: this.ctx, badCookie: true });
   }
 
   /** The session's id in the store. */
@@ -212,7 +208,7 @@ export abstract class SessionState {
   protected lose(): void {
     this.state = 'ended';
     this.forget();
-    this.env.cookie.withdraw(this.ctx);
+    this.transport.undo(this.ctx);
   }
 
   /** What is known of a session that has ended is not true of the next one. */

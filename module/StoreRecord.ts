@@ -1,9 +1,9 @@
-import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
   applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
 } from './record';
+import { requireText } from './SessionConfig';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Snapshot } from './Snapshot';
@@ -236,12 +236,9 @@ export class StoreRecord {
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newId(): string {
-    const id: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof id === 'string' && id) {
-      this.isFresh = true;
-      return id;
-    }
-    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(id)}; it must return a string that is not empty`);
+    const id = requireText(this.ctx.sessionOptions.genid(this.ctx), 'genid');
+    this.isFresh = true;
+    return id;
   }
 
   private options(changed: boolean) {

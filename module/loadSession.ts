@@ -1,8 +1,9 @@
 import type { Context } from 'egg';
+import { placesIn } from './CookiePlace';
 import { tell } from './events';
 import { takeOff } from './PrincipalSessions';
 import { isExpired, isRecord, isTombstone, TOMBSTONE_MS } from './record';
-import { refusePromise } from './SessionConfig';
+import { NEEDS_STORE, refusePromise } from './SessionConfig';
 import type { SessionEnvironment } from './SessionEnvironment';
 import type { LoggedEvent } from './SessionLogger';
 import { type About, hasOutlived } from './SessionMeta';
@@ -16,8 +17,8 @@ export interface Loaded {
   state: 'new' | 'kept' | 'ended';
   id?: string;
   record: SessionRecord;
-  /** `stale`: good, but to be written anew; `bad`: it does not open; `expired`: what it holds, or stands for, has. */
-  cookie: 'good' | 'stale' | 'bad' | 'expired';
+  /** `stale`: good, but to be written anew; `expired`: what it holds, or stands for, has. */
+  cookie: 'good' | 'stale' | 'expired';
   /** Whether the store has let it live on as it was read. */
   renewed?: boolean;
   /** A session that is over, and still in the store. */
@@ -25,15 +26,14 @@ export interface Loaded {
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
-const BAD: Loaded = { ...NEW, cookie: 'bad' };
 
 /** Reads the id of the request's session, and the session from the store; not a promise when there is no id to ask for. */
 export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironment): Loaded | Promise<Loaded> {
-  const { externalKey, valid, autoCommit } = env.config;
-  const given = externalKey?.get(ctx);
-  const opened = externalKey ? given && { value: given, stale: false } : env.cookie.readId(ctx);
-  if (!opened) return opened === null ? BAD : NEW;
-  const { value: id, stale } = opened;
+  const { valid, autoCommit } = env.config;
+  const ids = env.ids.read(ctx);
+  if (ids.length === 0) return NEW;
+  if (ids.length > 1) return loadOneOf(ids, ctx, store, env);
+  const [{ value: id, stale }] = ids;
   const { maxAge, rolling } = ctx.sessionOptions;
   const key = store.keyOf(id);
   // what `valid` refuses must not live on, nor what is not committed
@@ -44,30 +44,56 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   });
 }
 
+/** Of several sessions, the one that is alive counts, of several the youngest: the others were not signed in to last. */
+async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
+  const { maxAge, rolling } = ctx.sessionOptions;
+  const all = await Promise.all(ids.map(async ({ value: id, stale }) => {
+    const record: unknown = await store.get(store.keyOf(id), maxAge, { ctx, rolling });
+    const refusal = isTombstone(record) ? 'ended' as const : refusalOf(ctx, record, env);
+    return { id, stale, record, refusal };
+  }));
+  const createdAt = ({ record }: { record: unknown }) => Number((record as About)._createdAt ?? 0);
+  const [ alive ] = all.filter(({ refusal }) => !refusal).sort((a, b) => createdAt(b) - createdAt(a));
+  if (alive) return kept(ctx, alive.record as SessionRecord, alive.stale, env, alive.id);
+  const ended = all.find(({ refusal }) => refusal === 'ended');
+  if (ended) return { ...NEW, state: 'ended', id: ended.id };
+  const { id, record, refusal } = all.find(each => each.refusal === 'expired') ?? all[0];
+  return refuse(refusal as LoggedEvent, ctx, record, env, id);
+}
+
 /** Reads the session from the request's cookie. */
 export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
-  const opened = env.cookie.readData(ctx);
-  if (!opened) return opened === null ? BAD : NEW;
-  return accept(ctx, opened.value, opened.stale, env);
+  if (env.config.externalKey) throw new Error(NEEDS_STORE);
+  const opened = env.data.read(ctx);
+  return opened ? accept(ctx, opened.value, opened.stale, env) : NEW;
 }
 
 function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvironment, id?: string, renewed?: boolean): Loaded {
-  const { app, config: { valid, logValue } } = env;
-  const refuse = (name: LoggedEvent): Loaded => {
-    tell(app, `session:${name}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
-    return NEW;
-  };
-  if (!record) return refuse('missed');
-  if (!isRecord(record)) return refuse('invalid');
-  if (isExpired(record) || hasOutlived(record, env.config)) {
-    if (id !== undefined) return { ...NEW, cookie: 'expired', expired: { id, record } };
-    return { ...refuse('expired'), cookie: 'expired' };
-  }
-  if (valid) {
-    const isValid = valid(ctx, record);
-    refusePromise(isValid, 'valid');
-    if (!isValid) return refuse('invalid');
-  }
+  const refusal = refusalOf(ctx, record, env);
+  return refusal ? refuse(refusal, ctx, record, env, id) : kept(ctx, record as SessionRecord, stale, env, id, renewed);
+}
+
+/** Why a record may not be used; undefined when it may. */
+function refusalOf(ctx: Context, record: unknown, { config }: SessionEnvironment): LoggedEvent | undefined {
+  if (!record) return 'missed';
+  if (!isRecord(record)) return 'invalid';
+  if (isExpired(record) || hasOutlived(record, config)) return 'expired';
+  if (!config.valid) return undefined;
+  const isValid = config.valid(ctx, record);
+  refusePromise(isValid, 'valid');
+  return isValid ? undefined : 'invalid';
+}
+
+function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue } }: SessionEnvironment, id?: string): Loaded {
+  if (refusal === 'expired' && id !== undefined) return { ...NEW, cookie: 'expired', expired: { id, record: record as SessionRecord } };
+  tell(app, `session:${refusal}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
+  return refusal === 'expired' ? { ...NEW, cookie: 'expired' } : NEW;
+}
+
+function kept(ctx: Context, record: SessionRecord, stale: boolean, { config }: SessionEnvironment, id?: string, renewed = false): Loaded {
+  // a renewal does not ask the hook where the cookie goes
+  const [ place ] = id !== undefined && config.beforeSave && placesIn(record) || [];
+  if (place) Object.assign(ctx.sessionOptions, { domain: undefined, path: '/', partitioned: undefined }, place);
   return { state: 'kept', id, record, cookie: stale ? 'stale' : 'good', renewed };
 }
 

@@ -51,10 +51,14 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
       `${others ? 'another application here' : 'any other Egg application on this host'} writes the cookie ${key} too, and ends the ` +
       'sessions of this one. Set config.session.key to a name of its own, as \'__Host-sid\'';
   },
+  sameSite: ({ sameSite, secure }, app) => String(sameSite ?? app.config.cookies?.sameSite).toLowerCase() === 'none' &&
+    (secure === false || (!secure && !app.config.proxy && !optionsOf(app).https)) &&
+    'sameSite is \'none\', which browsers take over HTTPS with Secure only: over plain HTTP the cookie goes without it, and is sent from ' +
+    'no other site. Set config.session.secure to true, and config.proxy behind a proxy that speaks HTTPS',
 };
 
 /** What is about the cookie, which nobody gets when the id travels elsewhere. */
-const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey' ];
+const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey', 'sameSite' ];
 
 /** What holds in development too. */
 const ALWAYS: Partial<Record<Risk, (app: Application) => boolean>> = {

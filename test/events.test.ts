@@ -271,7 +271,7 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
       assert.ok(!brief(await take()).includes('expired'));
     });
 
-    it('session:invalid, when a cookie does not open, also when the session is only assigned', async () => {
+    it('say nothing of a cookie that does not open: it may be another application\'s', async () => {
       for (const handle of [ (session: any) => session.n, (_: unknown, ctx: Context) => {
         ctx.session = { n: 1 };
         ctx.session = { n: 2 };
@@ -281,9 +281,7 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
         await run(() => undefined);
         assert.deepEqual(brief(await take()), []);
         await run(handle);
-        const [ first, ...more ] = await take();
-        assert.deepEqual([ first.event, first.badCookie, first.key ], [ 'invalid', true, undefined ]);
-        assert.deepEqual(brief(more), handle.length > 1 ? [ 'created' ] : []);
+        assert.deepEqual(brief(await take()), handle.length > 1 ? [ 'created' ] : []);
       }
     });
 

@@ -1,9 +1,10 @@
 import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
+import { DataCookie } from '../../module/DataCookie';
+import { ExternalKey, IdCookie } from '../../module/IdTransport';
 import { RequestSession } from '../../module/RequestSession';
 import { RunningRequests } from '../../module/RunningRequests';
 import { configOf, requireKeys } from '../../module/SessionConfig';
-import { SessionCookie } from '../../module/SessionCookie';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
 import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
@@ -39,7 +40,8 @@ export function mountSession(app: Application): void {
     config,
     health,
     running: new RunningRequests(),
-    cookie: new SessionCookie(app, config),
+    data: new DataCookie(app, config),
+    ids: config.externalKey ? new ExternalKey(config.externalKey) : new IdCookie(app, config),
     storeFor(ctx) {
       const store = storeFor(ctx);
       if (!store) return undefined;

@@ -1,5 +1,6 @@
+import type { EventEmitter } from 'node:events';
 import type { Application, Context } from 'egg';
-import { configOf } from '../SessionConfig';
+import { configOf, NEEDS_STORE } from '../SessionConfig';
 import type { Store } from './guard';
 import type { SessionStoreLike } from './SessionStore';
 
@@ -19,9 +20,28 @@ export function activeStore(app: Application): ActiveStore {
 }
 
 /** Whether the session's data or its id are in a cookie: the id may travel elsewhere. */
-export function usesCookie(app: Application): boolean {
-  const { store, ContextStore } = activeStore(app);
-  return !configOf(app).externalKey || !(store ?? ContextStore);
+export const usesCookie = (app: Application): boolean => !configOf(app).externalKey;
+
+/** The part of Egg's lifecycle that waits until each `willReady` is done. */
+interface Lifecycle extends EventEmitter {
+  bootReady: { readyCallback(name: string): (err?: Error) => void };
+}
+
+/** Stops an application with `externalKey` that has no store when all else is ready: others may set `app.sessionStore` until then. */
+export function requireStoreWhenReady(app: Application): void {
+  const isMissing = () => {
+    const { store, ContextStore } = activeStore(app);
+    return configOf(app).externalKey !== undefined && !store && !ContextStore;
+  };
+  if (configOf(app).enable === false || !isMissing()) return;
+  const { lifecycle } = app as unknown as { lifecycle: Lifecycle };
+  const done = lifecycle.bootReady.readyCallback('the store that config.session.externalKey needs');
+  const check = ({ remain }: { remain: unknown[] }) => {
+    if (remain.length > 1) return;
+    lifecycle.off('ready_stat', check);
+    done(isMissing() ? new Error(NEEDS_STORE) : undefined);
+  };
+  lifecycle.on('ready_stat', check);
 }
 
 /** Where it came from, for people to read: a tegg class with its file, `app.sessionStore`, an option, or the cookie. */
