@@ -37,7 +37,7 @@ function attribute({ sessionOptions, app: { config: { cookies } } }: Options, na
  *
  * @throws TypeError when it, or what `config.session.domain` returns, is no string
  */
-function domainOf(ctx: Options): string | undefined {
+export function domainOf(ctx: Options): string | undefined {
   const given = attribute(ctx, 'domain');
   if (typeof given !== 'function') return given as string | undefined;
   const domain: unknown = given();

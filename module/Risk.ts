@@ -1,6 +1,6 @@
 export const RISKS = [
   'httpOnly', 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'encrypt', 'signed', 'acceptLegacyCookie',
-  'sameSite', 'sharedKey',
+  'sharedKey',
 ] as const;
 
 /**
@@ -15,7 +15,6 @@ export const RISKS = [
  * - `encrypt`: the cookie can be read.
  * - `signed`: anybody can write the cookie of anybody.
  * - `acceptLegacyCookie`: forged cookies are accepted.
- * - `sameSite`: over plain HTTP, the cookie goes without `SameSite=None`, and other sites can't have it sent.
  * - `sharedKey`: another application has a cookie of the same name.
  */
 export type Risk = typeof RISKS[number];

@@ -1,7 +1,7 @@
 import { debuglog } from 'node:util';
 import type { Application, Context } from 'egg';
 import { cookieValues, unquoted } from './CookieHeader';
-import { type CookiePlace, distinct, hasChosenPlace, otherPlaces, placeOf } from './CookiePlace';
+import { type CookiePlace, distinct, domainOf, hasChosenPlace, otherPlaces, placeOf } from './CookiePlace';
 import { legacyTexts } from './LegacyCookie';
 import { SealedCookie, type Tries } from './SealedCookie';
 import { Sealer, type Unsealed } from './Sealer';
@@ -105,8 +105,10 @@ export abstract class SessionCookie<T> {
 
   /** Sets the cookie to a value; '' removes it. */
   protected set(ctx: Context, value: string, more?: object): void {
+    const { sessionOptions } = ctx;
+    const domain = typeof sessionOptions.domain === 'function' && { domain: domainOf(ctx) };
     this.warnOfSameSite(ctx, value);
-    ctx.cookies.set(this.config.key, value, more ? { ...ctx.sessionOptions, ...more } : ctx.sessionOptions);
+    ctx.cookies.set(this.config.key, value, more || domain ? { ...sessionOptions, ...domain, ...more } : sessionOptions);
     keepPrivate(ctx, () => this.lines(ctx).some(line => this.isOurs(line)));
   }
 

@@ -123,7 +123,10 @@ export abstract class SessionOperations extends UpdatableSession {
         'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
     }
     if (config.beforeSave) refusePromise(config.beforeSave(ctx, copy.session), 'beforeSave');
-    if (this.stored && hasChosenPlace(ctx, config)) meta.places = remembered(placeOf(ctx), meta.places);
+    if (!config.externalKey) {
+      if (hasChosenPlace(ctx, config)) meta.places = remembered(placeOf(ctx), meta.places);
+      else if (typeof config.domain === 'function') placeOf(ctx); // throws when it returns no domain
+    }
     const now = (!config.beforeSave && known) || copy.now();
     warnOfLostType(this.env.app, copy.session);
     return now;

@@ -25,10 +25,15 @@ function canBeGuessed(key: string): boolean {
 const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string | undefined | false> = {
   httpOnly: ({ httpOnly }) => !httpOnly &&
     'please set `config.session.httpOnly` to true. It is very dangerous if session can read by client JavaScript', // egg-session's words
-  secure: ({ secure }, app) => (secure === false
-    ? 'secure is off: the cookie also goes over plain HTTP. Set config.session.secure to true'
-    : !secure && !app.config.proxy && !optionsOf(app).https &&
-      'behind a proxy that speaks HTTPS, the cookie has no Secure, as config.proxy is off. Set config.proxy to true, or config.session.secure'),
+  secure: ({ secure, sameSite }, app) => {
+    const isNone = String(sameSite ?? app.config.cookies?.sameSite).toLowerCase() === 'none';
+    const lost = 'no SameSite=None, so that no other site can have it sent';
+    return secure === false
+      ? `secure is off: the cookie also goes over plain HTTP${isNone ? `, and has ${lost}` : ''}. Set config.session.secure to true`
+      : !secure && !app.config.proxy && !optionsOf(app).https &&
+        `behind a proxy that speaks HTTPS, the cookie has no Secure${isNone ? ` and ${lost}` : ''}, as config.proxy is off. Set ` +
+        'config.proxy to true, or config.session.secure';
+  },
   keys: (_, app) => app.config.keys && (app.keys as string[]).some(canBeGuessed) &&
     `a key in config.keys can be guessed: it has under ${SHORTEST_KEY} characters, or is from a template. Make one by ` +
     '`node -p "crypto.randomBytes(32).toString(\'hex\')"`, and keep it out of the repository',
@@ -51,14 +56,10 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
       `${others ? 'another application here' : 'any other Egg application on this host'} writes the cookie ${key} too, and ends the ` +
       'sessions of this one. Set config.session.key to a name of its own, as \'__Host-sid\'';
   },
-  sameSite: ({ sameSite, secure }, app) => String(sameSite ?? app.config.cookies?.sameSite).toLowerCase() === 'none' &&
-    (secure === false || (!secure && !app.config.proxy && !optionsOf(app).https)) &&
-    'sameSite is \'none\', which browsers take over HTTPS with Secure only: over plain HTTP the cookie goes without it, and is sent from ' +
-    'no other site. Set config.session.secure to true, and config.proxy behind a proxy that speaks HTTPS',
 };
 
 /** What is about the cookie, which nobody gets when the id travels elsewhere. */
-const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey', 'sameSite' ];
+const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey' ];
 
 /** What holds in development too. */
 const ALWAYS: Partial<Record<Risk, (app: Application) => boolean>> = {

@@ -75,7 +75,7 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
   for (const [ what, session, keys ] of [
     [ 'in cookie mode', '{}', '' ], [ 'with a store', `{ store: ${STORE} }`, '' ], [ 'signed', '{ encrypt: false }', '' ],
     [ 'neither sealed nor signed, as Egg\'s cookies need one', '{ encrypt: false, signed: false }', '' ],
-    [ 'id elsewhere, but no store', `{ ${EXTERNAL} }`, '' ], [ 'empty ones', '{}', 'keys: \' , \',' ],
+    [ 'empty ones', '{}', 'keys: \' , \',' ],
   ]) {
     it(`no keys: ${what}`, async () => {
       const output = await start({ 'config/config.default.ts': config(session, keys) });
@@ -88,6 +88,24 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
     for (const session of [ `{ store: ${STORE}, ${EXTERNAL} }`, '{ enable: false }' ]) {
       const output = await start({ 'config/config.default.ts': config(session, '') });
       assert.match(output, /^answer /m);
+      assert.doesNotMatch(output, STOPS);
+    }
+  });
+
+  it('externalKey, but no store', async () => {
+    for (const keys of [ '', 'keys: \'a key\',' ]) {
+      const output = await start({ 'config/config.default.ts': config(`{ ${EXTERNAL} }`, keys) });
+      expectHeading('externalKey needs a store', output);
+      assert.match(output, STOPS);
+    }
+  });
+
+  it('but a store may come until the application is ready', async () => {
+    const app = (hook: string) => `export default class { constructor(private readonly app: any) {} async ${hook}() {
+      await new Promise(resolve => setTimeout(resolve, 200)); this.app.sessionStore = ${STORE}; } }`;
+    for (const hook of [ 'didLoad', 'willReady' ]) {
+      const output = await start({ 'config/config.default.ts': config(`{ ${EXTERNAL} }`), 'app.ts': app(hook) });
+      assert.match(output, COUNTS);
       assert.doesNotMatch(output, STOPS);
     }
   });

@@ -97,6 +97,18 @@ describe('the review at boot', () => {
     });
   }
 
+  for (const [ sameSite, cookies ] of [[ 'none', {}], [ 'None', {}], [ null, { sameSite: 'none' }]] as const) {
+    it(`says that SameSite=None is lost over plain HTTP, with sameSite: ${sameSite} and config.cookies ${JSON.stringify(cookies)}`, async () => {
+      const session = { key: 'sid', sameSite };
+      const [ off ] = await review({ session: { ...session, secure: false }, config: { cookies } });
+      assert.match(off, /secure is off: .*, and has no SameSite=None, so that no other site can have it sent\. Set config\.session\.secure to true/);
+      const [ unset ] = await review({ session, config: { cookies } });
+      assert.match(unset, /no Secure and no SameSite=None, so that no other site can have it sent, as config\.proxy is off\. Set config\.proxy to true/);
+      assert.deepEqual(await review({ session, config: { cookies, proxy: true } }), []);
+      assert.deepEqual(await review({ session: { ...session, secure: true }, config: { cookies } }), []);
+    });
+  }
+
   it('tells of each risk in a line of its own', async () => {
     const lines = await review({
       session: {
