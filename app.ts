@@ -6,7 +6,7 @@ import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
 import { explainUnknownName, warnOfUndecorated } from './module/misplaced';
-import { review } from './module/review';
+import { review, warnOfOptionsWithoutEffect } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
@@ -83,6 +83,7 @@ export default class SessionBoot implements IBoot {
     }
     announceStore(this.app);
     review(this.app);
+    warnOfOptionsWithoutEffect(this.app);
     warnOfUnusedStores(this.app, this.foundStore());
     warnOfUndecorated(this.app);
   }

@@ -1,5 +1,5 @@
 import type { Application, Context } from 'egg';
-import { type CookiePlace, distinct, placeOf, placesIn, remembered } from './CookiePlace';
+import { type CookiePlace, distinct, isSamePlace, placeOf, placesIn, remembered } from './CookiePlace';
 import { withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord, ONE_DAY } from './record';
 import { DecodeFailure, MAX_COOKIE_BYTES, type Opened, SessionCookie } from './SessionCookie';
@@ -49,8 +49,9 @@ export class DataCookie extends SessionCookie<SessionRecord> {
     const lifetime = maxAge === 'session' ? '"_session":true' : `"_expire":${now + maxAge},"_maxAge":${maxAge}`;
     // must be the youngest, whatever the clocks of other servers say
     const savedAt = maxAge === 'session' || newest >= now ? `,"_savedAt":${Math.max(now, newest + 1)}` : '';
-    const places = remembered(placeOf(ctx), before && (placesIn(before) ?? [{}]));
-    const cookie = places.length > 1 || Object.keys(places[0]).length > 0 ? `,"_cookie":${JSON.stringify(places)}` : '';
+    const place = placeOf(ctx);
+    const earlier = before && placesIn(before);
+    const cookie = earlier || !isSamePlace(place, {}) ? `,"_cookie":${JSON.stringify(remembered(place, earlier ?? (before && [{}])))}` : '';
     const about = `${lifetime},"_createdAt":${createdAt}${savedAt}${cookie}`;
     const text = this.encode(`${data.slice(0, -1)}${data === '{}' ? '' : ','}${about}}`);
     // Egg encrypts in blocks of 16 bytes, and writes Base64
