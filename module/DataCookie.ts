@@ -120,8 +120,8 @@ export class DataCookie extends SessionCookie<SessionRecord> {
     if (!encode) return Buffer.from(json).toString('base64');
     const text = requireText(encode(JSON.parse(json)), 'encode');
     if (encrypt || !/^[ \t]|;|[ \t]$/.test(text)) return text;
-    throw new TypeError('[egg-tegg-session] config.session.encode returned a string with a semicolon, or a blank at an end, which a cookie ' +
-      'can\'t hold: encode it, as in Base64, or leave config.session.encrypt on');
+    throw new TypeError('[egg-tegg-session] config.session.encode returned a string with a semicolon, or a blank at an end; it must return what ' +
+      'a cookie can hold, as Base64, or config.session.encrypt be left on');
   }
 }
 

@@ -40,8 +40,11 @@ export interface SessionEvents {
   'session:destroyed': SessionEvent & { reason: SessionEndReason };
   /** A request came with a session that is older than `maxAge` or `absoluteMaxAge`. */
   'session:expired': SessionEvent;
-  /** A request came with a cookie that does not open (`badCookie`), or with a session that may not be used. */
-  'session:invalid': SessionEvent & { badCookie?: boolean };
+  /** A request came with a session that may not be used. A cookie that does not open is no event: it may be another application's. */
+  'session:invalid': SessionEvent & {
+    /** @deprecated Since 1.1.0, no event has it. */
+    badCookie?: boolean;
+  };
   /** A request came with the id of a session that the store does not have. */
   'session:missed': SessionEvent;
   /** A call of the store has failed; `error` has no id, command or data. */

@@ -1,7 +1,7 @@
 /**
  * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
- * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970; and
- * what `SessionRegistry` lists.
+ * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970;
+ * `_cookie`, where its cookie was set, if a request has chosen that; and what `SessionRegistry` lists.
  */
 export type SessionRecord = Record<string, unknown>;
 

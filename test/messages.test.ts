@@ -249,8 +249,11 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
     }
   });
 
-  it('are all headings, in this order, and in Chinese', () => {
-    assert.deepEqual([ ...told ], headingsOf(FILE));
+  /** What other tests expect of the functions and the cookies of an application. */
+  const ELSEWHERE = [ 'returned …; …', 'several cookies', 'without SameSite=None', 'has no effect', 'have opened, of' ];
+
+  it('are all headings but some, in this order, and in Chinese', () => {
+    assert.deepEqual([ ...told ], headingsOf(FILE).filter(heading => !ELSEWHERE.some(part => heading.includes(part))));
     assert.deepEqual(headingsOf('docs/troubleshooting.zh-CN.md'), headingsOf(FILE));
   });
 });

@@ -35,7 +35,7 @@ export function requireStoreWhenReady(app: Application): void {
   };
   if (configOf(app).enable === false || !isMissing()) return;
   const { lifecycle } = app as unknown as { lifecycle: Lifecycle };
-  const done = lifecycle.bootReady.readyCallback('the store that config.session.externalKey needs');
+  const done = lifecycle.bootReady.readyCallback('egg-tegg-session:externalKey');
   const check = ({ remain }: { remain: unknown[] }) => {
     if (remain.length > 1) return;
     lifecycle.off('ready_stat', check);
