@@ -105,7 +105,11 @@ class RequestModel {
   /** What the response does to the browser's cookie. */
   cookie: 'keeps' | 'sets' | 'drops' = 'keeps';
 
+  /** Whether there is one to drop. */
+  private readonly hasCookie: boolean;
+
   constructor(private readonly records: Records, id: string | undefined) {
+    this.hasCookie = id !== undefined;
     const stored = records.get(id);
     if (!stored) return;
     this.id = id;
@@ -178,7 +182,7 @@ class RequestModel {
     }
     this.state = 'destroyed';
     this.data = null;
-    this.cookie = endedElsewhere ? 'keeps' : 'drops';
+    this.cookie = endedElsewhere || !this.hasCookie ? 'keeps' : 'drops';
     this.cookieIsDue = false;
   }
 
