@@ -13,8 +13,8 @@ const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString
 
 /** When a cookie was written, in ms since 1970; of several, the youngest counts. */
 function writtenAt({ _savedAt, _expire, _maxAge }: SessionRecord): number {
-  if (typeof _savedAt === 'number') return _savedAt;
-  return typeof _expire === 'number' && typeof _maxAge === 'number' ? _expire - _maxAge : 0;
+  const at = Math.floor(typeof _savedAt === 'number' ? _savedAt : Number(_expire) - Number(_maxAge));
+  return Number.isSafeInteger(at) ? at : 0; // what is neither sealed nor signed may say anything
 }
 
 /** The cookie of an application without a store: it has the session's data. */

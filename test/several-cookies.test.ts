@@ -306,6 +306,21 @@ describe('several cookies of the name', () => {
     }
   });
 
+  for (const odd of [ '"_savedAt":1e999', '"_savedAt":-1e999', '"_savedAt":"x"', '"_expire":1e999,"_maxAge":86400000', '"_expire":"x"', '"_cookie":7', '"_cookie":[7,null,{"path":"x;"}]' ]) {
+    it(`with readable data that nobody signs: ${odd} does no harm`, async () => {
+      const { client } = await start({ encrypt: false, signed: false });
+      const value = Buffer.from(`{"user":"alice",${odd}}`).toString('base64');
+      const jar = new ToughJar();
+      const browser = client.another(jar);
+      jar.store(new URL(`http://${HOST}/`), [ `${NAME}=${value}; path=/` ]);
+      assert.equal(await who(browser), 'alice');
+      await signInPlainly(browser, 'bob');
+      assert.equal(await who(browser), 'bob');
+      await signOut(browser);
+      assert.deepEqual(jar.places(), []);
+    });
+  }
+
   it('are told of once in the log, with the ways out', async () => {
     const { app, client } = await start();
     app.mockLog('coreLogger');
