@@ -35,8 +35,8 @@ export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
-  /** Those of the latest ids, as each request would hash its own again. */
-  private readonly keys = new LRUCache<string, string>({ max: 10_000 });
+  /** Those of the latest ids, as each request would hash its own again; a `ContextStore`, of which each request has one, hashes none. */
+  private readonly keys?: LRUCache<string, string>;
 
   /**
    * @param store the store
@@ -46,23 +46,25 @@ export class GuardedStore implements Store {
    * @param hashesIds false for stores that are given the id itself, as applications rely on it
    */
   constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly deadlines: Deadlines,
-    readonly turns: Turns, private readonly hashesIds: boolean) {
+    readonly turns: Turns, hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
     this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
+    if (hashesIds) this.keys = new LRUCache({ max: 10_000 });
   }
 
   keyOf(id: string): string {
-    if (!this.hashesIds) return id;
-    let key = this.keys.get(id);
+    const { keys } = this;
+    if (!keys) return id;
+    let key = keys.get(id);
     if (key !== undefined) return key;
     key = createHash('sha256').update(id).digest('base64url');
-    if (id.length <= LONGEST_ID) this.keys.set(id, key);
+    if (id.length <= LONGEST_ID) keys.set(id, key);
     return key;
   }
 
   nameOf(key: string): string {
-    return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
+    return this.keys ? key.slice(0, SHORT) : shortHash(key);
   }
 
   /** Not before it has answered: until then, reads may be under way. What has failed may have been done all the same. */
