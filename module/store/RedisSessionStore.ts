@@ -76,14 +76,14 @@ export abstract class RedisSessionStore extends SessionStore {
   override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
   Promise<boolean> {
     const ms = this.checkedTtl(maxAge);
-    return await this.run(COMPARE_AND_SET, key, String(_rev), textOf(record, maxAge, ms), String(ms)).catch(noneIfWrongType) === 1;
+    return textIn(await this.run(COMPARE_AND_SET, key, String(_rev), textOf(record, maxAge, ms), String(ms)).catch(noneIfWrongType)) !== null;
   }
 
   override async retire(key: string, successor: string | null, graceMs: number):
   Promise<SessionRecord | Tombstone | undefined> {
     const text = await this.run(RETIRE, key, JSON.stringify({ _successor: successor } satisfies Tombstone), String(this.ttl(graceMs)));
     try {
-      return recordIn(text as string | null);
+      return recordIn(textIn(text));
     } catch {
       return undefined; // it was not readable, and is gone
     }
@@ -99,7 +99,7 @@ export abstract class RedisSessionStore extends SessionStore {
     if (principal !== undefined) {
       yield* cursors(async cursor => {
         const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT);
-        return [ next, found.filter((_, i) => i % 2 === 0) ];
+        return [ next, found.filter((_, i) => i % 2 === 0).map(String) ];
       });
       return;
     }
@@ -107,14 +107,14 @@ export abstract class RedisSessionStore extends SessionStore {
     for (const node of redis.nodes?.('master') ?? [ redis ]) {
       yield* cursors(async cursor => {
         const [ next, found ] = await node.scan(cursor, 'MATCH', `${start.replace(/[*?[\]\\]/g, '\\$&')}*`, 'COUNT', SCAN_COUNT);
-        return [ next, found.map(key => key.slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
+        return [ next, found.map(key => String(key).slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
       });
     }
   }
 
   private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {
     try {
-      return recordIn(await text as string | null);
+      return recordIn(textIn(await text));
     } catch (err) {
       if (!(err instanceof SyntaxError)) noneIfWrongType(err);
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
@@ -148,14 +148,21 @@ async function* cursors(find: (cursor: string) => Promise<[next: string, found: 
   do {
     const [ next, found ] = await find(cursor);
     if (found.length > 0) yield found;
-    cursor = next;
+    cursor = String(next);
   } while (cursor !== '0');
 }
 
 /** What TOUCH and MERGE return. */
-function lifetimeIn(result: unknown): SessionMaxAge | false {
-  if (result === null) return false;
-  return result === 'session' ? result : Number(result);
+function lifetimeIn(reply: unknown): SessionMaxAge | false {
+  const text = textIn(reply);
+  if (text === null) return false;
+  return text === 'session' ? text : Number(text);
+}
+
+/** A reply, which is a string, a number, a Buffer, true or nothing, as the client and its options have it (`stringNumbers`, RESP 3). */
+function textIn(reply: unknown): string | null {
+  if (reply === null || reply === undefined || reply === false) return null;
+  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : String(reply);
 }
 
 /** Something else under a session's key, as a hash of another layout, is no record. */
