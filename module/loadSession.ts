@@ -37,8 +37,11 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   const { maxAge, rolling } = ctx.sessionOptions;
   const key = store.keyOf(id);
   // what `valid` refuses must not live on, nor what is not committed
-  const renewed = rolling && store.renewsOnRead && !valid && autoCommit;
-  return (renewed ? store.getAndTouch(key, { ctx, rolling }) : store.get(key, maxAge, { ctx, rolling })).then(record => {
+  let renewed = rolling && store.renewsOnRead && !valid && autoCommit;
+  const onlyRead = () => {
+    renewed = false;
+  };
+  return (renewed ? store.getAndTouch(key, { ctx, rolling }, onlyRead) : store.get(key, maxAge, { ctx, rolling })).then(record => {
     if (isTombstone(record)) return { ...NEW, state: 'ended' as const, id };
     return accept(ctx, record, stale, env, id, renewed);
   });
