@@ -145,6 +145,8 @@ export class StoreHealth {
   lastError?: { error: Error; at: number };
   private readonly latencies: number[] = [];
   private samples = 0;
+  /** Until when, by `performance.now()`, a server that has refused to write is only read. */
+  private readOnlyUntil = 0;
   private readonly reads: Circuit;
   private readonly writes: Circuit;
 
@@ -182,6 +184,11 @@ export class StoreHealth {
     return permission;
   }
 
+  /** Whether the server has refused to write a moment ago: clients connect anew when it does, and what they have sent for others suffers. */
+  get isReadOnly(): boolean {
+    return this.readOnlyUntil > 0 && performance.now() < this.readOnlyUntil;
+  }
+
   /** Why the store is not asked. */
   causeOf(operation: StoreOperation): Error {
     return this.circuitOf(operation).cause!;
@@ -191,8 +198,12 @@ export class StoreHealth {
   succeeded(operation: StoreOperation, start: number, missed: boolean): void {
     const now = performance.now();
     this.note(operation, now - start, missed);
-    this.circuitOf(operation).succeeded(now);
-    if (operation === 'getAndTouch') this.writes.succeeded(now);
+    const circuit = this.circuitOf(operation);
+    if (circuit === this.reads) circuit.succeeded(now);
+    if (circuit === this.writes || operation === 'getAndTouch') {
+      this.writes.succeeded(now);
+      this.readOnlyUntil = 0;
+    }
   }
 
   /** `start` is when the call began, by `performance.now()`. */
@@ -201,6 +212,7 @@ export class StoreHealth {
     this.note(operation, now - start, false, error);
     this.counters.errors++;
     this.lastError = { error, at: Date.now() };
+    if (failure === 'writes') this.readOnlyUntil = now + PAUSE;
     const circuit = this.circuitOf(operation);
     (failure === 'writes' ? this.writes : circuit).tell(now, error, explained(error, operation, failure));
     circuit.failed(now, isProbe, failure === 'server' ? error : undefined);

@@ -96,6 +96,7 @@ export class GuardedStore implements Store {
       onlyRead();
       return this.get(key, undefined, options);
     };
+    if (this.health.isReadOnly) return instead();
     return this.call('getAndTouch', options, () => this.store.getAndTouch(key, options), { key, instead });
   }
 
