@@ -1,8 +1,9 @@
 import { strict as assert } from 'node:assert';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import fs from 'node:fs';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
-import { SessionHealth } from '..';
+import { SessionHealth, type StoreCall } from '..';
 import { AppSessionStore as AppRedisStore } from './fixtures/apps/redis-store/modules/store/AppSessionStore';
 import { Client, createApp } from './support/app';
 import { blocksUnder, configOf } from './support/docs';
@@ -50,6 +51,11 @@ for (const [ client, options ] of Object.entries(CLIENTS)) {
       let app: MockApplication;
       let browser: Client;
       let health: SessionHealth;
+      let refusals = 0;
+      const note = (call: unknown) => {
+        const { operation, error } = call as StoreCall;
+        if (operation === 'getAndTouch' && error) refusals++;
+      };
       before(async () => {
         server = await startRedis();
         redis = new Redis({ ...options(), port: server.port });
@@ -63,9 +69,11 @@ for (const [ client, options ] of Object.entries(CLIENTS)) {
           session.userId = 7;
         });
         app.mockLog('coreLogger');
+        subscribe('egg-tegg-session:store', note);
         await refuse(server.port);
       });
       after(async () => {
+        unsubscribe('egg-tegg-session:store', note);
         mm.restore();
         await browser.close();
         await app.close();
@@ -87,6 +95,7 @@ for (const [ client, options ] of Object.entries(CLIENTS)) {
       it('sessions are read, by all, as often as they come, and the breaker stays closed', async () => {
         for (let i = 0; i < 10; i++) assert.deepEqual(await Promise.all([ user(), user(browser.copy()), user(browser.copy()) ]), [ 7, 7, 7 ]);
         assert.equal(health.breaker, 'closed');
+        assert.ok(refusals * 4 < health.counters.loads, `it was asked ${refusals} times whether it writes again`);
         assert.equal(await user(browser.another()), null);
       });
 
