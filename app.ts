@@ -11,7 +11,7 @@ import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
 import { environmentOf } from './module/SessionEnvironment';
 import type { SessionStore } from './module/store/SessionStore';
-import { announceStore, setStore } from './module/store/activeStore';
+import { announceStore, checkStore, setStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -73,6 +73,7 @@ export default class SessionBoot implements IBoot {
     const { lifecycle } = app as unknown as { lifecycle: { registerBeforeClose(hook: () => Promise<void>): void } };
     lifecycle.registerBeforeClose(() => environmentOf(app).running.settled());
     for (const name of LOGGED) app.on(`session:${name}`, event => logEvent(name, event));
+    await checkStore(app);
   }
 
   async didReady(err?: Error) {

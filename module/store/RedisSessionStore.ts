@@ -1,8 +1,10 @@
 import type { Context } from 'egg';
 import { LONGEST, type Tombstone } from '../record';
 import {
-  argsOf, COMPARE_AND_SET, INDEX, MERGE, recordIn, RETIRE, type Script, textOf, TOUCH,
+  argsOf, COMPARE_AND_SET, INDEX, MERGE, recordIn, RETIRE, type Script, textIn, textOf, TOUCH,
 } from './redisLayout';
+import { checkRedis } from './redisRights';
+import type { Check } from './requireClient';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
@@ -112,6 +114,11 @@ export abstract class RedisSessionStore extends SessionStore {
     }
   }
 
+  /** @internal */
+  override async checkAtBoot(check: Check): Promise<void> {
+    await checkRedis(check, () => this.redis, this.prefix);
+  }
+
   private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {
     try {
       return recordIn(textIn(await text));
@@ -157,12 +164,6 @@ function lifetimeIn(reply: unknown): SessionMaxAge | false {
   const text = textIn(reply);
   if (text === null) return false;
   return text === 'session' ? text : Number(text);
-}
-
-/** A reply, which is a string, a number, a Buffer, true or nothing, as the client and its options have it (`stringNumbers`, RESP 3). */
-function textIn(reply: unknown): string | null {
-  if (reply === null || reply === undefined || reply === false) return null;
-  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : String(reply);
 }
 
 /** Something else under a session's key, as a hash of another layout, is no record. */

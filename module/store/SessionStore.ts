@@ -1,5 +1,6 @@
 import type { Context } from 'egg';
 import { LifecycleDestroy } from '@eggjs/tegg';
+import type { Check } from './requireClient';
 import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record';
 
 export type { SessionChanges, SessionMaxAge, SessionRecord, Tombstone };
@@ -118,6 +119,14 @@ export abstract class SessionStore {
   @LifecycleDestroy() // tegg would call `destroy`
   async close(): Promise<void> { /* nothing to close */ }
 
+  /**
+   * Checks whether the store can do its work; one whose server is away passes.
+   *
+   * @throws Error that says what the store lacks
+   * @internal
+   */
+  checkAtBoot?(check: Check): Promise<void>;
+
   /** For how many ms to keep a record: whole ones, as servers take no others. */
   protected ttl(maxAge: SessionMaxAge): number {
     return maxAge === 'session' ? ONE_DAY : Math.ceil(maxAge);
@@ -130,4 +139,4 @@ export abstract class SessionStore {
 }
 
 /** What the plugin needs of a store: all that {@link SessionStore} has, from any object. */
-export type SessionStoreLike = Omit<SessionStore, 'close'>;
+export type SessionStoreLike = Omit<SessionStore, 'close' | 'checkAtBoot'>;

@@ -1,7 +1,7 @@
 import type { Application, Context } from 'egg';
 import { configOf } from '../SessionConfig';
 import type { Store } from './guard';
-import type { SessionStoreLike } from './SessionStore';
+import { SessionStore, type SessionStoreLike } from './SessionStore';
 
 interface ActiveStore {
   /** The store of all requests. */
@@ -9,6 +9,8 @@ interface ActiveStore {
   /** Each request has an instance of this class of its own; then there is no `store`. */
   ContextStore?: new (ctx: Context) => SessionStoreLike;
 }
+
+const OPTION = 'config.session.store';
 
 const origins = new WeakMap<Application, { store: SessionStoreLike; origin: string; isTegg: boolean }>();
 
@@ -30,7 +32,7 @@ function originOf(app: Application): string {
   if (ContextStore) return `config.session.ContextStore (${ContextStore.name})`;
   if (!store) return `the cookie ${configOf(app).key}`;
   const set = origins.get(app);
-  return set?.store === store ? set.origin : 'config.session.store';
+  return set?.store === store ? set.origin : OPTION;
 }
 
 /** Whether tegg has found this store; others are given the id of a session as its key, as applications rely on it. */
@@ -45,6 +47,21 @@ export function requireIndexed(app: Application, store: Store | undefined, what:
   throw new Error(`[egg-tegg-session] ${what} needs a store that can tell which sessions there are, and they are kept in ` +
     `${originOf(app)}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the methods index and list, as a class ` +
     'that tegg finds');
+}
+
+/**
+ * Checks whether the store of all requests can do its work.
+ *
+ * @throws Error that says what it lacks
+ */
+export async function checkStore(app: Application): Promise<void> {
+  const { store } = activeStore(app);
+  if (!(store instanceof SessionStore)) return;
+  const origin = originOf(app);
+  const { principal, storeTimeout } = configOf(app);
+  await store.checkAtBoot?.({
+    name: origin === OPTION ? `${store.constructor.name} of ${origin}` : origin, indexes: principal !== undefined, ms: storeTimeout,
+  });
 }
 
 /** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */

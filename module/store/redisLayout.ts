@@ -58,12 +58,19 @@ const FIRST_LINE = new Set([ '_expire', '_rev', '_maxAge', '_session' ]);
 const EXPIRE = '{"_expire":';
 const SUCCESSOR = '{"_successor":';
 
+/** A reply, which is a string, a number, a Buffer, true or nothing, as the client and its options have it (`stringNumbers`, RESP 3). */
+export function textIn(reply: unknown): string | null {
+  if (reply === null || reply === undefined || reply === false) return null;
+  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : String(reply);
+}
+
 export interface Script {
   lua: string;
   sha: string;
 }
 
-const script = (lua: string): Script => ({ lua, sha: createHash('sha1').update(lua).digest('hex') });
+/** A script, with the hash that a server knows it by. */
+export const script = (lua: string): Script => ({ lua, sha: createHash('sha1').update(lua).digest('hex') });
 
 const READ = `
   -- the _rev of a record and its lifetime, in ms or 'session'; nil when it is none
