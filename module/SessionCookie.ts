@@ -2,6 +2,7 @@ import type { Application, Context } from 'egg';
 import onHeaders from 'on-headers';
 import { legacyTexts, withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord } from './record';
+import { largestField } from './tooLarge';
 import { SealedCookie } from './SealedCookie';
 import { Sealer } from './Sealer';
 import type { SessionConfig } from './SessionConfig';
@@ -98,12 +99,9 @@ export class SessionCookie {
       : Buffer.byteLength(text);
     const name = this.app.config.cookies?.autoChips ? TWIN + key : key;
     if (name.length + bytes > MAX_COOKIE_BYTES) {
-      const sizes = Object.entries(JSON.parse(data))
-        .map(([ field, value ]) => [ field, Buffer.byteLength(JSON.stringify(value)) ] as const);
-      const [ largest, size ] = sizes.reduce((a, b) => (b[1] > a[1] ? b : a));
       throw new Error(`[egg-tegg-session] the session is too large for a cookie: ${name} would take ${name.length + bytes} ` +
-        `bytes, and browsers drop what is over ${MAX_COOKIE_BYTES}. The largest field is session.${largest}, ${size} bytes ` +
-        'of JSON. Keep less in the session, or keep sessions in a store');
+        `bytes, and browsers drop what is over ${MAX_COOKIE_BYTES}. ${largestField(JSON.parse(data))}. Keep less in the session, ` +
+        'or keep sessions in a store');
     }
     return text;
   }

@@ -14,7 +14,7 @@ import { redisCli, startMemcached, startMysql, startRedis } from './support/serv
 const TIMEOUT = 1000;
 
 class TestKeyvStore extends KeyvSessionStore {
-  constructor(protected readonly keyv: Keyv) {
+  constructor(protected readonly keyv: Keyv, override readonly maxBytes?: number) {
     super();
   }
 }
@@ -73,15 +73,18 @@ const choosy = (thrown: () => unknown) => async (): Promise<Subject> => {
   };
 };
 
+const withMemcached = (maxBytes?: number) => async (): Promise<Subject> => {
+  const server = await startMemcached();
+  const keyv = new Keyv(new KeyvMemcache(`127.0.0.1:${server.port}`, { logger: { log: () => undefined } }));
+  return { store: new TestKeyvStore(keyv, maxBytes), close: () => server.stop() };
+};
+
 const LARGE = 'x'.repeat(1_100_000);
 
 /** What strangers do wrong, and whether others can still write. */
 const SUBJECTS: Array<[ what: string, open: () => Promise<Subject>, writes: boolean ]> = [
-  [ 'more than memcached takes', async () => {
-    const server = await startMemcached();
-    const keyv = new Keyv(new KeyvMemcache(`127.0.0.1:${server.port}`, { logger: { log: () => undefined } }));
-    return { store: new TestKeyvStore(keyv), close: () => server.stop() };
-  }, true ],
+  [ 'more than memcached takes', withMemcached(), true ],
+  [ 'more than memcached takes, and are sent so', withMemcached(Infinity), true ],
   [ 'more than max_allowed_packet of MariaDB, which hangs up', async () => {
     const server = await startMysql([ '--max-allowed-packet=1M' ]);
     await server.sql('CREATE TABLE keyv (id VARCHAR(255) PRIMARY KEY, value LONGTEXT NOT NULL)');

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { requireFit } from '../tooLarge';
 import { type Check, requireClient, wrongClient } from './requireClient';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
@@ -33,6 +34,14 @@ export abstract class KeyvSessionStore extends SessionStore {
   /** The Keyv instance; it is disconnected when the application closes. */
   protected abstract readonly keyv: KeyvClient;
 
+  /**
+   * How many bytes a session may take, as Keyv sends it: its JSON, in JSON. What takes more is refused before it is sent, and what is
+   * stored stays.
+   *
+   * @default what memcached is set to (`-I`), less 512 bytes for the key and its own; undefined with others, no limit
+   */
+  override readonly maxBytes?: number;
+
   private keepsLong = false;
 
   async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
@@ -48,7 +57,9 @@ export abstract class KeyvSessionStore extends SessionStore {
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
     const ttl = this.ttl(maxAge);
-    if (!await ask(this.keyv, keyv => keyv.set(keyOf(key), JSON.stringify(record), ttl))) {
+    const json = JSON.stringify(record);
+    if (json.length > SMALL || this.maxBytes !== undefined) await this.requireFit(record, json, ttl);
+    if (!await ask(this.keyv, keyv => keyv.set(keyOf(key), json, ttl))) {
       throw new Error('[egg-tegg-session] Keyv could not write the session');
     }
     if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);
@@ -66,6 +77,15 @@ export abstract class KeyvSessionStore extends SessionStore {
   override async checkAtBoot({ name }: Check): Promise<void> {
     const keyv = requireClient(name, WANTED, () => this.keyv);
     if (!('hooks' in keyv || 'throwOnErrors' in keyv)) throw wrongClient(name, WANTED, 'a Keyv of version 4 or below, or something else');
+  }
+
+  /** memcached drops what is stored when it refuses what is to take its place. */
+  private async requireFit(record: SessionRecord, json: string, ttl: number): Promise<void> {
+    const { keyv } = this;
+    const maxBytes = this.maxBytes ?? await limitOf(keyv);
+    // JSON in JSON is no more than twice as long, and Base64 of that no more than three times
+    if (maxBytes === undefined || 3 * Buffer.byteLength(json) + AROUND <= maxBytes) return;
+    requireFit(record, await bytesOf(keyv, { value: json, expires: Date.now() + ttl }), maxBytes);
   }
 
   /** memcached says yes to a lifetime that it takes for a date in the past. */
@@ -131,6 +151,56 @@ async function ask<T>(keyv: KeyvClient, what: (keyv: KeyvClient) => Promise<T>):
   if (failure) throw failure.error;
   if (!result && told.times !== before) throw told.last;
   return result;
+}
+
+/** Up to so many characters of JSON, no server is set to take less. */
+const SMALL = 16_000;
+
+/** How many bytes Keyv puts around a value, at most. */
+const AROUND = 100;
+
+/** How many bytes of an item memcached needs for the key, with its namespace, and for itself. */
+const OVERHEAD = 512;
+const DEFAULT_ITEM_SIZE = 1024 * 1024;
+
+/** What is used of memjs, the client of @keyv/memcache. */
+interface Memjs {
+  servers?: unknown[];
+  statsWithKey(key: string, callback: (err: unknown, server: string, stats?: Record<string, string>) => void): void;
+}
+
+const limits = new WeakMap<object, number>();
+
+/** How much memcached takes, which is asked once; undefined when it is another server. */
+async function limitOf(keyv: KeyvClient): Promise<number | undefined> {
+  const { store } = keyv as { store?: { client?: Memjs; store?: { client?: Memjs } } };
+  const client = store?.client ?? store?.store?.client;
+  if (typeof client?.statsWithKey !== 'function') return undefined;
+  let limit = limits.get(client);
+  if (limit === undefined) {
+    const sizes = await itemSizesOf(client);
+    limit = Math.min(...sizes.length > 0 ? sizes : [ DEFAULT_ITEM_SIZE ]) - OVERHEAD;
+    if (sizes.length > 0) limits.set(client, limit);
+  }
+  return limit;
+}
+
+/** What each server says that answers. */
+function itemSizesOf(client: Memjs): Promise<number[]> {
+  const sizes: number[] = [];
+  let left = client.servers?.length ?? 1;
+  return new Promise(resolve => client.statsWithKey('settings', (_err, _server, stats) => {
+    const size = Number(stats?.item_size_max);
+    if (size > 0) sizes.push(size);
+    if (--left === 0) resolve(sizes);
+  }));
+}
+
+/** How many bytes Keyv sends for a value: it may compress or encrypt it. */
+async function bytesOf(keyv: KeyvClient, data: { value: string; expires: number }): Promise<number> {
+  const { serializeData, encode } = keyv as { serializeData?: (data: object) => unknown; encode?: (data: object) => unknown };
+  const sent = await (serializeData ?? encode ?? JSON.stringify).call(keyv, data);
+  return typeof sent === 'string' || sent instanceof Uint8Array ? Buffer.byteLength(sent) : Buffer.byteLength(JSON.stringify(sent));
 }
 
 const WANTED = {

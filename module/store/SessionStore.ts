@@ -32,6 +32,15 @@ export interface SessionStoreOptions {
  */
 export abstract class SessionStore {
   /**
+   * How many bytes a record may take as JSON in UTF-8. What takes more is not sent to the store: the request fails, with an error that
+   * names the largest field, and what is stored stays as it was. For servers that drop the old value when the new one is too large, or that
+   * hang up. A store with a `merge` of its own is given changes, of which only those that are too large by themselves are refused.
+   *
+   * @default undefined, no limit
+   */
+  readonly maxBytes?: number;
+
+  /**
    * Reads a record.
    *
    * @return the record, or null or undefined when there is none, when it has expired, or when what is stored is

@@ -218,6 +218,11 @@ export class StoreHealth {
     circuit.failed(now, isProbe, failure === 'server' ? error : undefined);
   }
 
+  /** To be called when a call that was allowed was not made. */
+  notMade(operation: StoreOperation, isProbe: boolean): void {
+    this.circuitOf(operation).failed(performance.now(), isProbe);
+  }
+
   private circuitOf(operation: StoreOperation): Circuit {
     return operation === 'get' || operation === 'getAndTouch' || operation === 'list' ? this.reads : this.writes;
   }

@@ -1,4 +1,5 @@
 import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, NO_CHANGES, type Tombstone } from '../record';
+import { requireFit } from '../tooLarge';
 import { inTurn } from './inTurn';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
@@ -48,9 +49,14 @@ export class CompleteStore {
     return this.store.get(key, maxAge, options);
   }
 
-  /** Writes a record, with `maxAge` as its lifetime. */
+  /**
+   * Writes a record, with `maxAge` as its lifetime.
+   *
+   * @throws TooLargeError when the store takes less
+   */
   set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
     const value = withLifetime(record, maxAge);
+    this.requireFit(value);
     if (this.keepsExpiry || maxAge === 'session') return this.store.set(key, value, maxAge, options);
     return this.store.set(key, { ...value, _expire: Date.now() + maxAge }, maxAge + GRACE, options);
   }
@@ -68,7 +74,10 @@ export class CompleteStore {
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return await this.inTurn(key, async isLate => {
-      if (this.more.merge) return await this.more.merge(key, changes, options);
+      if (this.more.merge) {
+        this.requireFit(changes.set);
+        return await this.more.merge(key, changes, options);
+      }
       const latest = await this.get(key, undefined, options);
       if (!isAlive(latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
@@ -96,6 +105,7 @@ export class CompleteStore {
     const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
     return await this.inTurn(key, async isLate => {
       if (this.more.compareAndSet) {
+        this.requireFit(record);
         return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
       }
       const latest = await this.get(key, undefined, options);
@@ -124,6 +134,11 @@ export class CompleteStore {
   /** @throws TypeError when the store is not indexed */
   list(principal: string | undefined, options: SessionStoreOptions): AsyncIterable<string[]> {
     return this.more.list!(principal, options);
+  }
+
+  private requireFit(record: SessionRecord): void {
+    const { maxBytes } = this.more;
+    if (maxBytes !== undefined) requireFit(record, Buffer.byteLength(JSON.stringify(record)), maxBytes);
   }
 
   private inTurn<T>(key: string, write: (isLate: () => boolean) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { tell } from '../events';
 import { isAlive, lifetimeOf } from '../record';
 import { SHORT, shortHash } from '../shortHash';
+import { TooLargeError } from '../tooLarge';
 import type { CompleteStore, Existing } from './complete';
 import type { Call, Deadlines } from './Deadlines';
 import { type Failure, failureOf } from './failureOf';
@@ -146,6 +147,10 @@ export class GuardedStore implements Store {
     let call!: Call;
     const fail = (err: unknown) => {
       deadlines.delete(call);
+      if (err instanceof TooLargeError) {
+        health.notMade(operation, permission === 'probe');
+        throw err;
+      }
       const { key, successor, written, instead } = about;
       const failure = failureIn(err, written);
       const names = [ key, successor ].filter(each => typeof each === 'string').map(each => [ each, this.nameOf(each) ] as const);
