@@ -34,7 +34,7 @@ export class RequestSession extends SessionOperations {
     this.isAsked = usesSession(ctx);
     if (!this.isAsked) this.reset();
     const loaded = store && this.isAsked ? this.load(store) : undefined;
-    running.begin();
+    running.begin(ctx, this);
     // no async function: all requests pay for each promise, and most of them do not change the session
     return (loaded ? loaded.then(() => next()) : next()).then(() => this.end(), err => this.finish(undefined, { err }));
   }
@@ -79,7 +79,7 @@ export class RequestSession extends SessionOperations {
 
   private leave(): undefined {
     this.phase = 'closed';
-    this.env.running.end();
+    this.env.running.end(this.ctx);
   }
 
   /** Ends a request that has used its session, whose data are those of `now` if they are known; or whose handler, or store, has `failed`. */
