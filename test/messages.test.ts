@@ -1,11 +1,16 @@
 import { strict as assert } from 'node:assert';
+import type { Application } from 'egg';
+import Redis from 'ioredis';
 import ts from 'typescript';
-import type { Session } from '..';
+import type { Session, SessionOptions } from '..';
 import { SingletonByProperty } from './fixtures/apps/web/modules/inject/services';
-import { fixture } from './support/app';
+import { type Client, fixture } from './support/app';
 import { textOf } from './support/docs';
+import { MapStore } from './support/MapStore';
 import { classFile, config, controller, IMPORTS, plugins, redisAt, redisStore, start } from './support/newcomer';
 import { freePort } from './support/ports';
+import { TestRedisStore } from './support/redis';
+import { redisCli, startRedis } from './support/servers';
 import { start as startWeb, stop } from './support/web';
 
 const FILE = 'docs/troubleshooting.md';
@@ -65,9 +70,75 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
 
   it('Redis down at a request', async () => {
     const output = await start({ ...redisStore(), ...redisAt(await freePort(), 'weakDependent: true') });
-    expectHeading('the session store has failed', output);
+    expectHeading('has not answered', output);
+    expectHeading('the session store has failed (…): …. If its server', output);
     assert.equal(output.match(/^answer 503: /gm)!.length, 2);
     assert.equal(output.match(/the session store has failed \(set\)/g)!.length, 1, 'one line for both requests');
+  });
+
+  /** What is logged while `requests` are sent to an application. */
+  async function logged(session: SessionOptions, requests: (client: Client, app: Application) => Promise<unknown>): Promise<string> {
+    const { app, client } = await startWeb(session);
+    try {
+      app.mockLog('coreLogger');
+      await requests(client, app as unknown as Application);
+      return (app.getLogger('coreLogger') as unknown as { _mockLogs: string[] })._mockLogs.join('');
+    } finally {
+      await stop();
+    }
+  }
+  class FailingStore extends MapStore {
+    constructor(private readonly error: Error) {
+      super();
+    }
+
+    override async set() {
+      throw this.error;
+    }
+  }
+  const write = (client: Client) => client.tryRun((session: any) => {
+    session.n = 1;
+  });
+
+  it('a store whose server refuses to write', async () => {
+    const store = new FailingStore(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+    expectHeading('refuses to write', await logged({ store }, write));
+  });
+
+  it('a store with a mistake', async () => {
+    expectHeading('by itself', await logged({ store: new FailingStore(new RangeError('an invalid date')) }, write));
+  });
+
+  it('a store that takes no writes', async () => {
+    const output = await logged({ store: new FailingStore(new Error('timed out')), storeTimeout: 1 }, async client => {
+      for (let i = 0; i < 20; i++) await write(client);
+    });
+    expectHeading('down for writes', output);
+  });
+
+  it('a listener that fails', async () => {
+    const output = await logged({}, async (client, app) => {
+      app.on('session:created', ({ nothing }: any) => nothing.here);
+      await write(client);
+      await new Promise(resolve => { setImmediate(resolve); });
+    });
+    expectHeading('a listener of', output);
+  });
+
+  /** What stops an application. */
+  const bootError = (session: SessionOptions) => startWeb(session).then(() => '', (err: Error) => err.message).finally(stop);
+
+  it('options in place of a client of Redis', async () => {
+    expectHeading('as its …: it must be', await bootError({ store: new TestRedisStore({ host: '127.0.0.1' } as never) }));
+  });
+
+  it('a user of Redis without the rights', async () => {
+    const server = await startRedis();
+    await redisCli(server.port, 'ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '+@all', '-@scripting');
+    const redis = new Redis({ port: server.port, username: 'app', password: 'secret' });
+    expectHeading('may not run', await bootError({ store: new TestRedisStore(redis) }));
+    redis.disconnect();
+    await server.stop();
   });
 
   const STORE = '(() => { const { MemorySessionStore } = require(\'egg-tegg-session\'); return new (class extends MemorySessionStore {})(); })()';
@@ -213,6 +284,16 @@ describe('twenty mistakes of a newcomer, and what they are told', () => {
 
   it('too much for a cookie', async () => {
     expectHeading('too large for a cookie', await start(controller('this.session.text = \'x\'.repeat(5000);')));
+  });
+
+  it('too much for a store', async () => {
+    const store = Object.assign(new MapStore(), { maxBytes: 1000 });
+    const { client } = await startWeb({ store });
+    const { text } = await client.tryRun((session: any) => {
+      session.text = 'x'.repeat(1000);
+    });
+    expectHeading('too large for its store', JSON.parse(text).message);
+    await stop();
   });
 
   it('regenerate() of a session that is mocked', async () => {

@@ -74,7 +74,7 @@ export abstract class KeyvSessionStore extends SessionStore {
   }
 
   /** @internal */
-  override async checkAtBoot({ name }: Check): Promise<void> {
+  override async checkAtBoot({ name }: Check): Promise<undefined> {
     const keyv = requireClient(name, WANTED, () => this.keyv);
     if (!('hooks' in keyv || 'throwOnErrors' in keyv)) throw wrongClient(name, WANTED, 'a Keyv of version 4 or below, or something else');
   }

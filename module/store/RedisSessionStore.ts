@@ -115,8 +115,8 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   /** @internal */
-  override async checkAtBoot(check: Check): Promise<void> {
-    await checkRedis(check, () => this.redis, this.prefix);
+  override async checkAtBoot(check: Check): Promise<string | undefined> {
+    return await checkRedis(check, () => this.redis, this.prefix);
   }
 
   private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {

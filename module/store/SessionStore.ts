@@ -131,10 +131,11 @@ export abstract class SessionStore {
   /**
    * Checks whether the store can do its work; one whose server is away passes.
    *
+   * @return why it has not answered
    * @throws Error that says what the store lacks
    * @internal
    */
-  checkAtBoot?(check: Check): Promise<void>;
+  checkAtBoot?(check: Check): Promise<string | undefined>;
 
   /** For how many ms to keep a record: whole ones, as servers take no others. */
   protected ttl(maxAge: SessionMaxAge): number {

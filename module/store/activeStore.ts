@@ -59,9 +59,11 @@ export async function checkStore(app: Application): Promise<void> {
   if (!(store instanceof SessionStore)) return;
   const origin = originOf(app);
   const { principal, storeTimeout } = configOf(app);
-  await store.checkAtBoot?.({
-    name: origin === OPTION ? `${store.constructor.name} of ${origin}` : origin, indexes: principal !== undefined, ms: storeTimeout,
-  });
+  const name = origin === OPTION ? `${store.constructor.name} of ${origin}` : origin;
+  const silence = await store.checkAtBoot?.({ name, indexes: principal !== undefined, ms: storeTimeout });
+  if (silence === undefined) return;
+  app.coreLogger.warn('[egg-tegg-session] the session store %s has not answered (%s). The application starts all the same: until it answers, ' +
+    'requests with a session get a 503', name, silence);
 }
 
 /** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */

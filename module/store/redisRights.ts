@@ -48,33 +48,36 @@ const REFUSED = /NOPERM|unknown command/i;
  * Tries whether the store can do its work, without a trace in the server. A server that does not answer is not waited for: it need not
  * be there yet.
  *
+ * @return why there was no answer
  * @throws TypeError when it is no client that can be used, Error when the server does not let it run what it has to
  */
-export async function checkRedis({ name, indexes, ms }: Check, client: () => RedisClient, prefix: string): Promise<void> {
+export async function checkRedis({ name, indexes, ms }: Check, client: () => RedisClient, prefix: string): Promise<string | undefined> {
   const redis = requireClient(name, WANTED, client);
   const { lua, sha } = probe(indexes ? { ...HARMLESS, ...HARMLESS_INDEX } : HARMLESS);
   const lacks = new Set<string>();
   let said = '';
-  let answered = true;
+  let silence: string | undefined;
   const run = async (command: 'eval' | 'evalsha', text: string) => {
     const wrong = (how: string) => wrongClient(name, WANTED, `a client whose ${command}() ${how}`);
     const asked = redis[command](text, 1, `${prefix}boot`) as Promise<unknown> | undefined;
     if (typeof asked?.then !== 'function') throw wrong('returns no promise');
-    const [ first, ...more ] = await withDeadline(asked, ms, 'no answer').then(reply => String(textIn(reply)).split(' '), err => {
+    const [ first, ...more ] = await withDeadline(asked, ms, `no answer for ${ms} ms`).then(reply => String(textIn(reply)).split(' '), err => {
       const message = String(err?.message);
       if ((err instanceof TypeError && failureOf(err) === 'call') || MISUNDERSTOOD.test(message)) throw wrong('takes other arguments');
-      answered = REFUSED.test(message);
-      if (!answered) return [ 'lacks' ]; // as far as one can know
-      said = ` (${message})`;
+      if (!REFUSED.test(message)) {
+        silence = message;
+        return [ 'lacks' ]; // as far as one can know
+      }
+      said = `. Redis says: ${message}`;
       return [ 'lacks', command ];
     });
     if (first !== 'lacks') throw wrong('takes other arguments');
     for (const each of more) lacks.add(each);
   };
   await run('eval', lua);
-  if (answered) await run('evalsha', sha);
-  if (lacks.size === 0) return;
+  if (silence === undefined) await run('evalsha', sha);
+  if (lacks.size === 0) return silence;
   const rights = [ ...COMMANDS, ...indexes ? INDEX_COMMANDS : [] ].map(command => `+${command}`).join(' ');
-  throw new Error(`[egg-tegg-session] the user of Redis may not run ${[ ...lacks ].join(', ')}, as the session store ${name} has to${said}: ` +
-    `give it ~${redis.options?.keyPrefix ?? ''}${prefix}* ${rights}`);
+  throw new Error(`[egg-tegg-session] the user of Redis may not run ${[ ...lacks ].join(', ')}, as the session store ${name} has to: ` +
+    `give it ~${redis.options?.keyPrefix ?? ''}${prefix}* ${rights}${said}`);
 }
