@@ -5,13 +5,15 @@ import type {} from '@eggjs/tegg-plugin';
 import './index';
 import { mountSession } from './app/middleware/session';
 import { addApplication, aliveApplications } from './module/applications';
-import { explainUnknownName, warnOfUndecorated } from './module/misplaced';
-import { review } from './module/review';
+import { explainUnknownName, warnOfMisplaced } from './module/misplaced';
+import { review, warnOfMistakes, warnOfOptionsWithoutEffect } from './module/review';
 import { resolveConfig } from './module/SessionConfig';
 import { LOGGED, logEvent } from './module/SessionLogger';
-import { environmentOf } from './module/SessionEnvironment';
+import { environmentOf } from './module/request/environment';
+import { sourceClasses } from './module/sourceClasses';
+import { RedisSessionStore } from './module/store/RedisSessionStore';
 import type { SessionStore } from './module/store/SessionStore';
-import { announceStore, setStore } from './module/store/activeStore';
+import { activeStore, announceStore, checkStore, requireStoreWhenReady, setStore, usableStore } from './module/store/activeStore';
 import { warnOfUnusedStores } from './module/store/unusedStores';
 import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
@@ -60,19 +62,20 @@ export default class SessionBoot implements IBoot {
     const clazz = this.foundStore();
     if (!clazz) return;
     const store = await this.app.getEggObject(clazz) as SessionStore;
-    this.app.sessionStore = store;
-    setStore(this.app, store, describeClass(clazz), true);
+    setStore(this.app, usableStore(store), describeClass(clazz), true);
   }
 
   async willReady() {
     const { app } = this;
     if (!this.loaded) return; // Egg goes on with an application whose configDidLoad has thrown
     mountSession(app);
+    requireStoreWhenReady(app);
     // hooks run the last first: what the sessions are kept in must not close before they are saved. Egg 4 has deprecated
     // app.beforeClose, which does no more than this
     const { lifecycle } = app as unknown as { lifecycle: { registerBeforeClose(hook: () => Promise<void>): void } };
     lifecycle.registerBeforeClose(() => environmentOf(app).running.settled());
     for (const name of LOGGED) app.on(`session:${name}`, event => logEvent(name, event));
+    await checkStore(app);
   }
 
   async didReady(err?: Error) {
@@ -82,8 +85,14 @@ export default class SessionBoot implements IBoot {
     }
     announceStore(this.app);
     review(this.app);
-    warnOfUnusedStores(this.app, this.foundStore());
-    warnOfUndecorated(this.app);
+    warnOfMistakes(this.app);
+    warnOfOptionsWithoutEffect(this.app);
+    const { store } = activeStore(this.app);
+    // not waited for: its server need not be there yet
+    if (store instanceof RedisSessionStore) store.reviewServer(this.app.coreLogger).catch(() => undefined);
+    const sources = this.app.config.env === 'prod' ? [] : sourceClasses(this.app);
+    warnOfUnusedStores(this.app, sources, this.foundStore());
+    warnOfMisplaced(this.app, sources);
   }
 
   async beforeClose() {

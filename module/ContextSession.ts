@@ -1,8 +1,9 @@
 import type { Context } from 'egg';
 import { createSession, SessionOptions } from 'koa-session';
-import { RequestSession } from './RequestSession';
+import { RequestSession } from './request/RequestSession';
+import { isSealed } from './SessionCookie';
 import type { ContextSession } from './SessionData';
-import type { SessionEnvironment } from './SessionEnvironment';
+import type { SessionEnvironment } from './request/environment';
 import type { SessionRecord } from './store/SessionStore';
 
 type Callback = (err?: Error) => void;
@@ -15,12 +16,12 @@ type Callback = (err?: Error) => void;
  * @return makes koa-session's object of data
  */
 export function defineContextSession(env: SessionEnvironment): SessionEnvironment['createSession'] {
-  const { app, config, cookie } = env;
+  const { app, config } = env;
   const options: Record<string, unknown> = {
     // koa-session adds what is missing, which would make an object that is slow to copy, and it copies it for each request
     ...SessionOptions.parse({}),
     ...config,
-    ...(cookie.sealed ? { encrypt: false, signed: false } : {}),
+    ...(isSealed(config) ? { encrypt: false, signed: false } : {}),
     store: undefined,
     ContextStore: undefined,
     externalKey: undefined,

@@ -12,15 +12,12 @@ interface EggKeys {
 }
 
 /**
- * What egg-session may have put into this request's cookie, which it signed or encrypted: each text that one of the keys
+ * What egg-session may have put into a cookie with this value, which it signed or encrypted: each text that one of the keys
  * gives, as its encryption can't tell the right key from a wrong one. For `acceptLegacyCookie`, and gone with it one day.
  */
-export function legacyTexts(ctx: Context, name: string): string[] {
+export function legacyTexts(ctx: Context, name: string, value: string, signatures: readonly string[]): string[] {
   const { keys } = ctx.cookies as unknown as { keys: EggKeys };
-  const value = ctx.cookies.get(name, { signed: false });
-  if (!value) return [];
-  const signature = ctx.cookies.get(`${name}.sig`, { signed: false });
-  if (signature && keys.verify(`${name}=${value}`, signature) >= 0) return [ value ];
+  if (signatures.some(signature => keys.verify(`${name}=${value}`, signature) >= 0)) return [ value ];
   const encrypted = Buffer.from(value, 'base64');
   return (ctx.app.keys as string[]).map(key => new keys.constructor([ key ]).decrypt(encrypted, key)).filter(text => text !== false)
     .map(text => String('value' in text ? text.value : text));

@@ -1,6 +1,6 @@
 import type { Context } from 'egg';
 import { tell, type SessionEndReason } from './events';
-import { dataOf, isAlive, isTombstone, TOMBSTONE_MS } from './record';
+import { dataOf, isAliveIn, isExpired, isKept, isTombstone, TOMBSTONE_MS } from './record';
 import type { SessionConfig } from './SessionConfig';
 import { type About, hasOutlived, principalIn } from './SessionMeta';
 import type { Store } from './store/guard';
@@ -9,19 +9,24 @@ import type { SessionStoreOptions } from './store/SessionStore';
 /** How many sessions are read or ended at a time: a server has to answer others in between. */
 const BATCH = 100;
 
-/** A session that is alive, and its key in the store. */
+/** By how many ms a session that has just been seen may seem to be older than another, where clocks go alike. */
+const MINUTE = 60_000;
+
+/** A session that is in the store, and its key there. */
 export interface LiveSession {
   key: string;
   record: About;
   /** Whose it is by its data: requests at the same time may have left another name in the record. */
   principal?: string;
+  /** Whether it is over by the clock of this process, where the store has none of its own. */
+  isOver: boolean;
 }
 
 /** The sessions of principals, and of all, in a store that is indexed. */
 export class PrincipalSessions {
   private readonly options: SessionStoreOptions;
 
-  constructor(private readonly store: Store, private readonly config: SessionConfig, private readonly ctx: Context) {
+  constructor(private readonly store: Store, protected readonly config: SessionConfig, private readonly ctx: Context) {
     this.options = { ctx };
   }
 
@@ -34,7 +39,8 @@ export class PrincipalSessions {
       await Promise.all(keys.map(async key => {
         // one that moves now may be listed under its old key only, or under both
         const session = await this.follow(key);
-        if (session?.key !== key) await takeOff(store, principal, key, options);
+        // what is over by the clocks of processes may not be so for all
+        if (session?.key !== key || (session.isOver && store.keepsExpiry)) await takeOff(store, principal, key, options);
         if (session?.principal !== principal || known.has(session.key)) return;
         known.add(session.key);
         live.push(session);
@@ -43,16 +49,40 @@ export class PrincipalSessions {
     }
   }
 
-  /** Ends the principal's sessions beyond `maxSessions`, those first that were not seen for longest. */
-  async limit(principal: string): Promise<void> {
-    const all: LiveSession[] = [];
-    for await (const live of this.of(principal)) all.push(...live);
-    // whoever signs in at the same time has to come to the same order
-    all.sort((a, b) => (b.record._seenAt ?? 0) - (a.record._seenAt ?? 0) || (a.key < b.key ? -1 : 1));
-    const tooMany = all.slice(this.config.maxSessions);
-    for (let i = 0; i < tooMany.length; i += BATCH) {
-      await Promise.all(tooMany.slice(i, i + BATCH).map(({ key }) => this.end(key, 'evicted')));
+  /**
+   * Ends the principal's sessions beyond `maxSessions`, those first that were not seen for longest.
+   *
+   * @param principal whose sessions
+   * @param current the key of the one that signs in now
+   */
+  async limit(principal: string, current: string): Promise<void> {
+    const found = new Map<string, LiveSession>();
+    for await (const live of this.of(principal)) for (const each of live) if (!each.isOver) found.set(each.key, each);
+    const all = this.onePerSession(found);
+    const latest = all.reduce((at, { seenAt }) => Math.max(at, seenAt), 0);
+    for (const each of all) {
+      // its stamp is of this moment; if it does not look so, the clocks differ
+      if (each.keys.includes(current) && latest - each.seenAt > MINUTE) each.seenAt = latest + 1;
     }
+    // whoever signs in at the same time has to come to the same order
+    all.sort((a, b) => b.seenAt - a.seenAt || (a.keys[0] < b.keys[0] ? -1 : 1));
+    const tooMany = all.slice(this.config.maxSessions).flatMap(({ keys }) => keys);
+    for (let i = 0; i < tooMany.length; i += BATCH) {
+      await Promise.all(tooMany.slice(i, i + BATCH).map(key => this.end(key, 'evicted')));
+    }
+  }
+
+  /** One that moves now is there twice: it counts once, and ends as a whole. */
+  private onePerSession(found: ReadonlyMap<string, LiveSession>): Array<{ keys: string[]; seenAt: number }> {
+    const sessions = [ ...found.values() ].map(session => {
+      const before = found.get(session.record._movedFrom!);
+      return before ? [ session, before ] : [ session ];
+    });
+    const moving = new Set(sessions.map(([ , before ]) => before));
+    return sessions.filter(([ session ]) => !moving.has(session)).map(records => ({
+      keys: records.map(({ key }) => key),
+      seenAt: Math.max(...records.map(({ record }) => record._seenAt ?? 0)),
+    }));
   }
 
   /** The keys of a principal's sessions, or of all, in short lists. */
@@ -62,15 +92,20 @@ export class PrincipalSessions {
     }
   }
 
-  /** The session under a key, or the one that took its place; undefined when neither is alive. */
-  async follow(key: string): Promise<LiveSession | undefined> {
-    const seen = new Set<string>();
+  /**
+   * The session under a key, or the one that took its place; undefined when the store has neither.
+   *
+   * @param key where to begin
+   * @param seen is given the keys that lead there, and its own
+   */
+  async follow(key: string, seen = new Set<string>()): Promise<LiveSession | undefined> {
+    const { store, config } = this;
     for (let next: string | null = key; next !== null && !seen.has(next);) {
       seen.add(next);
-      const record = await this.store.get(next, undefined, this.options);
-      if (isAlive(record)) {
-        if (hasOutlived(record, this.config)) return undefined;
-        return { key: next, record, principal: principalIn(record, this.config) };
+      const record = await store.get(next, undefined, this.options);
+      if (isKept(record)) {
+        const isOver = !store.hasClock && (isExpired(record) || hasOutlived(record, config));
+        return { key: next, record, principal: principalIn(record, config), isOver };
       }
       next = isTombstone(record) ? record._successor : null;
     }
@@ -108,11 +143,11 @@ Promise<{ ended?: About; name?: string; hadEnded: boolean }> {
   for (let next: string | null = key; next !== null && !seen.has(next);) {
     seen.add(next);
     const left = await store.retire(next, null, TOMBSTONE_MS, options);
-    if (isAlive(left)) {
+    if (isAliveIn(store, left)) {
       ended = left;
       name = store.nameOf(next);
-      if (store.isIndexed && typeof left._principal === 'string') await takeOff(store, left._principal, next, options);
     }
+    if (isKept(left) && store.isIndexed && typeof left._principal === 'string') await takeOff(store, left._principal, next, options);
     hadEnded ||= isTombstone(left);
     next = isTombstone(left) ? left._successor : null;
   }

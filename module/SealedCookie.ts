@@ -7,6 +7,11 @@ const ROOM = 4 * 1024 * 1024;
 /** About what an entry takes besides its characters. */
 const ENTRY = 100;
 
+/** How many values of a request may still be tried. */
+export interface Tries {
+  left: number;
+}
+
 /**
  * The sealed values of one cookie. Browsers send the same one again and again, so those that have opened are remembered,
  * the latest of them. What does not open is not, so that nobody can fill the room with rubbish. It is the exact text
@@ -27,10 +32,16 @@ export class SealedCookie {
     return value;
   }
 
-  /** What a value holds; undefined when none of the keys has sealed it for this cookie. */
-  open(value: string): Unsealed | undefined {
+  /**
+   * What a value holds; undefined when none of the keys has sealed it for this cookie.
+   *
+   * @param value the cookie's value
+   * @param tries what is taken from it; a value that is remembered costs nothing, nor does one that can be told at a glance
+   */
+  open(value: string, tries?: Tries): Unsealed | undefined {
     const known = this.opened.get(value);
     if (known) return known;
+    if (tries && (!this.sealer.mayOpen(value) || tries.left-- <= 0)) return undefined;
     const unsealed = this.sealer.open(this.name, value);
     // a copy, as a part of a string keeps the whole in memory: all cookies of the request
     if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import type { Application, Context, EggAppConfig } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { distance } from 'fastest-levenshtein';
@@ -53,7 +53,9 @@ export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
   return value === 'session' ? value : Math.round(value as number);
 }
 
-const any: Rule = [ 'anything', () => true ];
+/** What says which requests a middleware serves. */
+const paths: Rule = [ 'a path, a RegExp or a function that is not async, or a list of these',
+  value => [ value ].flat().every(each => !types.isAsyncFunction(each)) ];
 
 const RULES: Record<keyof SessionOptions, Rule> = {
   // a cookie name is a token of RFC 9110, 5.6.2
@@ -96,8 +98,8 @@ const RULES: Record<keyof SessionOptions, Rule> = {
   acceptedRisks: [ `a list of ${RISKS.join(', ')}`,
     value => Array.isArray(value) && value.every(risk => RISKS.includes(risk)) ],
   enable: bool,
-  match: any,
-  ignore: any,
+  match: paths,
+  ignore: paths,
 };
 
 /**
@@ -140,17 +142,49 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   return Object.freeze(withCookiePrefix(config, cookies));
 }
 
-/** @throws Error when the application has no secret: Egg's cookies need one, sealed and signed or not @internal */
-export function requireKeys({ config: { keys }, baseDir }: Application): void {
-  if (String(keys ?? '').split(',').some(key => key.trim())) return;
-  throw new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
+/** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
+export const hasKeys = ({ config: { keys } }: Application) => String(keys ?? '').split(',').some(key => key.trim());
+
+/** What is wrong with an application that has no secret. @internal */
+export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
+  return new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
     `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`);
 }
 
+/** @internal */
+export const NEEDS_STORE = '[egg-tegg-session] config.session.externalKey needs a store, as it says how the id of a session in a store ' +
+  'travels, and there is none: add a class that extends SessionStore to a tegg module, set app.sessionStore, or remove ' +
+  'config.session.externalKey';
+
 /** @throws TypeError when a function of `config.session` is async: its answer would come too late @internal */
-export function refusePromise(result: unknown, name: string): void {
-  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
-  throw new TypeError(`[egg-tegg-session] config.session.${name} returned a promise; it must not be async`);
+export function refusePromise(result: unknown, name: string, rule = ''): void {
+  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') return;
+  // nobody waits for it: that it rejects, too, is nothing to end the process for
+  Promise.resolve(result).catch(() => undefined);
+  throw new TypeError(`[egg-tegg-session] config.session.${name} returned a promise; it must not be async${rule && `; ${rule}`}`);
+}
+
+/**
+ * The text that a function of `config.session` returned.
+ *
+ * @throws TypeError when it is none, or empty
+ * @internal
+ */
+export function requireText(result: unknown, name: string): string {
+  const rule = 'it must return a string that is not empty';
+  refusePromise(result, name, rule);
+  if (typeof result === 'string' && result) return result;
+  throw wrongReturn(result, name, rule);
+}
+
+/** The error of a function of `config.session` that returned what it must not; without that itself, as it may be an id. @internal */
+export const wrongReturn = (result: unknown, name: string, rule: string) =>
+  new TypeError(`[egg-tegg-session] config.session.${name} returned ${kindOf(result)}; ${rule}`);
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return value === '' || value === null || value === undefined || typeof value === 'boolean' ? inspect(value) : `a ${typeof value}`;
 }
 
 /** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */

@@ -1,207 +1,259 @@
 import type { Application, Context } from 'egg';
-import onHeaders from 'on-headers';
-import { legacyTexts, withCappedLifetime } from './LegacyCookie';
-import { isAlive, isRecord } from './record';
-import { SealedCookie } from './SealedCookie';
-import { Sealer } from './Sealer';
+import { cookieValues, unquoted } from './CookieHeader';
+import { type CookiePlace, distinct, domainOf, hasChosenPlace, otherPlaces, placeOf } from './CookiePlace';
+import { legacyTexts } from './LegacyCookie';
+import { SealedCookie, type Tries } from './SealedCookie';
+import { Sealer, type Unsealed } from './Sealer';
 import type { SessionConfig } from './SessionConfig';
-import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+import { keepPrivate } from './SharedCaches';
+import type { SessionMaxAge } from './store/SessionStore';
 
 /** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
-const MAX_COOKIE_BYTES = 4096;
+export const MAX_COOKIE_BYTES = 4096;
+
+/** How many cookies of the name are tried, and may open: anybody can send hundreds, and each costs a decryption, or a read of the store. */
+const MOST_TRIED = 4;
 
 /** What egg-cookies puts before the name of the partitioned twin of a cookie, under `config.cookies.autoChips`. */
 const TWIN = '_CHIPS-';
 
-/** The commas of a header that stand outside quoted strings. */
-const OUTSIDE_QUOTES = /,(?=(?:[^"]*"[^"]*")*[^"]*$)/;
-
-/** What shared caches go by instead of `Cache-Control` (RFC 9213). */
-const FOR_SHARED_CACHES = [ 'cdn-cache-control', 'surrogate-control' ];
-
 /** What a request's cookie holds. One that is `stale` has to be written anew. */
-export type Opened<T> = { value: T; stale: boolean };
-
-/** A `Cache-Control` that keeps the response out of shared caches. */
-function privately(given: ReturnType<Context['res']['getHeader']>): string {
-  if (given === undefined) return 'private';
-  const directives = String(given).split(OUTSIDE_QUOTES).map(text => text.trim())
-    .filter(text => text && !/^(public|s-maxage\b.*)$/i.test(text));
-  if (!directives.some(text => /^(private|no-store)$/i.test(text))) directives.unshift('private');
-  return directives.join(', ');
+export interface Opened<T> {
+  value: T;
+  stale: boolean;
+  /** The cookie's value as the browser has it. */
+  raw: string;
 }
 
-const KEPT_PRIVATE = Symbol('egg-tegg-session: kept private');
-type WithResponse = Context & { [KEPT_PRIVATE]?: { hasId: boolean } };
+/** The cookies of the name that a request came with. */
+interface Found<T> {
+  /** Those that open, in the order of the header. */
+  opened: Array<Opened<T>>;
+  /** Whether there are others, which may be another application's. */
+  hasForeign: boolean;
+}
 
-const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());
+/** The part of Egg's cookies that signs and encrypts. */
+interface EggKeys {
+  verify(data: string, signature: string): number;
+  decrypt(data: Buffer): { value: Buffer } | false;
+}
+
+/** An error of `config.session.decode`, which is its cause. */
+export class DecodeFailure extends Error {
+  constructor(cause: unknown) {
+    super('', { cause });
+  }
+}
+
+const NONE: Found<never> = { opened: [], hasForeign: false };
+const FOUND = Symbol('egg-tegg-session: cookies');
+const IS_GOOD = Symbol('egg-tegg-session: good');
+type WithFound<T> = Context & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
+
+/** Whether the cookie is sealed: not when the application encodes it itself, or has turned encryption off. */
+export const isSealed = ({ encrypt, encode, decode }: SessionConfig): boolean => encrypt && !encode && !decode;
+
+/** Applications that were told of several cookies, and of a cookie without SameSite. */
+const told = { several: new WeakSet<Application>(), sameSite: new WeakSet<Application>() };
 
 /**
- * Reads and writes the session's cookie: the data, or the id of a session in a store. It is sealed, unless the
- * application encodes it itself or has turned encryption off; then Egg signs or encrypts it as it always did.
+ * The session's cookie, with the data or the id of a session in a store. It is sealed, or signed or encrypted as Egg always did.
+ * A cookie that does not open is not ours: it stays where it is until a session is written, and changes no answer.
  */
-export class SessionCookie {
-  readonly sealed: boolean;
+export abstract class SessionCookie<T> {
+  protected readonly sealed: boolean;
   /** The names that browsers know the cookie and its signature by, each up to `=`. */
   private readonly names: string[];
-  private cookies?: { data: SealedCookie; ids: SealedCookie };
+  /** The cookie's name with Egg's twin: browsers count it too. */
+  protected readonly longestName: string;
+  private sealedCookie?: SealedCookie;
 
-  constructor(private readonly app: Application, private readonly config: SessionConfig) {
+  /**
+   * @param app the application
+   * @param config its options
+   * @param sealedFor what values are sealed for: no data that were in the cookie once can be taken for an id, or the other way round
+   */
+  constructor(protected readonly app: Application, protected readonly config: SessionConfig, private readonly sealedFor: string) {
     const { key } = config;
-    this.sealed = config.encrypt && !config.encode && !config.decode;
+    this.sealed = isSealed(config);
     this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ].map(name => `${name}=`);
-    if (this.sealed && app.config.keys) this.sealedCookies();
+    this.longestName = app.config.cookies?.autoChips ? TWIN + key : key;
+    if (this.sealed && app.config.keys && !config.externalKey) this.seals();
   }
 
-  /**
-   * The session's data in the cookie.
-   *
-   * @return undefined without a cookie, null when it does not open
-   * @throws what `config.session.decode` throws, unless that is a SyntaxError; the response then removes the cookie
-   */
-  readData(ctx: Context): Opened<SessionRecord> | null | undefined {
-    const { config } = this;
-    const text = this.read(ctx, 'data');
-    if (text) {
-      const value = this.decode(ctx, text.value);
-      return isRecord(value) ? { value, stale: text.stale } : null;
+  /** What a text that has opened holds; undefined when that is nothing of ours. */
+  protected abstract decode(text: string): T | undefined;
+
+  /** What the text of a cookie of egg-session's holds. */
+  protected abstract decodeLegacy(text: string): T | undefined;
+
+  /** Where cookies have been set that hold this, as far as they say. */
+  protected abstract placesOf(opened: ReadonlyArray<Opened<T>>): CookiePlace[];
+
+  /** The cookies of this name, read once for each request. */
+  protected found(ctx: WithFound<T>): Found<T> {
+    try {
+      ctx[FOUND] ??= this.find(ctx);
+    } catch (err) {
+      throw err instanceof DecodeFailure ? this.withRemoval(ctx, err.cause) : err;
     }
-    const legacy = text === null && this.acceptsLegacy
-      ? legacyTexts(ctx, config.key).map(old => this.decodeLegacy(old)).find(isAlive) : undefined;
-    return legacy ? { value: withCappedLifetime(legacy, config.maxAge), stale: true } : text;
+    return ctx[FOUND];
   }
 
-  /** The id in the cookie; undefined without a cookie, null when it does not open. */
-  readId(ctx: Context): Opened<string> | null | undefined {
-    const { key } = this.config;
-    const id = this.read(ctx, 'ids');
-    if (id !== null || !this.acceptsLegacy) return id;
-    const legacy = legacyTexts(ctx, key).find(text => /^[\x21-\x7e]+$/.test(text));
-    return legacy === undefined ? null : { value: legacy, stale: true };
-  }
-
-  /**
-   * The cookie's text for data, given as JSON, their lifetime, and when the session was created.
-   *
-   * @throws Error when browsers would not keep it
-   */
-  encode(data: string, maxAge: SessionMaxAge, createdAt: number): string {
-    const { config: { key }, config } = this;
-    const lifetime = maxAge === 'session' ? '"_session":true' : `"_expire":${Date.now() + maxAge},"_maxAge":${maxAge}`;
-    const meta = `${lifetime},"_createdAt":${createdAt}`;
-    const json = `${data.slice(0, -1)}${data === '{}' ? '' : ','}${meta}}`;
-    const text = this.sealed ? this.sealedCookies().data.seal(json)
-      : config.encode ? config.encode(JSON.parse(json)) : Buffer.from(json).toString('base64');
-    // Egg encrypts in blocks of 16 bytes, and writes Base64
-    const bytes = config.encrypt && !this.sealed
-      ? Math.ceil((Math.floor(Buffer.byteLength(text) / 16) + 1) * 16 / 3) * 4
-      : Buffer.byteLength(text);
-    const name = this.app.config.cookies?.autoChips ? TWIN + key : key;
-    if (name.length + bytes > MAX_COOKIE_BYTES) {
-      const sizes = Object.entries(JSON.parse(data))
-        .map(([ field, value ]) => [ field, Buffer.byteLength(JSON.stringify(value)) ] as const);
-      const [ largest, size ] = sizes.reduce((a, b) => (b[1] > a[1] ? b : a));
-      throw new Error(`[egg-tegg-session] the session is too large for a cookie: ${name} would take ${name.length + bytes} ` +
-        `bytes, and browsers drop what is over ${MAX_COOKIE_BYTES}. The largest field is session.${largest}, ${size} bytes ` +
-        'of JSON. Keep less in the session, or keep sessions in a store');
-    }
-    return text;
-  }
-
-  /** Writes the text of `encode`, or '' to remove the cookie. */
-  writeText(ctx: Context, text: string): void {
-    ctx.cookies.set(this.config.key, text, ctx.sessionOptions);
-    this.keepPrivate(ctx);
-  }
-
-  /** Writes an id; one that the browser has already, it is sent as it has it. */
-  writeId(ctx: Context, id: string): void {
-    if (!this.sealed) return this.writeText(ctx, id);
-    const { ids } = this.sealedCookies();
-    const given = ctx.cookies.get(this.config.key, { signed: false });
-    const held = given ? ids.open(given) : undefined;
-    this.writeText(ctx, held?.text === id && !held.stale ? given! : ids.seal(id));
-  }
-
-  /** Has the browser remove the cookie. */
-  remove(ctx: Context): void {
-    this.writeText(ctx, '');
-  }
-
-  /** Takes back what this response would have done to the cookie. */
-  withdraw(ctx: Context): void {
-    this.setLines(ctx, this.lines(ctx).filter(line => !this.isOurs(line)));
-  }
-
-  /** Keeps a response that sets the cookie, or `hasId` in another way, out of shared caches, whatever its headers will be. */
-  keepPrivate(ctx: Context, hasId = false): void {
-    const before = (ctx as WithResponse)[KEPT_PRIVATE];
-    if (before) {
-      before.hasId ||= hasId;
-      return;
-    }
-    // once: each would call the one before, in a handler that saves thousands of times too many
-    const response = (ctx as WithResponse)[KEPT_PRIVATE] = { hasId };
-    onHeaders(ctx.res, () => {
-      if (!response.hasId && !this.lines(ctx).some(line => this.isOurs(line))) return;
-      const { res } = ctx;
-      res.setHeader('cache-control', privately(res.getHeader('cache-control')));
-      for (const name of FOR_SHARED_CACHES) res.removeHeader(name);
-      if (res.hasHeader('vary')) ctx.vary('Cookie');
-      else res.setHeader('vary', 'Cookie');
+  /** Sets the cookie to a value; '' removes it. When the headers are sent, it is taken back unless it `isGood`. */
+  protected set(ctx: WithFound<T>, value: string, more?: object, isGood?: () => boolean): void {
+    ctx[IS_GOOD] = isGood;
+    const { sessionOptions } = ctx;
+    const domain = typeof sessionOptions.domain === 'function' && { domain: domainOf(ctx) };
+    this.warnOfSameSite(ctx, value);
+    ctx.cookies.set(this.config.key, value, more || domain ? { ...sessionOptions, ...domain, ...more } : sessionOptions);
+    keepPrivate(ctx, () => {
+      if (ctx[IS_GOOD]?.() === false) this.undo(ctx);
+      return this.lines(ctx).some(line => this.isOurs(line));
     });
   }
 
-  /** The cookie's text once the seal, the signature or the encryption is found good. */
-  private read(ctx: Context, kind: 'data' | 'ids'): Opened<string> | null | undefined {
-    const { key } = this.config;
+  /**
+   * Has the browser remove the cookies that have opened, wherever they may have been set.
+   *
+   * @param ctx the request
+   * @param known where the session's were set
+   * @param wasFound whether one of them led to a session; what is neither sealed nor signed may be anything else
+   */
+  expire(ctx: Context, known: readonly CookiePlace[] = [], wasFound = true): void {
+    const { opened, hasForeign } = this.found(ctx);
+    const { encrypt, signed } = this.config;
+    const isOurs = wasFound || this.sealed || (!encrypt && signed !== false);
+    if (opened.length === 0 || !isOurs) {
+      this.undo(ctx);
+      // who has chosen a place for this response knows of a cookie there
+      if (hasChosenPlace(ctx, this.config)) this.set(ctx, '');
+      return;
+    }
+    const own = placeOf(ctx);
+    // what is not ours may be anywhere else
+    const guessed = hasForeign || /^__host-/i.test(this.config.key) ? [] : otherPlaces(ctx, own, opened.length > 1);
+    const { value, ...more } = this.farewell(ctx, opened);
+    if (ctx.sessionOptions.overwrite) this.undo(ctx);
+    for (const place of distinct([ ...known, ...this.placesOf(opened), ...guessed ], [ own ])) this.removeFrom(ctx, place);
+    // the last: for some clients, a cookie of the host is the same as one of its domain (RFC 6265, 5.3)
+    this.set(ctx, value, { ...more, overwrite: false });
+  }
+
+  /** Takes back what this response would have done to the cookie. */
+  undo(ctx: Context): void {
+    const lines = this.lines(ctx);
+    this.setLines(ctx, lines.filter(line => !this.isOurs(line)));
+  }
+
+  /** What is to be in the place of the cookies that have opened; '' for nothing. */
+  protected abstract farewell(ctx: Context, opened: ReadonlyArray<Opened<T>>): { value: string; maxAge?: SessionMaxAge };
+
+  private removeFrom(ctx: Context, { domain, path = '/', partitioned }: CookiePlace): void {
+    if (partitioned && !ctx.secure) return; // there can be none
+    this.set(ctx, '', {
+      domain, path, partitioned, overwrite: false, removeUnpartitioned: false,
+      ...partitioned ? { secure: true, sameSite: 'none' } : {}, // else Egg leaves the attribute out
+    });
+  }
+
+  protected seal(text: string): string {
+    return this.seals().seal(text);
+  }
+
+  private find(ctx: Context): Found<T> {
+    const values = cookieValues(ctx.get('cookie'), this.config.key);
+    if (values.length === 0) return this.findElsewhere(ctx);
+    const found: Found<T> = { opened: [], hasForeign: false };
+    let failure: DecodeFailure | undefined;
+    const tries: Tries = { left: MOST_TRIED };
+    for (const raw of values) {
+      if (raw === '') continue;
+      let opened: Opened<T> | undefined;
+      try {
+        if (found.opened.length === MOST_TRIED) opened = undefined;
+        else if (this.sealed) opened = this.openSealed(raw, tries);
+        else if (tries.left-- > 0) opened = this.openUnsealed(ctx, raw);
+      } catch (err) {
+        if (!(err instanceof DecodeFailure)) throw err;
+        failure = err;
+      }
+      if (opened) found.opened.push(opened);
+      else found.hasForeign = true;
+    }
+    if (found.opened.length === 0 && this.sealed && this.config.acceptLegacyCookie) this.findLegacy(ctx, values, found);
+    if (found.opened.length === 0 && failure) throw failure;
+    if (found.opened.length > 1) this.warnOfSeveral();
+    return found;
+  }
+
+  /** Egg's twin of the cookie, and what egg-mock puts in place of cookies. */
+  private findElsewhere(ctx: Context): Found<T> {
+    const { config: { key } } = this;
     const raw = ctx.cookies.get(key, { signed: false });
-    if (raw === undefined) return undefined;
-    if (!this.sealed) {
-      if (!raw) return undefined;
-      const before = this.lines(ctx);
-      const value = ctx.cookies.get(key, ctx.sessionOptions);
-      // Egg signs anew, or removes the signature, on a route that may not even use the session
-      const stale = this.lines(ctx).length !== before.length;
-      if (stale) this.setLines(ctx, before);
-      return value ? { value, stale } : null;
+    if (!raw) return NONE;
+    if (this.sealed) return this.only(this.openSealed(raw));
+    const before = this.lines(ctx);
+    const text = ctx.cookies.get(key, ctx.sessionOptions);
+    // Egg signs anew, or removes the signature, on a route that may not even use the session
+    const stale = this.lines(ctx).length !== before.length;
+    if (stale) this.setLines(ctx, before);
+    return this.only(this.opened(text ? { text, stale } : undefined, raw));
+  }
+
+  private only(opened: Opened<T> | undefined): Found<T> {
+    return { opened: opened ? [ opened ] : [], hasForeign: !opened };
+  }
+
+  private findLegacy(ctx: Context, values: string[], found: Found<T>): void {
+    const { key } = this.config;
+    const signatures = cookieValues(ctx.get('cookie'), `${key}.sig`).slice(0, MOST_TRIED).map(unquoted);
+    for (const raw of values.filter(Boolean).slice(0, MOST_TRIED)) {
+      for (const text of legacyTexts(ctx, key, unquoted(raw), signatures)) {
+        const value = this.decodeLegacy(text);
+        if (value === undefined) continue;
+        found.opened.push({ value, stale: true, raw });
+        break;
+      }
     }
-    const cookie = this.sealedCookies()[kind];
-    const opened = cookie.open(raw) ?? this.all(ctx).map(text => cookie.open(text)).find(Boolean);
-    if (opened) return { value: opened.text, stale: opened.stale };
-    return raw || this.all(ctx).length > 0 ? null : undefined;
+    found.hasForeign = found.opened.length < values.filter(Boolean).length;
   }
 
-  /** All cookies of this name: other hosts of the domain can have the browser send one before ours. */
-  private all(ctx: Context): string[] {
-    const [ name ] = this.names;
-    return ctx.get('cookie').split(';').map(text => text.trim())
-      .filter(text => text.startsWith(name) && text !== name)
-      .map(text => text.slice(name.length));
+  private openSealed(raw: string, tries?: Tries): Opened<T> | undefined {
+    const value = unquoted(raw);
+    return this.opened(this.seals().open(value, tries), value);
   }
 
-  private decode(ctx: Context, text: string): unknown {
-    const { config } = this;
-    try {
-      return this.sealed ? JSON.parse(text) : (config.decode ?? decode)(text);
-    } catch (err) {
-      if (err instanceof SyntaxError) return undefined;
-      this.remove(ctx);
-      // Egg's answer to an error has only the headers that the error has
-      throw Object.assign(err as Error, { headers: { 'set-cookie': ctx.response.get('set-cookie') } });
+  /** A cookie that Egg signed or encrypted, or that anybody may have written. */
+  private openUnsealed(ctx: Context, raw: string): Opened<T> | undefined {
+    const { encrypt, signed } = ctx.sessionOptions;
+    const { keys } = ctx.cookies as unknown as { keys: EggKeys };
+    if (encrypt) {
+      const decrypted = keys.decrypt(Buffer.from(unquoted(raw), 'base64'));
+      return this.opened(decrypted ? { text: decrypted.value.toString(), stale: false } : undefined, raw);
     }
-  }
-
-  private decodeLegacy(text: string): unknown {
-    try {
-      return decode(text);
-    } catch {
-      return undefined;
+    const { key } = this.config;
+    const signatures = signed === false ? undefined : cookieValues(ctx.get('cookie'), `${key}.sig`).slice(0, MOST_TRIED).map(unquoted);
+    for (const text of new Set([ raw, unquoted(raw) ])) {
+      const index = signatures ? signatures.map(signature => keys.verify(`${key}=${text}`, signature)).find(each => each >= 0) : 0;
+      const opened = index === undefined ? undefined : this.opened({ text, stale: index > 0 }, text);
+      if (opened) return opened;
     }
+    return undefined;
   }
 
-  private get acceptsLegacy() {
-    return this.sealed && this.config.acceptLegacyCookie;
+  private opened(unsealed: Unsealed | undefined, raw: string): Opened<T> | undefined {
+    if (!unsealed) return undefined;
+    const value = this.decode(unsealed.text);
+    return value === undefined ? undefined : { value, stale: unsealed.stale, raw };
+  }
+
+  /** Removes a cookie that `config.session.decode` fails for, so that the next request does not. */
+  private withRemoval(ctx: Context, err: unknown): unknown {
+    this.set(ctx, '');
+    // Egg's answer to an error has only the headers that the error has
+    return Object.assign(err as Error, { headers: { 'set-cookie': ctx.response.get('set-cookie') } });
   }
 
   private lines(ctx: Context): string[] {
@@ -218,14 +270,29 @@ export class SessionCookie {
     return this.names.some(name => line.startsWith(name));
   }
 
-  /** Their keys are derived once; at boot, when the application has some. */
-  private sealedCookies() {
-    if (!this.cookies) {
-      const sealer = new Sealer(this.app.keys as string[]);
-      const { key } = this.config;
-      // what an id is sealed for is another name: no data that were in the cookie once can be taken for an id, or the other way round
-      this.cookies = { data: new SealedCookie(sealer, key), ids: new SealedCookie(sealer, `${key} id`) };
-    }
-    return this.cookies;
+  /** Its keys are derived once; at boot, when the application has some. */
+  private seals(): SealedCookie {
+    this.sealedCookie ??= new SealedCookie(new Sealer(this.app.keys as string[]), this.sealedFor);
+    return this.sealedCookie;
+  }
+
+  private warnOfSeveral(): void {
+    if (told.several.has(this.app)) return;
+    told.several.add(this.app);
+    this.app.coreLogger.warn('[egg-tegg-session] a request came with several cookies %s that open: config.session.domain, path or ' +
+      'partitioned has changed, two applications have the same config.keys, or another host of the domain has set one. The session ' +
+      'that is alive counts, of several the youngest, and signing out ends all of them; a browser keeps what was set for another path ' +
+      'until it expires. To be rid of them at once, set config.session.key to another name; only this host can set one that begins ' +
+      'with __Host-', this.config.key);
+  }
+
+  private warnOfSameSite({ sessionOptions, secure, app, method, path }: Context, value: string): void {
+    if (secure && sessionOptions.secure !== false) return;
+    const sameSite = 'sameSite' in sessionOptions ? sessionOptions.sameSite : app.config.cookies?.sameSite;
+    if (value === '' || told.sameSite.has(this.app) || String(sameSite).toLowerCase() !== 'none') return;
+    told.sameSite.add(this.app);
+    this.app.coreLogger.warn('[egg-tegg-session] the cookie %s was sent without SameSite=None, as that needs HTTPS and Secure (%s %s): browsers ' +
+      'take it for Lax, and send it from no other site. Use HTTPS, without config.session.secure: false; if a proxy in front speaks ' +
+      'it, set config.proxy to true', this.config.key, method, path);
   }
 }

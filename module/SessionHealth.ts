@@ -1,6 +1,6 @@
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp } from './applications';
-import { environmentOf } from './SessionEnvironment';
+import { environmentOf } from './request/environment';
 import type { StoreHealth } from './store/StoreHealth';
 
 /** How many calls of the store there were. Each is one of the first five, but a read that renews is a load and a renewal. */

@@ -50,17 +50,10 @@ export class SessionLogger {
   }
 }
 
-/**
- * Logs an event as egg-session does, but with a hash in place of the id, and a line of its own for a cookie that does not open.
- * @internal
- */
-export function logEvent(name: LoggedEvent, { ctx, key, value = '', badCookie }: SessionEvents['session:invalid']): void {
+/** Logs an event as egg-session does, but with a hash in place of the id. @internal */
+export function logEvent(name: LoggedEvent, { ctx, key, value = '' }: SessionEvents['session:invalid']): void {
   if (name === 'missed') {
     ctx.coreLogger.warn('[session][missed] key(%s)', key);
-  } else if (badCookie) {
-    ctx.coreLogger.info('[session][invalid] the cookie %s does not open, and the session starts anew: config.keys may have ' +
-      'changed, the cookie may be of another mode (encrypt, or a store, was switched on or off), or somebody has ' +
-      'changed it', configOf(ctx.app).key);
   } else {
     ctx.coreLogger.warn(`[session][${name}] key(%s) value(%s)`, key, print(value));
   }

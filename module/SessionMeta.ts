@@ -1,8 +1,10 @@
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
+import { type CookiePlace, placesIn } from './CookiePlace';
 import { changesBetween } from './record';
 import { refusePromise, type SessionConfig } from './SessionConfig';
-import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
+import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './store/SessionStore';
+import { warnOnce } from './warnOnce';
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
@@ -15,21 +17,32 @@ const MAX_IP = 64;
 
 /** What a record says about its session besides the data and the lifetime. */
 export interface About extends SessionRecord {
-  /** In ms since 1970. */
+  /** In ms since 1970, by the clock of the process that made it. */
   _createdAt?: number;
+  /** The same by the clock of the store, where that is another one. */
+  _storedAt?: number;
+  /** Where requests have set its cookie, other than the options say, the last first. */
+  _cookie?: CookiePlace[];
   // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
   /** In ms since 1970. */
   _seenAt?: number;
   _ip?: string;
   _userAgent?: string;
+  /** The key of the record that `regenerate()` made this one of. */
+  _movedFrom?: string;
 }
 
-const ABOUT = [ '_createdAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
+const ABOUT = [ '_createdAt', '_cookie', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
 
-/** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2). */
-export const hasOutlived = ({ _createdAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
-  absoluteMaxAge !== undefined && typeof _createdAt === 'number' && _createdAt + absoluteMaxAge <= Date.now();
+/** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2), by the clock of this process. */
+export const hasOutlived = ({ _createdAt, _storedAt }: About, { absoluteMaxAge }: SessionConfig): boolean =>
+  absoluteMaxAge !== undefined && typeof _createdAt === 'number' &&
+  Math.max(_createdAt, _storedAt ?? _createdAt) + absoluteMaxAge <= Date.now();
+
+/** The options of a call that lets a record live on, which the store is to end in time. */
+export const limiting = (options: SessionStoreOptions, { absoluteMaxAge }: SessionConfig): SessionStoreOptions =>
+  (absoluteMaxAge === undefined ? options : { ...options, absoluteMaxAge });
 
 /** When a session was created, whose it is, and when it was last seen, from where. */
 export class SessionMeta {
@@ -37,7 +50,11 @@ export class SessionMeta {
   createdAt = Date.now();
   /** Whose session it is by the data that are kept. */
   principal?: string;
+  /** Where requests have set its cookie in a store, other than the options say, the last first. */
+  places?: CookiePlace[];
   private kept: About = {};
+  /** When it was created by the clock that ends it. */
+  private storedAt?: number;
 
   /**
    * @param ctx the request
@@ -52,7 +69,9 @@ export class SessionMeta {
     for (const name of ABOUT) if (name in record) kept[name] = record[name];
     this.kept = kept;
     const { _createdAt } = this.kept;
+    this.places = placesIn(this.kept);
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
+    this.storedAt = (record as About)._storedAt;
     try {
       this.principal = this.principalOf(record);
     } catch {
@@ -63,7 +82,9 @@ export class SessionMeta {
   /** To be called when the session has ended, as another one may begin. */
   reset(): void {
     this.createdAt = Date.now();
+    this.storedAt = undefined;
     this.principal = undefined;
+    this.places = undefined;
     this.kept = {};
   }
 
@@ -80,13 +101,21 @@ export class SessionMeta {
    * @throws TypeError as `principalOf` does, which has to be before anything is written
    */
   of(data: SessionRecord, createdAt = this.createdAt): About {
-    const { ctx } = this;
+    const { places } = this;
     const principal = this.principalOf(data);
-    if (principal === undefined || !this.isIndexed) return { _createdAt: createdAt };
+    const about: About = places ? { _createdAt: createdAt, _cookie: places } : { _createdAt: createdAt };
+    if (principal === undefined || !this.isIndexed) return about;
+    const ip = this.ip ?? this.kept._ip;
     return {
-      _createdAt: createdAt, _principal: principal, _seenAt: Date.now(), _ip: ctx.ip.slice(0, MAX_IP),
-      _userAgent: ctx.get('user-agent').slice(0, MAX_USER_AGENT),
+      ...about, _principal: principal, _seenAt: Date.now(), ...ip === undefined ? {} : { _ip: ip },
+      _userAgent: this.ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
+  }
+
+  /** Undefined on a unix socket, and once the client has hung up. */
+  private get ip(): string | undefined {
+    const ip = this.ctx.ip as string | undefined;
+    return ip ? String(ip).slice(0, MAX_IP) : undefined;
   }
 
   /** What has to change in the record so that it says `about`; all of it, when the data take the place of what others write. */
@@ -99,8 +128,15 @@ export class SessionMeta {
     const { kept } = this;
     if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;
     if (!this.isIndexed) return false;
-    const principal = this.principalOf(data);
-    return principal !== kept._principal || (principal !== undefined && Date.now() - (kept._seenAt ?? 0) >= MINUTE);
+    let principal: string | undefined;
+    try {
+      principal = this.principalOf(data);
+    } catch (err) {
+      // the next write fails with it, and whoever only reads is served
+      warnOnce(this.ctx.app, 'principal', '%s', (err as Error).message);
+      return false;
+    }
+    return principal !== kept._principal || (principal !== undefined && Math.abs(Date.now() - (kept._seenAt ?? 0)) >= MINUTE);
   }
 
   /** The principal that the record names, whose index has the session. */
@@ -110,18 +146,23 @@ export class SessionMeta {
 
   /** For how many ms the index has to have a session at least that lives for `maxAge` after each write. */
   indexMs(maxAge: SessionMaxAge): number {
-    return (maxAge === 'session' ? DAY : maxAge) + 2 * this.interval(maxAge);
+    const ms = maxAge === 'session' ? DAY : maxAge;
+    // it may live on for some time though the index can't be written
+    return ms + 2 * Math.min(Math.max(ms / 4, MINUTE), DAY);
   }
 
-  /** Whether it is time to note the session in the index again. */
-  mustIndex({ _principal, _seenAt }: About, maxAge: SessionMaxAge): boolean {
-    const turn = (at: number) => Math.floor(at / this.interval(maxAge));
-    return _principal !== this.kept._principal || turn(_seenAt!) !== turn(this.kept._seenAt ?? 0);
+  /**
+   * Whether to note the session in the index again: with the first write in each minute, as the index may have lost it, to a server
+   * that is short of memory, in a failover, or by a hand.
+   */
+  mustIndex({ _seenAt }: About): boolean {
+    const minute = (at: number) => Math.floor(at / MINUTE);
+    return minute(_seenAt!) !== minute(this.kept._seenAt ?? 0);
   }
 
-  /** After how many ms a session is noted in the index again. */
-  private interval(maxAge: SessionMaxAge): number {
-    return maxAge === 'session' ? DAY : Math.min(Math.max(maxAge / 4, MINUTE), DAY);
+  /** Whether each field may be one that tells whose session it is. */
+  get dependsOnAll(): boolean {
+    return this.isIndexed && typeof this.config.principal === 'function';
   }
 
   /** As the function of this name. */
@@ -129,8 +170,13 @@ export class SessionMeta {
     return principalOf(data, this.config);
   }
 
+  /** The same where it must not throw: undefined when the data do not tell. */
+  principalIn(data: SessionRecord): string | undefined {
+    return principalIn(data, this.config);
+  }
+
   /** Whether a record is a session of the principal. */
-  isOf(principal: string, record: SessionRecord): boolean {
+  isOf(principal: string | undefined, record: SessionRecord): boolean {
     return principalIn(record, this.config) === principal;
   }
 
@@ -138,23 +184,42 @@ export class SessionMeta {
   hasOutlived(record: SessionRecord): boolean {
     return hasOutlived(record, this.config);
   }
+
+  /** When `absoluteMaxAge` ends the session, in ms since 1970; undefined for never. */
+  get absoluteEnd(): number | undefined {
+    const { config: { absoluteMaxAge }, createdAt, storedAt = createdAt } = this;
+    return absoluteMaxAge === undefined ? undefined : storedAt + absoluteMaxAge;
+  }
+
+  /** The options of a call that lets a record live on, which the store is to end in time. */
+  limiting(options: SessionStoreOptions): SessionStoreOptions {
+    return limiting(options, this.config);
+  }
 }
 
 /**
  * Whose session it is by these data.
  *
- * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null; and what a
- *   function there throws
+ * @throws TypeError when `config.session.principal` gives anything but a string, a number, undefined or null, or throws
  */
-function principalOf(data: SessionRecord, { principal }: SessionConfig): string | undefined {
+export function principalOf(data: SessionRecord, { principal }: SessionConfig): string | undefined {
   if (principal === undefined) return undefined;
-  let value: unknown = typeof principal === 'function' ? principal(JSON.parse(JSON.stringify(data))) : data[principal];
+  let value: unknown = typeof principal === 'function' ? ask(principal, JSON.parse(JSON.stringify(data))) : data[principal];
   refusePromise(value, 'principal');
   if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string' || Number.isFinite(value)) return String(value);
   throw new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
     'must be a string or a number, or undefined when nobody is signed in');
+}
+
+function ask(principal: (data: SessionRecord) => unknown, data: SessionRecord): unknown {
+  try {
+    return principal(data);
+  } catch (err) {
+    throw new TypeError(`[egg-tegg-session] config.session.principal has thrown: ${(err as Error | undefined)?.message ?? err}. ` +
+      'It must return undefined when nobody is signed in, as data => data.user?.id does', { cause: err });
+  }
 }
 
 /** Whose session a record is by its data; by its own word, where they do not tell. */

@@ -116,7 +116,8 @@ export interface SessionOptions {
    */
   sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | null;
   /**
-   * The cookie's domain, or a function that returns it. Without it, other hosts of the domain don't share the session.
+   * The cookie's domain, or a function that returns it, or nothing for this host only. Without it, other hosts of the domain don't
+   * share the session.
    * @default this host only
    * @example 'example.com'
    */
@@ -145,7 +146,8 @@ export interface SessionOptions {
    */
   priority?: 'low' | 'medium' | 'high' | 'Low' | 'Medium' | 'High' | null;
   /**
-   * Where the session's id travels instead of in the cookie, as for clients without cookies. Only with a store.
+   * Where the session's id travels instead of in the cookie, as for clients without cookies. It needs a store: without one, the
+   * application does not start. No cookie is read or set. `get` returns the id, or undefined; neither method may be async.
    * @default the cookie
    * @example { get: ctx => ctx.get('x-session') || undefined, set: (ctx, key) => ctx.set('x-session', key) }
    */
@@ -182,17 +184,19 @@ export interface SessionOptions {
    */
   load?: 'always' | 'injected' | null;
   /**
-   * Turns the session into the cookie's text, without a store. With it or `decode`, the cookie is not sealed, see `encrypt`.
+   * Turns the session into the cookie's text, without a store. With it or `decode`, the cookie is not sealed, see `encrypt`. Must not
+   * be async.
    * @default JSON in Base64
    */
   encode?: ((record: SessionRecord) => string) | null;
   /**
-   * Turns the cookie's text back; a SyntaxError makes it an invalid session.
+   * Turns the cookie's text back. A SyntaxError, or anything but an object, says that the cookie is none of this application's; another
+   * error fails the request, and removes the cookie. Must not be async.
    * @default JSON in Base64
    */
   decode?: ((text: string) => SessionRecord) | null;
   /**
-   * Makes a session's id, which nobody may be able to guess.
+   * Makes a session's id, which nobody may be able to guess. Must not be async.
    * @default 144 random bits in Base64url
    * @example () => crypto.randomUUID()
    */
@@ -210,7 +214,8 @@ export interface SessionOptions {
    */
   valid?: ((ctx: Context, record: SessionRecord) => unknown) | null;
   /**
-   * Called with the session before it is saved, but not by `update()` in a store. Must not be async.
+   * Called with the session before it is saved, but not by `update()` in a store. It may choose where the cookie goes, as by
+   * `ctx.sessionOptions.path`; signing out removes it there. Must not be async.
    * @default none
    */
   beforeSave?: ((ctx: Context, session: object) => void) | null;

@@ -3,9 +3,10 @@ import type { Context } from 'egg';
 import { AccessLevel, SingletonProto } from '@eggjs/tegg';
 import { currentApp, currentContext } from './applications';
 import { type LiveSession, PrincipalSessions } from './PrincipalSessions';
-import { RequestSession } from './RequestSession';
+import { RequestSession } from './request/RequestSession';
 import { configOf } from './SessionConfig';
-import { environmentOf, type SessionEnvironment } from './SessionEnvironment';
+import { environmentOf, type SessionEnvironment } from './request/environment';
+import { hasOutlived } from './SessionMeta';
 import { requireIndexed } from './store/activeStore';
 
 /** After how many ended sessions `clear()` says how far it is. */
@@ -49,10 +50,11 @@ export class SessionRegistry {
   async list(principal: string | number): Promise<SessionInfo[]> {
     const sessions = await openFor(principal);
     const found: LiveSession[] = [];
-    for await (const live of sessions.of(String(principal))) found.push(...live);
+    for await (const live of sessions.of(String(principal))) found.push(...live.filter(each => !sessions.isOver(each)));
+    const own = await sessions.own();
     return found
       .map(({ key, record: { _createdAt = 0, _seenAt = _createdAt, _ip = '', _userAgent = '' } }) => ({
-        id: key, createdAt: _createdAt, lastSeenAt: _seenAt, ip: _ip, userAgent: _userAgent, current: key === sessions.current,
+        id: key, createdAt: _createdAt, lastSeenAt: _seenAt, ip: _ip, userAgent: _userAgent, current: own.has(key),
       }))
       .sort((a, b) => b.lastSeenAt - a.lastSeenAt);
   }
@@ -61,25 +63,37 @@ export class SessionRegistry {
   async revoke(principal: string | number, id: string): Promise<boolean> {
     const sessions = await openFor(principal);
     const session = await sessions.follow(id);
-    return session?.principal === String(principal) && await sessions.revoke(session.key);
+    return session?.principal === String(principal) && await sessions.revoke(session.key, await sessions.own());
   }
 
   /**
    * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` all but that of the
-   * request, as after a change of the password (ASVS 7.4.3); it is off by default. Resolves to how many it has ended.
+   * request, as after a change of the password (ASVS 7.4.3), wherever that moves meanwhile; it is off by default. Resolves to how many
+   * it has ended.
    *
    * @throws Error with `exceptCurrent`, when the store could not be asked which session is the request's
    */
   async revokeAll(principal: string | number, { exceptCurrent = false } = {}): Promise<number> {
     const sessions = await openFor(principal);
     if (exceptCurrent) sessions.request?.requireAvailable();
-    const kept = exceptCurrent && sessions.current !== undefined ? (await sessions.follow(sessions.current))?.key : undefined;
-    let count = 0;
-    for await (const live of sessions.of(String(principal))) {
-      const ended = await Promise.all(live.filter(({ key }) => key !== kept).map(({ key }) => sessions.revoke(key)));
-      count += ended.filter(Boolean).length;
-    }
-    return count;
+    const ended = new Map<string, LiveSession>();
+    let lists: number;
+    let before: number;
+    do {
+      [ lists, before ] = [ 0, ended.size ];
+      for await (const live of sessions.of(String(principal))) {
+        lists++;
+        // after these were read: what the own session has moved to meanwhile leads there, or says where it comes from
+        const own = await sessions.own();
+        const others = exceptCurrent ? live.filter(({ key, record }) => !own.has(key) && !own.has(record._movedFrom!)) : live;
+        await Promise.all(others.map(async each => {
+          if (await sessions.revoke(each.key, own)) ended.set(each.key, each);
+        }));
+      }
+      // a session that moves while the store goes from list to list may be in none of them
+    } while (lists > 1 && ended.size > before);
+    // one that was about to move was there twice
+    return [ ...ended.values() ].filter(({ record }) => !ended.has(record._movedFrom!)).length;
   }
 
   /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
@@ -88,7 +102,8 @@ export class SessionRegistry {
     let count = 0;
     for await (const keys of sessions.batches()) {
       const before = count;
-      const ended = await Promise.all(keys.map(key => sessions.revoke(key)));
+      const own = await sessions.own();
+      const ended = await Promise.all(keys.map(key => sessions.revoke(key, own)));
       count += ended.filter(Boolean).length;
       if (Math.floor(count / PROGRESS) > Math.floor(before / PROGRESS)) {
         currentApp().coreLogger.info('[egg-tegg-session] sessionRegistry.clear(): %d sessions have ended so far', count);
@@ -105,14 +120,40 @@ class RegisteredSessions extends PrincipalSessions {
     super(requireIndexed(app, storeFor(ctx), 'sessionRegistry'), config, ctx);
   }
 
-  /** The key of the session that the request has. */
-  get current(): string | undefined {
-    return this.request?.storeKey;
+  private readonly ownKeys = new Set<string>();
+  private ownKey?: string;
+  private hasEndedOwn = false;
+
+  /** Asks which session is the request's own, as far as it is known here. */
+  async ask(): Promise<void> {
+    await this.request?.ask();
+    this.noteOwn();
   }
 
-  /** Ends a session; when it is the request's own, the response removes its cookie. */
-  async revoke(key: string): Promise<boolean> {
-    if (key !== this.current) return await this.end(key, 'revoked');
+  private noteOwn(): void {
+    this.ownKey = this.request?.storeKey ?? this.ownKey;
+    if (this.ownKey !== undefined) this.ownKeys.add(this.ownKey);
+  }
+
+  /** The keys that the session of the request has had since then, and that other requests have moved it to. */
+  async own(): Promise<ReadonlySet<string>> {
+    this.noteOwn();
+    const seen = new Set<string>();
+    if (this.ownKey !== undefined) await this.follow(this.ownKey, seen);
+    for (const key of seen) this.ownKeys.add(key);
+    return this.ownKeys;
+  }
+
+  /** Whether a session is over by the clock of this process. */
+  isOver({ isOver, record }: LiveSession): boolean {
+    return isOver || hasOutlived(record, this.config);
+  }
+
+  /** Ends a session; when it is the request's `own`, the response removes its cookie. */
+  async revoke(key: string, own: ReadonlySet<string>): Promise<boolean> {
+    if (!own.has(key)) return await this.end(key, 'revoked');
+    if (this.hasEndedOwn) return false;
+    this.hasEndedOwn = true;
     await this.request!.destroy('revoked');
     return true;
   }
@@ -122,7 +163,7 @@ async function open(): Promise<RegisteredSessions> {
   const app = currentApp();
   const ctx = currentContext() ?? app.createAnonymousContext();
   const sessions = new RegisteredSessions(ctx, environmentOf(app));
-  await sessions.request?.ask(); // which session is its own
+  await sessions.ask();
   return sessions;
 }
 

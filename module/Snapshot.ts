@@ -1,3 +1,4 @@
+import { refused } from './storable';
 import type { SessionChanges, SessionRecord } from './store/SessionStore';
 
 /** A field as JSON has it: itself, or the text of an object or an array. */
@@ -28,6 +29,13 @@ export class Snapshot {
     if (fields.size !== this.fields.size) return false;
     for (const [ name, field ] of this.fields) if (!isSame(field, fields.get(name))) return false;
     return true;
+  }
+
+  /** The names of the objects and lists that `before` does not have like that. */
+  objectsNotIn(before: Snapshot): string[] {
+    const names: string[] = [];
+    for (const [ name, field ] of this.fields) if (field instanceof Json && !isSame(field, before.fields.get(name))) names.push(name);
+    return names;
   }
 
   /** What turns `before` into these data. A change inside a field counts as a change of the field. */
@@ -73,6 +81,6 @@ function stringified(name: string, value: unknown): Field | undefined {
     return text[0] === '{' || text[0] === '[' ? new Json(text) : JSON.parse(text);
   } catch (err) {
     const [ reason ] = (err as Error).message.split('\n');
-    throw new TypeError(`[egg-tegg-session] session.${name} can't be stored: ${reason}. A session holds what JSON can`);
+    throw refused(name, value, reason);
   }
 }

@@ -1,19 +1,19 @@
-import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { endSession, type PrincipalSessions, takeOff } from './PrincipalSessions';
 import {
-  applyChanges, changesBetween, dataOf, isAlive, isEmpty, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
+  applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime,
 } from './record';
+import { requireText } from './SessionConfig';
 import type { About, SessionMeta } from './SessionMeta';
 import { shortHash } from './shortHash';
 import type { Snapshot } from './Snapshot';
 import type { Store } from './store/guard';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './store/SessionStore';
-import { logUntold } from './store/SessionStoreError';
-import type { WorkingCopy } from './WorkingCopy';
+import { logUntold, SessionStoreError } from './store/SessionStoreError';
+import type { ChangeTracker } from './request/ChangeTracker';
 
-/** Changes a copy of the data, which it resolves to. */
-export type Update = (data: SessionRecord) => Promise<SessionRecord>;
+/** The time, in ms, that a response may take from the store's last word about the session to its headers: its body may be slow. */
+const WAY_OUT = 500;
 
 /** The record of one request's session in the store: what is written there never undoes what others have written. */
 export class StoreRecord {
@@ -23,21 +23,48 @@ export class StoreRecord {
   maxAge?: SessionMaxAge;
   /** Whether this request has made the id. */
   isFresh = false;
-  /** When a write last found the record, or made it, as `Turns` count. */
+  /** When the store last said that it has the record, as `Turns` count. */
   turn = 0;
+  /** When the store last said that it has the record, by `performance.now()`; -Infinity when that does not count any more. */
+  answeredAt = -Infinity;
 
   constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: SessionMeta,
     private readonly principals?: PrincipalSessions) {}
 
   /** The session's id, made when it is first asked for. */
   get id(): string {
-    this.knownId ??= this.newId();
-    return this.knownId;
+    if (this.knownId === undefined) this.use(this.newId());
+    return this.knownId!;
   }
 
   set id(id: string | undefined) {
     this.knownId = id;
     this.knownKey = undefined;
+    this.isFresh = false;
+  }
+
+  /** Takes an id that this request has made. */
+  private use(id: string): void {
+    this.id = id;
+    this.isFresh = true;
+  }
+
+  /** Whether the response may send the session's id without asking: another request, of any process, may have moved or ended it. */
+  isSure(): boolean {
+    return performance.now() - this.answeredAt < WAY_OUT && !this.hasTurned();
+  }
+
+  /** Whether a request of this process has moved or ended the session since the store's last word about it. */
+  hasTurned(): boolean {
+    return this.store.turns.has(this.key, this.turn);
+  }
+
+  /**
+   * To be called when the request waits for anything else than the store's word: another process may have moved the session
+   * meanwhile. An id that this request has made is known to nobody who would.
+   */
+  noteDelay(): void {
+    if (!this.isFresh) this.answeredAt = -Infinity;
   }
 
   /** What the store knows the session by. */
@@ -56,7 +83,7 @@ export class StoreRecord {
     const data = now.toData();
     const about = this.meta.of(data);
     await this.place(this.store.keyOf(id), data, about, maxAge);
-    this.id = id;
+    this.use(id);
     this.maxAge = maxAge;
     this.meta.keep(about, data);
     await this.limit(undefined);
@@ -70,7 +97,7 @@ export class StoreRecord {
    * @param chosen the lifetime that this request has chosen
    * @return whether the record is still there
    */
-  save(copy: WorkingCopy, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
+  save(copy: ChangeTracker, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
     const about = this.meta.of(copy.session);
     const hasChanged = chosen !== undefined || copy.isChanged(now);
     const { set, unset, replace } = hasChanged ? copy.pending(now) : NO_CHANGES;
@@ -79,7 +106,24 @@ export class StoreRecord {
       return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
     }
     const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
-    return this.own(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
+    const written = this.own(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
+    return hasChanged && !replace && this.meta.dependsOnAll ? this.followMerged(written) : written;
+  }
+
+  /**
+   * Notes whose session it is by the data of all: others may have changed some of the fields that tell. The one that comes last sees
+   * what all of them have written.
+   */
+  private async followMerged(written: Promise<boolean>): Promise<boolean> {
+    if (!await written) return false;
+    const { store, meta, key } = this;
+    try {
+      const record = await store.get(key, this.maxAge, this.options(false));
+      if (isAliveIn(store, record) && !meta.isOf(meta.indexedFor, record)) await this.see(dataOf(record));
+    } catch (err) {
+      logUntold(this.ctx, err); // what was asked for is written; the next request notes it
+    }
+    return true;
   }
 
   /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
@@ -106,53 +150,69 @@ export class StoreRecord {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
     this.turn = this.store.turns.now;
+    this.answeredAt = performance.now();
     return true;
   }
 
   /**
-   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves that as
-   * it was.
+   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves one of them: the
+   * old one, or, when nobody can tell whether that was taken away, the new one.
    *
    * @param to the new id
    * @param now the data
    * @param chosen the lifetime that this request has chosen
-   * @return the old record, as others have left it; undefined, and nothing moved, when one of them has ended or moved it
+   * @return the old record, as others have left it, and how long its end took; or the error that leaves that unknown; undefined, and nothing moved, when one
+   *   of them has ended or moved it
    */
-  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<SessionRecord | undefined> {
+  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<{ left: SessionRecord; tookMs: number } | { unknown: SessionStoreError } | undefined> {
     const { store, meta } = this;
     const options = this.options(true);
     const maxAge = chosen ?? this.maxAge!;
     const data = now.toData();
     const about = meta.of(data, Date.now());
     const [ from, successor ] = [ this.key, store.keyOf(to) ];
-    await this.place(successor, data, about, maxAge);
+    await this.place(successor, data, about, maxAge, from);
+    let unknown: SessionStoreError | undefined;
+    const asked = performance.now();
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
+      if (err instanceof SessionStoreError && err.mayHaveHappened) {
+        unknown = err;
+        return undefined;
+      }
       await this.takeBack(successor, about);
       throw err;
     });
-    if (!isAlive(left) || meta.hasOutlived(left)) {
+    if (!unknown && (!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))) {
       await this.takeBack(successor, about);
       return undefined;
     }
+    const tookMs = performance.now() - asked;
     const before = meta.indexedFor;
-    if (before !== undefined) await takeOff(store, before, from, options);
-    this.id = to;
+    if (!unknown && before !== undefined) await takeOff(store, before, from, options);
+    this.use(to);
     this.maxAge = maxAge;
     meta.keep(about, data);
+    if (unknown) return { unknown };
     await this.limit(before);
-    return left;
+    return { left: left as SessionRecord, tookMs };
   }
 
-  /** Writes a whole record under a key that is new, and notes whose it is. */
-  private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge): Promise<void> {
+  /**
+   * Writes a whole record under a key that is new; with `from`, it takes the place of the record of that key. Before that, the index
+   * has it: a session that is in no index can't be revoked. And again after that: whoever has looked in between has found nothing
+   * there, and has taken it off.
+   */
+  private async place(key: string, data: SessionRecord, about: About, maxAge: SessionMaxAge, from?: string): Promise<void> {
+    const { store, meta, ctx } = this;
+    const { _principal } = about;
     const options = this.options(true);
-    await this.store.set(key, { ...data, ...about }, maxAge, options);
-    this.turn = this.store.turns.now;
-    if (about._principal === undefined) return;
-    await this.store.index(about._principal, key, this.meta.indexMs(maxAge), options).catch(async err => {
-      await this.takeBack(key, {});
-      throw err;
-    });
+    const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
+    if (_principal !== undefined) await note();
+    const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
+    await store.set(key, { ...data, ...about, ...origin }, maxAge, options);
+    this.turn = store.turns.now;
+    this.answeredAt = performance.now();
+    if (_principal !== undefined) await note().catch(err => logUntold(ctx, err));
   }
 
   /** Ends what was placed, as far as that can be done. */
@@ -172,30 +232,37 @@ export class StoreRecord {
     const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
     const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
-    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about, maxAge));
+    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime
-    if (isNoted && (isNew || this.maxAge !== maxAge)) await note(this.maxAge!);
+    if (isNoted && (isNew || this.maxAge !== maxAge)) {
+      await note(this.maxAge!);
+      this.noteDelay();
+    }
     meta.keep(about, data);
     if (!isNew) return true;
     await this.limit(before);
-    if (before !== undefined && before !== _principal) await this.leave(before);
+    // it is written all the same when that fails
+    if (before !== undefined && before !== _principal) await this.leave(before).catch(err => logUntold(this.ctx, err));
     return true;
   }
 
   /** Takes the session off the index of a principal, unless another request has signed in again meanwhile. */
   private async leave(principal: string): Promise<void> {
     const { store, meta, key, ctx } = this;
+    this.noteDelay();
     await takeOff(store, principal, key, { ctx });
     const now = await store.get(key, undefined, { ctx });
-    if (isAlive(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+    if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
   }
 
   /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
   private async limit(before: string | undefined): Promise<void> {
-    const { indexedFor } = this.meta;
-    if (indexedFor && indexedFor !== before) await this.principals?.limit(indexedFor).catch(err => logUntold(this.ctx, err));
+    const { principals, meta: { indexedFor } } = this;
+    if (!principals || !indexedFor || indexedFor === before) return;
+    this.noteDelay();
+    await principals.limit(indexedFor, this.key).catch(err => logUntold(this.ctx, err));
   }
 
   /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
@@ -208,8 +275,11 @@ export class StoreRecord {
 
   /** The record as it is now; undefined when the session has ended. */
   async latest(): Promise<SessionRecord | undefined> {
+    const turn = this.store.turns.now;
     const record = await this.store.get(this.key, this.maxAge, this.options(true));
-    if (!isAlive(record)) return undefined;
+    if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record)) return undefined;
+    this.turn = turn;
+    this.answeredAt = performance.now();
     this.meta.load(record);
     return record;
   }
@@ -236,15 +306,10 @@ export class StoreRecord {
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newId(): string {
-    const id: unknown = this.ctx.sessionOptions.genid(this.ctx);
-    if (typeof id === 'string' && id) {
-      this.isFresh = true;
-      return id;
-    }
-    throw new TypeError(`[egg-tegg-session] config.session.genid returned ${inspect(id)}; it must return a string that is not empty`);
+    return requireText(this.ctx.sessionOptions.genid(this.ctx), 'genid');
   }
 
   private options(changed: boolean) {
-    return { ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed };
+    return this.meta.limiting({ ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed });
   }
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 
 /** What comes with an event. None has the session's id or its cookie, nor, under `config.session.logValue: false`, its data. */
@@ -38,10 +39,13 @@ export interface SessionEvents {
   'session:regenerated': SessionEvent & { previousKey?: string };
   /** A session was ended. */
   'session:destroyed': SessionEvent & { reason: SessionEndReason };
-  /** A request came with a session that is older than `maxAge` or `absoluteMaxAge`. */
+  /** A request used a session that is older than `maxAge` or `absoluteMaxAge`, and that the store still had. */
   'session:expired': SessionEvent;
-  /** A request came with a cookie that does not open (`badCookie`), or with a session that may not be used. */
-  'session:invalid': SessionEvent & { badCookie?: boolean };
+  /** A request came with a session that may not be used. A cookie that does not open is no event: it may be another application's. */
+  'session:invalid': SessionEvent & {
+    /** @deprecated Since 1.1.0, no event has it. */
+    badCookie?: boolean;
+  };
   /** A request came with the id of a session that the store does not have. */
   'session:missed': SessionEvent;
   /** A call of the store has failed; `error` has no id, command or data. */
@@ -50,5 +54,27 @@ export interface SessionEvents {
 
 /** Tells those who listen, once what is under way is done. @internal */
 export function tell<Name extends keyof SessionEvents>(app: Application, name: Name, event: SessionEvents[Name]): void {
-  if (app.listenerCount(name) > 0) setImmediate(() => app.emit(name, event));
+  if (app.listenerCount(name) === 0) return;
+  setImmediate(() => {
+    for (const listener of app.rawListeners(name)) void call(listener as Listener, app, name, event);
+  });
+}
+
+type Listener = (this: Application, event: unknown) => unknown;
+
+/** Not `app.emit`: there, what a listener throws keeps the event from the others, and ends an Egg worker. */
+async function call(listener: Listener, app: Application, name: string, event: { ctx: Context }): Promise<void> {
+  try {
+    await listener.call(app, event);
+  } catch (err) {
+    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, which changes nothing else: %s', name, printed(err));
+  }
+}
+
+function printed(value: unknown): string {
+  try {
+    return inspect(value);
+  } catch {
+    return 'with what can\'t be printed';
+  }
 }

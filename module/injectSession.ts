@@ -3,12 +3,13 @@ import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { currentApp, currentContext } from './applications';
 import { completeMock } from './ContextSession';
-import { warnOfLostType } from './lostTypes';
-import { assertName, changesBetween, isInjectedField } from './record';
-import { RequestSession } from './RequestSession';
+import { warnOfLostTypes } from './lostTypes';
+import { assertName, changesBetween, copyOf, isInjectedField } from './record';
+import { RequestSession } from './request/RequestSession';
 import { Session } from './Session';
 import type { SessionData } from './SessionData';
 import { Snapshot } from './Snapshot';
+import { assertStorable } from './storable';
 import type { SessionRecord } from './store/SessionStore';
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
@@ -52,7 +53,7 @@ export function injectSession(): Session {
   const writable = () => {
     const session = alive();
     const { request } = usable(requestContext());
-    if (request?.phase === 'closed' && request.commitsItself) throw new Error(LOST);
+    if (request?.phase === 'done' && request.commitsItself) throw new Error(LOST);
     return session;
   };
 
@@ -74,7 +75,7 @@ export function injectSession(): Session {
     const run = (data: SessionRecord) => callUpdate(fn, data);
     if (request) return await request.update(run);
     const before = JSON.parse(JSON.stringify(session)); // plain data, from mockSession
-    const { set, unset } = changesBetween(before, await run(structuredClone(before)));
+    const { set, unset } = changesBetween(before, await run(copyOf(before)));
     Object.assign(session!, set);
     for (const name of unset) delete session![name];
   }
@@ -133,27 +134,30 @@ function fields(session: ContextSession | null): SessionData {
 
 /** Runs the `fn` of an `update()` on `data`. */
 async function callUpdate(fn: (data: SessionData) => unknown, data: SessionRecord): Promise<SessionRecord> {
-  const before = structuredClone(data);
+  const before = copyOf(data);
   const known = objectsIn(data);
   const result = await fn(data);
   const after = Snapshot.of(data).toData();
-  warnOfLostType(currentApp(), data);
+  const { set } = changesBetween(before, after);
+  assertStorable(data, Object.keys(set));
+  warnOfLostTypes(currentApp(), data);
   // an arrow function returns what it was changing, or has taken out
   const isForeign = !known.has(result) && !objectsIn(data).has(result);
   if (typeof result === 'object' && result !== null && !Array.isArray(result) && isForeign) {
     throw new TypeError('[egg-tegg-session] session.update(): fn returned an object. Change the argument instead, as in ' +
       'update(data => { data.n = 1; })');
   }
-  const { set } = changesBetween(before, after);
   for (const name of Object.keys(data)) if (name in set) assertName(name, isInjectedField); // `__proto__` is in every object
   return after;
 }
 
 /** An object, and all that are in it. */
-function objectsIn(value: unknown, found = new Set<unknown>()): Set<unknown> {
-  if (typeof value !== 'object' || value === null) return found;
-  found.add(value);
-  for (const each of Object.values(value)) if (!found.has(each)) objectsIn(each, found);
+function objectsIn(value: object): Set<unknown> {
+  const found = new Set<unknown>([ value ]);
+  // a set gives what is added meanwhile, too
+  for (const object of found) {
+    for (const each of Object.values(object as object)) if (typeof each === 'object' && each !== null) found.add(each);
+  }
   return found;
 }
 
@@ -166,14 +170,15 @@ function usable(ctx: Context): { session: ContextSession | null; request?: Reque
   const session = ctx.session as ContextSession | null;
   const request = RequestSession.of(ctx);
   if (request?.current !== session) return { session: completeMock(session) };
-  if (request.phase === 'unserved') throw noSession(ctx);
-  if (request.phase === 'closed' && isOver(ctx)) throw new Error(OVER);
+  if (request.phase === 'outside') throw noSession(ctx);
+  if (request.phase === 'done' && isOver(ctx)) throw new Error(OVER);
   return { session, request };
 }
 
 /** Whether the response is sent, and all background work that tegg knows of is done. */
-function isOver({ res, teggContext }: Context): boolean {
-  return (res.writableEnded || res.destroyed) && Reflect.get(teggContext, 'destroyed') !== false;
+function isOver(ctx: Context): boolean {
+  const { res } = ctx;
+  return (res.writableEnded || res.destroyed) && Reflect.get(ctx.teggContext, 'destroyed') !== false;
 }
 
 export const noSession = (ctx: Context) => new Error(`[egg-tegg-session] there is no session here: ${whyNot(ctx)}`);

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { types } from 'node:util';
+import { PrototypeUtil } from '@eggjs/tegg';
 
 export type Class = (abstract new () => unknown) & { prototype: object };
 
@@ -20,6 +21,16 @@ export function loadedClasses(baseDir: string, isWanted: (clazz: Class) => boole
     }
   }
   return found;
+}
+
+/** The file of a class; tegg takes that of a helper for it, as tslib's, which applies the decorators of compiled code. */
+export function fileOf(clazz: Class): string {
+  const noted = PrototypeUtil.getFilePath(clazz as never)!;
+  const exportsClass = (module?: NodeModule) => exported(module?.exports).includes(clazz);
+  if (exportsClass(require.cache[noted])) return noted;
+  const candidates = Object.values(require.cache).filter(exportsClass);
+  // the others pass it on
+  return candidates.find(candidate => !candidate!.children.some(child => candidates.includes(child)))?.filename ?? noted;
 }
 
 /** What a module exports, without running its getters. */

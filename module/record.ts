@@ -1,7 +1,7 @@
 /**
  * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
- * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970; and
- * what `SessionRegistry` lists.
+ * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970;
+ * `_cookie`, where its cookie was set, if a request has chosen that; and what `SessionRegistry` lists.
  */
 export type SessionRecord = Record<string, unknown>;
 
@@ -66,11 +66,17 @@ export const TOMBSTONE_MS = 30_000;
 /** @internal */
 export const isTombstone = (value: unknown): value is Tombstone => isRecord(value) && '_successor' in value;
 
-/** Whether a value that was read is a record of a session that goes on. @internal */
-export const isAlive = (value: unknown): value is SessionRecord =>
-  isRecord(value) && !isTombstone(value) && !isExpired(value);
+/** Whether a value that was read is a record, of a session that goes on or has expired. @internal */
+export const isKept = (value: unknown): value is SessionRecord => isRecord(value) && !isTombstone(value);
 
-/** @internal */
+/** Whether a value that was read is a record of a session that goes on, by the clock of this process. @internal */
+export const isAlive = (value: unknown): value is SessionRecord => isKept(value) && !isExpired(value);
+
+/** The same of what a store has. One that has a clock of its own drops what has expired, and that is the clock that counts. @internal */
+export const isAliveIn = ({ hasClock }: { readonly hasClock: boolean }, value: unknown): value is SessionRecord =>
+  (hasClock ? isKept(value) : isAlive(value));
+
+/** By the clock of this process. @internal */
 export const isExpired = ({ _expire }: SessionRecord) => typeof _expire === 'number' && _expire < Date.now();
 
 /** The data in a record, without names that data can't have. @internal */
@@ -97,6 +103,15 @@ export function fieldsOf(assigned: object): SessionRecord {
   return data;
 }
 
+/** A copy of data; `structuredClone` can't follow as deep as JSON can. @internal */
+export function copyOf(data: SessionRecord): SessionRecord {
+  try {
+    return structuredClone(data);
+  } catch {
+    return JSON.parse(JSON.stringify(data));
+  }
+}
+
 /** What is in a record besides the data. @internal */
 export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
@@ -106,6 +121,16 @@ export function metaOf(record: SessionRecord): SessionRecord {
 export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
   if (_session === true) return 'session';
   return typeof _maxAge === 'number' && _maxAge > 0 ? Math.min(Math.ceil(_maxAge), LONGEST) : ONE_DAY;
+}
+
+/**
+ * For how many ms a record may be kept at most: `absoluteMaxAge` after its creation it ends, by the clock of this process;
+ * Infinity where that is not limited.
+ * @internal
+ */
+export function msLeft({ _createdAt }: SessionRecord, absoluteMaxAge: number | undefined): number {
+  if (absoluteMaxAge === undefined || typeof _createdAt !== 'number') return Infinity;
+  return _createdAt + absoluteMaxAge - Date.now();
 }
 
 /** koa-session's fields for a lifetime. @internal */

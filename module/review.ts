@@ -1,9 +1,13 @@
 import type { Application } from 'egg';
 import { aliveApplications } from './applications';
 import type { Risk } from './Risk';
+import { warnOfLifetime } from './request/Lifetime';
 import { configOf, type SessionConfig } from './SessionConfig';
+import { isSealed } from './SessionCookie';
+import { principalOf } from './SessionMeta';
 import { activeStore, usesCookie } from './store/activeStore';
 import { MemorySessionStore } from './store/MemorySessionStore';
+import { warnOnce } from './warnOnce';
 
 /** The shortest keys, in characters, that nobody guesses: 128 bits as hex digits, or as Base64. */
 const SHORTEST_KEY = 32;
@@ -21,14 +25,23 @@ function canBeGuessed(key: string): boolean {
   return (key.length < SHORTEST_KEY && !isBase64) || new Set(key).size < 8 || GENERATED_KEY.test(key) || EXAMPLE_KEY.test(key);
 }
 
+const isSameSiteNone = ({ sameSite }: SessionConfig, app: Application) =>
+  String(sameSite ?? app.config.cookies?.sameSite).toLowerCase() === 'none';
+
 /** Why each risk is one, and the way out; undefined where there is none. */
 const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string | undefined | false> = {
   httpOnly: ({ httpOnly }) => !httpOnly &&
     'please set `config.session.httpOnly` to true. It is very dangerous if session can read by client JavaScript', // egg-session's words
-  secure: ({ secure }, app) => (secure === false
-    ? 'secure is off: the cookie also goes over plain HTTP. Set config.session.secure to true'
-    : !secure && !app.config.proxy && !optionsOf(app).https &&
-      'behind a proxy that speaks HTTPS, the cookie has no Secure, as config.proxy is off. Set config.proxy to true, or config.session.secure'),
+  secure: (config, app) => {
+    const { secure } = config;
+    const isNone = isSameSiteNone(config, app);
+    const lost = 'no SameSite=None, so that no other site can have it sent';
+    return secure === false
+      ? `secure is off: the cookie also goes over plain HTTP${isNone ? `, and has ${lost}` : ''}. Set config.session.secure to true`
+      : !secure && !app.config.proxy && !optionsOf(app).https &&
+        `behind a proxy that speaks HTTPS, the cookie has no Secure${isNone ? ` and ${lost}` : ''}, as config.proxy is off. Set ` +
+        'config.proxy to true, or config.session.secure';
+  },
   keys: (_, app) => app.config.keys && (app.keys as string[]).some(canBeGuessed) &&
     `a key in config.keys can be guessed: it has under ${SHORTEST_KEY} characters, or is from a template. Make one by ` +
     '`node -p "crypto.randomBytes(32).toString(\'hex\')"`, and keep it out of the repository',
@@ -74,6 +87,41 @@ export function review(app: Application): void {
     if (!hasCookie && OF_COOKIE.includes(risk)) continue;
     const finding = !config.acceptedRisks?.includes(risk) && check(config, app);
     if (finding) app.logger.warn('[egg-tegg-session]: %s. If it is meant, add \'%s\' to config.session.acceptedRisks', finding, risk);
+  }
+}
+
+/** Says in development, and not in unit tests, which options are hardly meant as they are. */
+export function warnOfMistakes(app: Application): void {
+  const config = configOf(app);
+  const { enable, maxAge, absoluteMaxAge, principal } = config;
+  if (enable === false || app.config.env === 'prod' || app.config.env === 'unittest') return;
+  if (maxAge !== 'session') warnOfLifetime(app, 'config.session.maxAge', maxAge);
+  if (absoluteMaxAge !== undefined) warnOfLifetime(app, 'config.session.absoluteMaxAge', absoluteMaxAge);
+  if (typeof principal !== 'function') return;
+  try {
+    principalOf({}, config);
+  } catch (err) {
+    warnOnce(app, 'principal', '%s', (err as Error).message);
+  }
+}
+
+/** Options beside which another one has no effect, each with the reason and what to do. */
+const WITHOUT_EFFECT: Partial<Record<keyof SessionConfig, (config: SessionConfig, app: Application) => string | false>> = {
+  partitioned: (config, app) => !isSameSiteNone(config, app) && 'browsers keep partitioned cookies with SameSite=None only. Set config.session.sameSite to \'none\'',
+  removeUnpartitioned: ({ partitioned }) => !partitioned && 'it goes with config.session.partitioned. Set that too, or remove this one',
+  prefix: (_, app) => Boolean(app.config.session.genid) && 'config.session.genid makes the whole id. Have that put it in front',
+  acceptLegacyCookie: config => !isSealed(config) && 'the cookie is not sealed, and egg-session\'s are read as they are. Remove it',
+  encode: (_, app) => Boolean(activeStore(app).store ?? activeStore(app).ContextStore) &&
+    'sessions are in a store, and the cookie has an id; it only keeps that from being sealed. Remove it, and config.session.decode',
+};
+
+/** Says in the log which options have no effect, as another one is missing. */
+export function warnOfOptionsWithoutEffect(app: Application): void {
+  const config = configOf(app);
+  if (config.enable === false) return;
+  for (const [ name, check ] of Object.entries(WITHOUT_EFFECT)) {
+    const reason = config[name as keyof SessionConfig] && check(config, app);
+    if (reason) app.coreLogger.warn('[egg-tegg-session] config.session.%s has no effect: %s', name, reason);
   }
 }
 

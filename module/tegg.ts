@@ -1,10 +1,11 @@
 import type { Application, Context } from 'egg';
 import type {} from '@eggjs/tegg-plugin';
-import { EggQualifierAttribute, EggType, ObjectInitType, PrototypeUtil } from '@eggjs/tegg';
+import { EggQualifierAttribute, EggType, InjectType, ObjectInitType } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import type { EggObject, EggPrototype, EggPrototypeLifecycleContext } from '@eggjs/tegg/helper';
 import { aliveApplications, currentApp, currentContext } from './applications';
 import { injectSession } from './injectSession';
+import { fileOf } from './loadedClasses';
 import { SESSION_PROTO } from './Session';
 import { SessionStore } from './store/SessionStore';
 import { activeStore, storeFor } from './store/activeStore';
@@ -86,7 +87,7 @@ function reachesSession(proto: EggPrototype, seen = new Set<EggPrototype>()): bo
   return proto.injectObjects.some(injected => reachesSession(injected.proto, seen));
 }
 
-export const describeClass = (clazz: Class) => `${clazz.name} (${PrototypeUtil.getFilePath(clazz)})`;
+export const describeClass = (clazz: Class) => `${clazz.name} (${fileOf(clazz as never)})`;
 
 /**
  * Finds the `SessionStore` among the classes of all modules. When there are two, when a method is missing, when it is no
@@ -170,11 +171,31 @@ function current() {
 
 const viewHook = {
   async postCreate(_: unknown, proto: EggPrototype) {
+    refuseAssignment(proto);
     if (proto.name === 'sessionStore' && proto.getQualifier(EggQualifierAttribute) === EggType.APP) {
       proto.constructEggObject = () => activeStoreView;
     }
   },
 };
+
+/** Has an object say what to do instead of `this.session = null`: tegg gives the field a getter only, and keeps a setter that is there. */
+function refuseAssignment(proto: EggPrototype): void {
+  const names = proto.injectObjects.filter(injected => injected.proto.constructor === SessionProto).map(({ refName }) => refName);
+  if (names.length === 0 || proto.injectType === InjectType.CONSTRUCTOR) return; // with that, the field is the class's own
+  const construct = proto.constructEggObject;
+  proto.constructEggObject = (...args) => {
+    const object = construct.apply(proto, args);
+    for (const name of names) {
+      Object.defineProperty(object, name, { set: () => refuse(name), configurable: true, enumerable: true });
+    }
+    return object;
+  };
+}
+
+function refuse(name: PropertyKey): never {
+  throw new TypeError(`[egg-tegg-session] this.${String(name)} is the session that is injected, and can't be assigned: call ` +
+    `await this.${String(name)}.destroy() to end it, and write its fields to change them`);
+}
 
 /**
  * Makes what is injected as `sessionStore` follow `app.sessionStore`, which tegg would otherwise read only once.

@@ -2,10 +2,11 @@ import { strict as assert } from 'node:assert';
 import type { RequestListener } from 'node:http';
 import type { Context } from 'egg';
 import type { Browser, Page } from 'playwright-core';
+import type { SessionOptions } from '..';
 import { follow, openPage, startChromium } from './support/chromium';
 import { Problems } from './support/problems';
 import { listenSecurely } from './support/tls';
-import { start, stop } from './support/web';
+import { MODES, start, stop } from './support/web';
 
 describe('sessions in the cookie, over HTTPS, in Chromium', () => {
   const problems = new Problems();
@@ -92,3 +93,81 @@ describe('sessions in the cookie, over HTTPS, in Chromium', () => {
     assert.equal(await page.locator('body').innerText(), 'alice');
   });
 });
+
+for (const [ mode, given ] of MODES) {
+  describe(`a change of where the cookie is set, with ${mode}, in Chromium`, () => {
+    let browser: Browser;
+    before(async () => {
+      browser = await startChromium();
+    });
+    afterEach(stop);
+    after(() => browser?.close());
+
+    const CHANGES: Array<[ what: string, before: SessionOptions, after: SessionOptions ]> = [
+      [ 'domain is added', {}, { domain: 'shop.test' }],
+      [ 'domain is removed, and path is longer', { domain: 'shop.test' }, { path: '/account' }],
+      [ 'partitioned is added', { sameSite: 'none', secure: true }, { sameSite: 'none', secure: true, partitioned: true }],
+    ];
+    for (const [ what, before, after ] of CHANGES) {
+      it(`${what}: signing in and out takes effect`, async () => {
+        const options = given();
+        const page = await openPage(browser, { ignoreHTTPSErrors: true });
+        /** Does something as the next deploy answers it. */
+        const on = async (session: SessionOptions, use: (visit: (page: string) => Promise<string>) => Promise<void>) => {
+          const { app } = await start({ ...options, ...session }, {
+            config: { proxy: true },
+            boot: ({ router }) => {
+              const answer = (path: string, handle: (ctx: Context) => unknown) => router.get(path, async ctx => {
+                await handle(ctx);
+                ctx.body = `<!doctype html><title>Shop</title>${ctx.session?.user ?? 'nobody'}`;
+              });
+              answer('/account/who', () => undefined);
+              answer('/account/in', async ctx => {
+                await ctx.session.regenerate();
+                ctx.session.user = ctx.query.user;
+              });
+              answer('/account/out', ctx => {
+                ctx.session = null;
+              });
+            },
+          });
+          const server = await listenSecurely((req, res) => {
+            req.headers['x-forwarded-proto'] = 'https';
+            app.callback()(req as never, res);
+          });
+          try {
+            await use(async path => {
+              await page.goto(`https://www.shop.test:${server.port}/account/${path}`);
+              return await page.locator('body').innerText();
+            });
+          } finally {
+            await server.close();
+          }
+        };
+        await on(before, async visit => {
+          assert.equal(await visit('in?user=alice'), 'alice');
+          assert.equal(await visit('who'), 'alice');
+        });
+        await on(after, async visit => {
+          assert.equal(await visit('who'), 'alice');
+          for (const user of [ 'bob', 'carol' ]) {
+            await visit(`in?user=${user}`);
+            assert.equal(await visit('who'), user);
+          }
+          assert.equal((await page.context().cookies()).length, 2);
+          await visit('out');
+          assert.equal(await visit('who'), 'nobody');
+          assert.deepEqual(await page.context().cookies(), []);
+          await visit('in?user=dave');
+          assert.equal(await visit('who'), 'dave');
+        });
+        await on(before, async visit => {
+          assert.equal(await visit('who'), 'dave');
+          await visit('out');
+          assert.equal(await visit('who'), 'nobody');
+        });
+        await page.context().close();
+      });
+    }
+  });
+}

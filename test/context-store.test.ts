@@ -1,9 +1,22 @@
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import type { Context } from 'egg';
+import type { SessionOptions } from '..';
 import { SingletonByConstructor, SingletonByProperty } from './fixtures/apps/web/modules/inject/services';
 import { MapStore } from './support/MapStore';
 import { count, read, start, stop } from './support/web';
+
+v8.setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = vm.runInNewContext('gc');
+
+/** How many bytes are in use. */
+function memory(): number {
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
 
 describe('a ContextStore', () => {
   const shared = new MapStore();
@@ -74,5 +87,25 @@ describe('a ContextStore', () => {
     assert.equal(made.length, 10);
     assert.equal(new Set(made.map(({ ctx }) => ctx)).size, 10);
     assert.equal(shared.entries.size, 10);
+  });
+
+  it('takes about as much memory for a request as a store of all requests', async () => {
+    const REQUESTS = 200;
+    const bytesOf = async (options: SessionOptions) => {
+      const { run } = await start(options);
+      const contexts: Context[] = [];
+      const one = () => run((session, ctx) => {
+        contexts.push(ctx);
+        return session.n ?? null;
+      });
+      for (let i = 0; i < REQUESTS; i++) await one(); // whatever is made once
+      const before = memory();
+      for (let i = 0; i < REQUESTS; i++) await one();
+      const grown = memory() - before;
+      assert.equal(contexts.length, 2 * REQUESTS);
+      return grown / REQUESTS;
+    };
+    const more = await bytesOf({ ContextStore: MapStore as never }) - await bytesOf({ store: new MapStore() });
+    assert.ok(more < 20_000, `${Math.round(more)} bytes more`);
   });
 });

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
+import type { MockApplication } from 'egg-mock';
 import type { SessionOptions } from '..';
 import { resolveConfig } from '../module/SessionConfig';
 import type { Client } from './support/app';
@@ -104,6 +105,49 @@ describe('SameSite', () => {
 });
 
 for (const [ mode, given ] of MODES) {
+  describe(`SameSite=None that is left out over plain HTTP, with ${mode} in the cookie`, () => {
+    afterEach(stop);
+
+    const lines = (app: MockApplication) =>
+      (app.getLogger('coreLogger') as unknown as { _mockLogs: string[] })._mockLogs.filter(line => line.includes('SameSite=None'));
+
+    for (const [ session, cookies, headers, isTold ] of [
+      [{ sameSite: 'none' }, {}, {}, true ],
+      [{ sameSite: 'None', rolling: true }, {}, {}, true ],
+      [{}, { sameSite: 'none' }, {}, true ],
+      [{ sameSite: 'none', secure: false }, {}, HTTPS, true ],
+      [{ sameSite: 'none' }, {}, HTTPS, false ],
+      [{ sameSite: 'none', secure: true }, {}, HTTPS, false ],
+      [{ sameSite: 'lax' }, { sameSite: 'none' }, {}, false ],
+      [{}, {}, {}, false ],
+    ] as Array<[ SessionOptions, object, Record<string, string>, boolean ]>) {
+      it(`${inspect(session)}, config.cookies ${inspect(cookies)}${headers === HTTPS ? ' over HTTPS' : ''}: the log ${isTold ? 'says so once' : 'says nothing'}`, async () => {
+        const { app, client, run } = await start({ ...given(), ...session }, { config: { proxy: true, cookies } });
+        app.mockLog('coreLogger');
+        await client.another().run(read, headers);
+        assert.deepEqual(lines(app), []);
+        for (let i = 0; i < 3; i++) {
+          const { setCookies } = await run(count, headers);
+          assert.equal(/samesite=none/.test(setCookies[0]), headers === HTTPS && !isTold);
+        }
+        await run((_, ctx) => {
+          ctx.session = null;
+        }, headers);
+        assert.equal(lines(app).length, isTold ? 1 : 0);
+        if (isTold) assert.match(lines(app)[0], /WARN .*\[egg-tegg-session\] the cookie EGG_SESS was sent without SameSite=None, .* \(GET \/run\): .*config\.proxy/);
+      });
+    }
+
+    it('on signing out only: the log says nothing', async () => {
+      const { app, run } = await start({ ...given(), sameSite: 'none' });
+      app.mockLog('coreLogger');
+      await run((_, ctx) => {
+        ctx.session = null;
+      });
+      assert.deepEqual(lines(app), []);
+    });
+  });
+
   describe(`Cache-Control and Vary, with ${mode} in the cookie`, () => {
     afterEach(stop);
 

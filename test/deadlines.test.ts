@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { SessionStoreOptions } from '..';
 import { CompleteStore } from '../module/store/complete';
 import { Deadlines } from '../module/store/Deadlines';
@@ -43,7 +43,8 @@ describe('the time that a call of the store may take', () => {
   it('tells of each call in the async context in which it was made', async () => {
     const context = new AsyncLocalStorage<string>();
     const told: string[] = [];
-    const app = { emit: (_: string, { ctx }: { ctx: { name: string } }) => told.push(`${ctx.name} in ${context.getStore()}`), listenerCount: () => 1 };
+    const app = new EventEmitter();
+    app.on('session:storeError', ({ ctx }) => told.push(`${ctx.name} in ${context.getStore()}`));
     const store = guard(() => undefined);
     // the timer is the one of the first
     await Promise.allSettled([ 'first', 'second' ].map(name => context.run(name, () =>

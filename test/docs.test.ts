@@ -14,6 +14,8 @@ const ELSEWHERE = {
   'app/module/database/Database.ts':
     'export declare class Database { find(id: string): any; write(id: string, record: object, ms: number): any; remove(id: string): any }',
   'app/module/store/AppSessionStore.ts': MEMORY_STORE,
+  'app/module/server/ServerSessionStore.ts':
+    'import { MemorySessionStore } from "egg-tegg-session"; export class ServerSessionStore extends MemorySessionStore { constructor(readonly port: number) { super(); } }',
 };
 
 /** What some lines without an import are part of. */

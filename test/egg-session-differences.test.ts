@@ -71,16 +71,16 @@ describe('not as egg-session does', () => {
     assert.match((await bootError('web', { maxAge: 0 }))!, /config\.session\.maxAge is 0; it must be a (positive )?number/);
   });
 
-  it('a cookie that does not open is removed', async () => {
+  it('a cookie that does not open is left alone by a sign-out too, and so is its signature', async () => {
     const found = await onBoth(async subject => {
-      const { client, run } = await start(subject);
-      client.cookies.set('EGG_SESS', 'what is this');
-      const response = await run(read);
-      return [ response.text, ...cookies(response) ];
+      const { client, run } = await start(subject, { session: { encrypt: false } });
+      client.cookies.set('EGG_SESS', 'what is this').set('EGG_SESS.sig', 'nothing');
+      return [ cookies(await run(read)), cookies(await run(destroy)) ];
     });
+    const removed = (name: string, rest = '') => `${name}; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT${rest}; httponly`;
     assert.deepEqual(found, {
-      before: [ '{"n":null}' ],
-      now: [ '{"n":null}', 'EGG_SESS; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly' ],
+      before: [[ removed('EGG_SESS.sig') ], [ removed('EGG_SESS'), removed('EGG_SESS.sig') ]],
+      now: [[], []],
     });
   });
 
@@ -134,6 +134,30 @@ describe('not as egg-session does', () => {
       return { made, stored: store.records.size };
     });
     assert.deepEqual(found, { before: { made: 1, stored: 0 }, now: { made: 0, stored: 1 } });
+  });
+
+  it('ctx.session has other properties of koa-session\'s own, and toJSON() the data on both; _x and methods are dropped on both', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      const first = (await run(session => {
+        Object.assign(session, { n: 1, _csrf: 'a' });
+        return { keys: Object.keys(session), data: Object.keys(session.toJSON()), inside: [ '_sessCtx', '_ctx' ].map(name => typeof session[name]) };
+      })).json();
+      return { ...first, kept: (await run(session => session.toJSON())).json() };
+    });
+    assert.deepEqual(found, {
+      before: { keys: [ '_sessCtx', '_ctx', '_externalKey', 'isNew', 'n', '_csrf' ], data: [ 'n' ], inside: [ 'object', 'object' ], kept: { n: 1 } },
+      now: { keys: [ 'isNew', '_requireSave', '_expire', 'n', '_csrf' ], data: [ 'n' ], inside: [ 'undefined', 'undefined' ], kept: { n: 1 } },
+    });
+  });
+
+  it('Egg\'s cookies do not open the session\'s cookie', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      await run(count);
+      return (await run((_, ctx) => ({ opens: Boolean(ctx.cookies.get('EGG_SESS', { encrypt: true })) }))).json();
+    });
+    assert.deepEqual(found, { before: { opens: true }, now: { opens: false } });
   });
 
   it('a session that was never saved is not destroyed in the store', async () => {

@@ -7,6 +7,8 @@ import {
   asEggSession, begin, cookies, count, DAY, destroy, PlainStore, read, start, stop, SUBJECTS, useStore,
 } from './support/subjects';
 
+class OtherStore extends PlainStore {}
+
 asEggSession(subject => {
   describe('app.sessionStore', () => {
     it('is undefined while sessions are kept in the cookie', async () => {
@@ -139,10 +141,12 @@ asEggSession(subject => {
       const { app } = await start(subject, { boot: useStore(PlainStore) });
       app.mockLog();
       app.sessionStore = new PlainStore();
-      app.notExpectLog('sessionStore already exists');
+      const line = subject.plugin === 'egg-session' ? '[egg-session] sessionStore already exists and will be overwrit'
+        : '[egg-tegg-session] app.sessionStore (PlainStore) is not used: sessions are kept in app.sessionStore (OtherStore), as that was set later';
+      app.notExpectLog(line);
       mm(app.config, 'env', 'prod');
-      app.sessionStore = new PlainStore();
-      app.expectLog(`[${subject.plugin}] sessionStore already exists and will be overwrit`);
+      app.sessionStore = new OtherStore();
+      app.expectLog(line);
     });
 
     it('is handed the id, the lifetime, and the request', async () => {

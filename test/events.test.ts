@@ -255,7 +255,7 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
       });
     }
 
-    it('a session that is older than absoluteMaxAge is told of once', async () => {
+    it('a session that is older than absoluteMaxAge is told of, with each request that shows it', async () => {
       const { client, run, take } = await boot({ absoluteMaxAge: 60_000 });
       await run(signIn);
       await take();
@@ -265,13 +265,12 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
       assert.deepEqual(brief(await take()), []);
       await run(session => session.n);
       await run(session => session.n);
-      assert.deepEqual(brief(await take()), [ 'expired' ]);
-      if (!inStore) return; // whoever has an old cookie can show it again
+      assert.deepEqual(brief(await take()), inStore ? [ 'expired', 'expired' ] : [ 'expired' ]); // without a store, the cookie is gone
       await copy.run(session => session.n);
-      assert.ok(!brief(await take()).includes('expired'));
+      assert.deepEqual(brief(await take()), [ 'expired' ]);
     });
 
-    it('session:invalid, when a cookie does not open, also when the session is only assigned', async () => {
+    it('say nothing of a cookie that does not open: it may be another application\'s', async () => {
       for (const handle of [ (session: any) => session.n, (_: unknown, ctx: Context) => {
         ctx.session = { n: 1 };
         ctx.session = { n: 2 };
@@ -281,9 +280,7 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
         await run(() => undefined);
         assert.deepEqual(brief(await take()), []);
         await run(handle);
-        const [ first, ...more ] = await take();
-        assert.deepEqual([ first.event, first.badCookie, first.key ], [ 'invalid', true, undefined ]);
-        assert.deepEqual(brief(more), handle.length > 1 ? [ 'created' ] : []);
+        assert.deepEqual(brief(await take()), handle.length > 1 ? [ 'created' ] : []);
       }
     });
 
@@ -343,21 +340,6 @@ function testEvents(where: string, newStore: () => SessionOptions['store'], inSt
         session.n = 1;
       });
       assert.deepEqual(brief(await take()), [ 'destroyed logout' ]);
-    });
-
-    it('a session that is over is told of once by requests that find it at the same time', async () => {
-      const { client, run, take, store } = await boot({ absoluteMaxAge: 60_000 });
-      await run(signIn);
-      await take();
-      const other = client.copy();
-      later(60_000);
-      await run(async session => {
-        assert.equal(session.isNew, true);
-        await other.run(theirs => theirs.n);
-      });
-      const told = brief(await take());
-      if (store instanceof MapStore) assert.ok(told.length >= 1); // it can't tell who was first
-      else assert.deepEqual(told, [ 'expired' ]);
     });
 
     it('session:missed, when the store has no such session', async () => {

@@ -46,8 +46,8 @@ it('the application of the README passes the tests of docs/testing.md', async ()
 });
 
 it('the adapter for PostgreSQL in docs/stores.md is the one that is tested', () => {
-  const classOf = (text: string) => /^class Postgres [^]*?^}$/m.exec(text)![0].replace(/ +\/\/ .*$/gm, '');
-  assert.equal(classOf(textOf('docs/stores.md')), classOf(textOf('test/recovery.test.ts')));
+  const classOf = (text: string) => /(?<=^(?:export )?)class Postgres [^]*?^}$/m.exec(text)![0].replace(/ +\/\/ .*$/gm, '');
+  assert.equal(classOf(textOf('docs/stores.md')), classOf(textOf('test/support/Postgres.ts')));
 });
 
 describe('docs/security.md', () => {

@@ -3,7 +3,8 @@ import type { Context } from 'egg';
 import type { SessionOptions } from '..';
 import { shortHash } from '../module/shortHash';
 import { MapStore } from './support/MapStore';
-import { count, EMPTY, listen, read, start, stop } from './support/web';
+import { later } from './support/app';
+import { count, EMPTY, KEYS, listen, read, start, stop } from './support/web';
 
 /** An id that travels in a header, and what `set` was called with. */
 async function begin(options: SessionOptions = {}) {
@@ -21,6 +22,11 @@ async function begin(options: SessionOptions = {}) {
   });
   return { ...started, store, given, ids: () => [ ...store.entries.keys() ] };
 }
+
+const HEADER: NonNullable<SessionOptions['externalKey']> = {
+  get: ctx => ctx.get('x-session') || undefined,
+  set: (ctx, id) => ctx.set('x-session', id),
+};
 
 const add = (session: any) => {
   session.n = (session.n ?? 0) + 1;
@@ -185,4 +191,112 @@ describe('externalKey', () => {
     const [ id ] = ids();
     for (const handle of [ count, (session: any) => session.regenerate() ]) assert.deepEqual((await run(handle, as(id))).setCookies, []);
   });
+
+  for (const [ what, keys, more ] of [[ 'without config.keys', [], {}], [ 'with config.keys', KEYS, {}], [ 'Secure over HTTP', KEYS, { secure: true }]] as const) {
+    it(`needs no cookie, ${what}: whatever a request does, none is read, set or removed`, async () => {
+      const store = new MapStore();
+      const options = { ...more, store, externalKey: HEADER, absoluteMaxAge: 60_000 };
+      const { client } = await start(options, { keys: [ ...keys ] });
+      const id = (response: { headers: Record<string, unknown> }) => response.headers['x-session'] as string;
+      const lines: string[] = [];
+      const send = async (handle: (session: any, ctx: Context) => unknown, headers = {}) => {
+        const response = await client.tryRun(handle, { cookie: 'EGG_SESS=what; EGG_SESS.sig=is; EGG_SESS=this', ...headers });
+        lines.push(...response.setCookies);
+        for (const name of Object.keys(response.headers)) assert.notEqual(name, 'set-cookie');
+        return response;
+      };
+      const first = await send(count);
+      assert.equal(first.status, 200, first.text);
+      assert.deepEqual((await send(count, as(id(first)))).json(), { n: 2 });
+      const moved = await send(session => session.regenerate(), as(id(first)));
+      assert.notEqual(id(moved), id(first));
+      assert.equal((await send(session => session.update((data: any) => {
+        data.n = 7;
+      }), as(id(moved)))).status, 200);
+      assert.deepEqual((await send(read, as(id(moved)))).json(), { n: 7, isNew: false });
+      // ended elsewhere while a request runs
+      const lost = await send(session => {
+        store.entries.clear();
+        session.n = 8;
+      }, as(id(moved)));
+      assert.equal(lost.status, 200);
+      for (const end of [ (_: unknown, ctx: Context) => {
+        ctx.session = null;
+      }, (session: any) => session.destroy() ]) {
+        const other = await send(count);
+        assert.equal((await send(end, as(id(other)))).status, 200);
+        assert.deepEqual((await send(read, as(id(other)))).json(), EMPTY);
+        assert.equal((await send(end)).status, 200);
+      }
+      const old = await send(count);
+      later(61_000);
+      assert.deepEqual((await send(read, as(id(old)))).json(), EMPTY);
+      assert.equal((await client.request('/no-such-page')).status, 404);
+      assert.deepEqual(lines, []);
+    });
+  }
+
+  it('without a store any more: each use of a session says that it needs one', async () => {
+    const { app, client, run } = await begin();
+    await run(count);
+    app.sessionStore = null as never;
+    for (const use of [ read, count, (session: any) => session.destroy(), (session: any) => session.save(), (_: unknown, ctx: Context) => {
+      ctx.session = null;
+    }, (_: unknown, ctx: Context) => {
+      ctx.session = { n: 1 };
+    } ]) {
+      const response = await client.tryRun(use);
+      assert.equal(response.status, 500);
+      assert.match(response.text, /config\.session\.externalKey needs a store, .* set app\.sessionStore, or remove config\.session\.externalKey/);
+      assert.deepEqual(response.setCookies, []);
+    }
+    assert.equal((await client.run(() => ({ ok: true }))).status, 200);
+    app.sessionStore = new MapStore() as never;
+    assert.deepEqual((await run(count)).json(), { n: 1 });
+  });
+
+  for (const [ what, given ] of [
+    [ 'an array', [ 'a', 'b' ]], [ 'a number', 7 ], [ 'an object', { id: 'secret' }], [ 'a function', () => 'secret' ], [ 'true', true ],
+    [ 'a promise', Promise.resolve('secret') ],
+  ] as const) {
+    it(`get that gives ${what}: a TypeError that names it, and nothing else of it`, async () => {
+      const { client } = await start({ store: new MapStore(), externalKey: { get: () => given as never, set: () => undefined } });
+      const { status, text } = await client.tryRun(read);
+      assert.equal(status, 500);
+      assert.match(text, new RegExp(`TypeError: \\[egg-tegg-session\\] config\\.session\\.externalKey\\.get returned ${what}; it must`));
+      assert.doesNotMatch(text, /secret/);
+    });
+  }
+
+  it('get that gives nothing, in whatever way, gives none', async () => {
+    for (const given of [ undefined, null, '', false ]) {
+      const { run } = await start({ store: new MapStore(), externalKey: { get: () => given as never, set: () => undefined } });
+      assert.deepEqual((await run(read)).json(), EMPTY);
+    }
+  });
+
+  for (const method of [ 'get', 'set' ] as const) {
+    it(`${method} that is async: a TypeError, also when it rejects, and no rejection is left behind`, async () => {
+      const left: unknown[] = [];
+      const note = (err: unknown) => left.push(err);
+      process.on('unhandledRejection', note);
+      try {
+        for (const result of [ async () => 'an id', async () => {
+          throw new Error('too late');
+        } ]) {
+          const store = new MapStore();
+          const { client } = await start({ store, externalKey: { ...HEADER, [method]: result } as never });
+          for (const handle of [ count, (session: any) => session.save() ]) {
+            const { status, text } = await client.tryRun(handle);
+            assert.equal(status, 500);
+            assert.match(text, new RegExp(`config\\.session\\.externalKey\\.${method} returned a promise; it must not be async`));
+          }
+        }
+        await new Promise(setImmediate);
+        assert.deepEqual(left, []);
+      } finally {
+        process.off('unhandledRejection', note);
+      }
+    });
+  }
 });

@@ -14,8 +14,15 @@ const ZERO = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, e
 class MoodyStore extends MapStore {
   error?: Error;
   delay = 0;
+  hangs?: 'get' | 'set';
+
+  override async set(...args: Parameters<MapStore['set']>) {
+    if (this.hangs === 'set') await new Promise(() => undefined);
+    await super.set(...args);
+  }
 
   override async get(key: string) {
+    if (this.hangs === 'get') await new Promise(() => undefined);
     if (this.error) throw this.error;
     if (this.delay > 0) await new Promise(resolve => { setTimeout(resolve, this.delay); });
     return await super.get(key);
@@ -70,13 +77,13 @@ describe('sessionHealth', () => {
     await write(client);
     assert.deepEqual(counted(), { writes: 1 }, 'a new one');
     await read(client);
-    assert.deepEqual(counted(), { loads: 1, renewals: 1 }, 'rolling');
+    assert.deepEqual(counted(), { loads: 1, renewals: 2 }, 'rolling, and again before the cookie is sent');
     await write(client);
     assert.deepEqual(counted(), { loads: 1, renewals: 1, writes: 1 }, 'a change');
     await client.run((session: any) => {
       session.userId = 1;
     });
-    assert.deepEqual(counted(), { loads: 1, renewals: 1, index: 2, writes: 1 }, 'signing in');
+    assert.deepEqual(counted(), { loads: 2, renewals: 1, index: 2, writes: 1 }, 'signing in, and whether the id is still good');
     const registry = await app.getEggObject(SessionRegistry);
     assert.equal((await registry.list(1)).length, 1);
     assert.deepEqual(counted(), { loads: 1, index: 2 }, 'a list, which ends with a page that says so');
@@ -147,6 +154,31 @@ describe('sessionHealth', () => {
     await until('the store is asked', async () => (await read(client)).status === 200);
     assert.equal(health.breaker, 'closed');
   });
+
+  for (const [ hangs, works ] of [[ 'set', 'get' ], [ 'get', 'set' ]] as const) {
+    it(`lets ${works} work while ${hangs} takes too long, and asks by ${hangs} whether it is back`, async () => {
+      const store = new MoodyStore();
+      const { client, health } = await start({ store, storeTimeout: 200 });
+      await write(client);
+      const call = {
+        get: async () => (await read(client)).status,
+        set: async () => (await client.another().tryRun((session: any) => {
+          session.n = 1;
+        })).status,
+      };
+      store.hangs = hangs;
+      await until('the breaker is open', async () => {
+        assert.equal(await call[hangs](), 503);
+        if (health.breaker === 'closed') assert.equal(await call[works](), 200);
+        return health.breaker === 'open';
+      });
+      for (let i = 0; i < 20; i++) assert.equal(await call[works](), 200);
+      assert.notEqual(health.breaker, 'closed', `a ${works} has closed it`);
+      store.hangs = undefined;
+      await until('the store is asked', async () => await call[hangs]() === 200);
+      assert.equal(health.breaker, 'closed');
+    });
+  }
 
   it('is each application\'s own', async () => {
     const [ good, bad ] = [ new MapStore(), new MoodyStore() ];

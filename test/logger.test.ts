@@ -144,15 +144,12 @@ describe('the log of sessions', () => {
     }
   });
 
-  it('says at info why a cookie may not open, and nothing at warn', async () => {
+  it('says nothing of a cookie that does not open', async () => {
     await start({ store: new MapStore() });
     client.cookies.set('EGG_SESS', 'not sealed');
-    const told = once(app as unknown as Application, 'session:invalid');
     await client.run(session => ({ n: session.n }));
-    await told;
-    const [ line, ...more ] = lines().filter(each => each.includes('[session]'));
-    assert.match(line, /INFO .*\[session\]\[invalid\] the cookie EGG_SESS does not open, and the session starts anew: config\.keys may have changed, .*encrypt.*store.*, or somebody has changed it$/);
-    assert.deepEqual(more, []);
+    await new Promise(setImmediate);
+    assert.deepEqual(lines().filter(each => each.includes('[session]')), []);
   });
 });
 

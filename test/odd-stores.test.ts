@@ -394,10 +394,11 @@ describe('while the store fails', () => {
   afterEach(stop);
 
   it('the end of an expired session is not logged besides the cause', async () => {
-    const { app, run, store } = await begin();
+    const store = new class extends MemorySessionStore {}();
+    const { app, run } = await start({ store });
+    await run(count);
     app.mockLog('coreLogger');
-    store.found = () => ({ n: 1, _expire: 1 });
-    store.fail.destroy = () => Promise.reject(new Error('the disk is full'));
+    Object.assign(store, { get: async () => ({ n: 1, _expire: 1 }), merge: async () => Promise.reject(new Error('the disk is full')) });
     for (let i = 0; i < 3; i++) await run(read);
     const { _mockLogs: lines } = app.getLogger('coreLogger') as unknown as { _mockLogs: string[] };
     assert.equal(lines.filter(line => line.includes('the disk is full')).length, 1);

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import mm from 'egg-mock';
 import { type SessionEvent } from '..';
-import { later } from './support/app';
+import { type Client, later } from './support/app';
 import { forEachIndexedStore, INDEXED_STORES, MEMORY, REDIS } from './support/indexed';
 
 type Run = (session: any, ctx: Context, user: string) => unknown;
@@ -391,6 +391,165 @@ forEachIndexedStore('principal that is a function of two fields', site => {
     assert.equal(await site.user(browser), null);
   });
 }, { principal: ({ actingAs, userId }: any) => actingAs ?? userId });
+
+/** Of a tenant, and a user there. */
+const TWO_FIELDS = { principal: ({ tenant, user }: any) => (tenant && user ? `${tenant}:${user}` : undefined) };
+
+forEachIndexedStore('principal that is made of two fields', site => {
+  /** The ways to change one field. */
+  const CHANGES: Record<string, (session: any, field: string, value: string | undefined) => unknown> = {
+    'a write': (session, field, value) => void (session[field] = value),
+    'save()': (session, field, value) => {
+      session[field] = value;
+      return session.save();
+    },
+    'update()': (session, field, value) => session.update((data: any) => void (data[field] = value)),
+    'a write and regenerate()': (session, field, value) => {
+      session[field] = value;
+      return session.regenerate();
+    },
+  };
+  async function signedIn(tenant: string, user: string) {
+    const browser = site.browser();
+    await browser.run((session: any) => void Object.assign(session, { tenant, user }));
+    return browser;
+  }
+  /** What is stored of these users' sessions; a request would note whose they are. */
+  async function stored(users: string[]): Promise<Array<Record<string, unknown>>> {
+    const found = new Set<string>();
+    for await (const keys of site.store.list!(undefined, {} as never)) for (const key of keys) found.add(key);
+    const records = await Promise.all([ ...found ].map(key => site.store.get(key, undefined, {} as never)));
+    return records.filter(record => record && users.includes(record.user as string)) as Array<Record<string, unknown>>;
+  }
+  /** Whoever the session is by what is stored has it, and can end it. */
+  async function isOf(browser: Client, users: string[], principal?: string) {
+    const [{ tenant, user }, ...more ] = await stored(users);
+    assert.deepEqual(more, []);
+    const own = `${tenant}:${user}`;
+    if (principal) assert.equal(own, principal);
+    assert.equal((await site.registry.list(own)).length, 1);
+    assert.equal(await site.registry.revokeAll(own), 1);
+    assert.deepEqual((await browser.run(session => session.toJSON())).json(), {});
+  }
+
+  for (const [ how, change ] of Object.entries(CHANGES)) {
+    for (const [ other, changeToo ] of Object.entries(CHANGES)) {
+      if (how.includes('regenerate') && other.includes('regenerate')) continue; // one of them begins a session of its own
+      it(`is what ${how} and ${other} have made of it, in requests at the same time`, async () => {
+        for (const atOnce of [ true, false ]) {
+          const [ tenant, user, nextTenant, nextUser ] = [ newUser(), newUser(), newUser(), newUser() ];
+          const browser = await signedIn(tenant, user);
+          const requests = [
+            await site.slow(browser, session => change(session, 'tenant', nextTenant)),
+            await site.slow(browser, session => changeToo(session, 'user', nextUser)),
+          ];
+          const finish = async ({ finish: go }: typeof requests[number]) => {
+            const { setCookies } = await go();
+            if (how.includes('regenerate') || other.includes('regenerate')) browser.cookies.store(new URL('http://127.0.0.1/'), setCookies);
+          };
+          if (atOnce) await Promise.all(requests.map(finish));
+          else for (const request of requests.reverse()) await finish(request);
+          // what comes with an id that has moved is not saved
+          const moves = how.includes('regenerate') || other.includes('regenerate');
+          await isOf(browser, [ user, nextUser ], moves ? undefined : `${nextTenant}:${nextUser}`);
+        }
+      });
+    }
+  }
+
+  it('is nobody when one request has removed one of them and another has changed the other', async () => {
+    const [ tenant, user ] = [ newUser(), newUser() ];
+    const browser = await signedIn(tenant, user);
+    const requests = [
+      await site.slow(browser, (session: any) => void delete session.tenant),
+      await site.slow(browser, (session: any) => void (session.user = newUser())),
+    ];
+    await Promise.all(requests.map(request => request.finish()));
+    assert.equal((await browser.run(session => session.toJSON())).json().tenant, undefined);
+    assert.equal(await site.registry.revokeAll(`${tenant}:${user}`), 0);
+  });
+
+  it('is known as well when what was merged can\'t be read, once the session is used', async () => {
+    const [ tenant, user, nextTenant, nextUser ] = [ newUser(), newUser(), newUser(), newUser() ];
+    const browser = await signedIn(tenant, user);
+    const request = await site.slow(browser, (session: any) => void (session.tenant = nextTenant));
+    await browser.run((session: any) => void (session.user = nextUser));
+    mm(site.store, 'get', async () => {
+      throw new Error('it can\'t be read');
+    });
+    // a store of three methods merges by reading
+    assert.equal((await request.finish()).status, site.subject.hasTombstones ? 200 : 503);
+    mm.restore();
+    if (!site.subject.hasTombstones) return;
+    await browser.run((session: any) => ({ user: session.user }));
+    await isOf(browser, [ user, nextUser ], `${nextTenant}:${nextUser}`);
+  });
+
+  it('costs a read more for requests that change a field, and for no others', async () => {
+    if (!site.subject.hasTombstones) return;
+    const browser = await signedIn(newUser(), newUser());
+    const get = site.store.get.bind(site.store);
+    let reads = 0;
+    mm(site.store, 'get', async (...args: Parameters<typeof get>) => {
+      reads++;
+      return await get(...args);
+    });
+    for (const [ handle, expected ] of [
+      [ (session: any) => ({ user: session.user }), 1 ],
+      [ (session: any) => session.save(), 2 ], // and whether the id is still good
+      [ (session: any) => session.update((data: any) => void (data.n = 1)), 3 ],
+      [ (session: any, ctx: Context) => void (ctx.session = { ...session.toJSON(), n: 2 }), 2 ],
+      [ (session: any) => void (session.n = 3), 2 ],
+    ] as Array<[ (session: any, ctx: Context) => unknown, number ]>) {
+      reads = 0;
+      await browser.run(handle);
+      assert.equal(reads, expected, String(handle));
+    }
+  });
+}, TWO_FIELDS);
+
+forEachIndexedStore('principal that is made of two fields, under maxSessions', site => {
+  it('has no more sessions than that when requests at the same time make another one its own', async () => {
+    const [ tenant, user ] = [ newUser(), newUser() ];
+    const signIn = async (data: object) => {
+      const browser = site.browser();
+      await browser.run((session: any) => void Object.assign(session, data));
+      return browser;
+    };
+    const before = await signIn({ tenant, user });
+    await site.later(1000);
+    const browser = await signIn({ tenant: newUser(), user: newUser() });
+    const requests = [
+      await site.slow(browser, (session: any) => void (session.tenant = tenant)),
+      await site.slow(browser, (session: any) => void (session.user = user)),
+    ];
+    await Promise.all(requests.map(request => request.finish()));
+    assert.equal((await site.registry.list(`${tenant}:${user}`)).length, 1);
+    assert.deepEqual((await before.run(session => session.toJSON())).json(), {});
+    assert.deepEqual((await browser.run(session => session.toJSON())).json(), { tenant, user });
+  });
+}, { ...TWO_FIELDS, maxSessions: 1 }, [ MEMORY, REDIS ]);
+
+forEachIndexedStore('principal that is one field', site => {
+  it('is who signs in while another request signs out, in whatever order', async () => {
+    for (const order of [ 0, 1, 2 ]) {
+      const [ user, next ] = [ newUser(), newUser() ];
+      const browser = await site.signIn(user);
+      const requests = [
+        await site.slow(browser, (session: any) => void delete session.userId),
+        await site.slow(browser, (session: any) => void (session.userId = next)),
+      ];
+      if (order === 2) await Promise.all(requests.map(request => request.finish()));
+      else for (const request of order ? requests : requests.reverse()) await request.finish();
+      const now = await site.user(browser);
+      assert.ok(now === null || now === next);
+      assert.deepEqual(await site.registry.list(user), []);
+      assert.equal((await site.registry.list(next)).length, now === null ? 0 : 1);
+      assert.equal(await site.registry.revokeAll(next), now === null ? 0 : 1);
+      assert.equal(await site.user(browser), null);
+    }
+  });
+}, {}, [ MEMORY, REDIS ]);
 
 forEachIndexedStore('the index of principals in Redis', site => {
   it('outlives each of its sessions, and is gone when the last one is', async () => {

@@ -327,6 +327,26 @@ describe('requests of one session that race, on two worker processes with one Re
     });
   }
 
+  it(`${ROUNDS} rounds of revokeAll() except the current session, while that moves, and another one: it goes on, and no other does`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      await redis.flushall();
+      const [ own, other, moving ] = await times(3, async i => (await get(i, '/sign-in?user=7')).cookie!);
+      const request = await slow(1, '/slow/regenerate', own);
+      const [ revoked, moved, movedToo ] = await Promise.all([
+        randomly().then(() => get(0, '/revoke-all?user=7&exceptCurrent=yes', own)),
+        randomly().then(() => request.finish()),
+        randomly().then(() => get(1, '/regenerate', moving)),
+      ]);
+      assert.equal(revoked.cookie, undefined);
+      assert.equal((await get(either(), '/session', moved.cookie)).json.userId, 7, `the current one, in round ${round}`);
+      for (const cookie of [ other, moving, movedToo.cookie ]) {
+        assert.equal((await get(either(), '/session', cookie)).json.userId, undefined, `another one, in round ${round}`);
+      }
+      assert.deepEqual(revoked.json, { count: 2 });
+      assert.equal((await listed('7')).length, 1);
+    }
+  });
+
   it('list() while sessions begin, move, expire and end has no session that is over, and does not fail', async () => {
     let isOver = false;
     const seen = new Set<string>();

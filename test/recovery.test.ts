@@ -1,29 +1,18 @@
 import { strict as assert } from 'node:assert';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
-import KeyvPostgres from '@keyv/postgres';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
-import pg from 'pg';
 import { KeyvSessionStore, type SessionStore } from '..';
 import { Client, createApp } from './support/app';
+import { Postgres } from './support/Postgres';
 import { TestRedisStore } from './support/redis';
 import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from './support/servers';
 
 const keyvStore = (keyv: Keyv) => new class extends KeyvSessionStore {
   protected readonly keyv = keyv;
 }();
-
-/** As docs/stores.md has it. */
-class Postgres extends KeyvPostgres {
-  override async connect() {
-    const pool = new pg.Pool({ connectionString: this.opts.uri, connectionTimeoutMillis: 1500, query_timeout: 1500 });
-    pool.on('error', () => undefined); // unheard, it would end the process when the server restarts
-    this.disconnect = () => pool.end();
-    return async (sql: string, values?: unknown[]) => (await pool.query(sql, values)).rows;
-  }
-}
 
 interface Subject {
   server: TestServer;

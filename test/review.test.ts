@@ -97,6 +97,18 @@ describe('the review at boot', () => {
     });
   }
 
+  for (const [ sameSite, cookies ] of [[ 'none', {}], [ 'None', {}], [ null, { sameSite: 'none' }]] as const) {
+    it(`says that SameSite=None is lost over plain HTTP, with sameSite: ${sameSite} and config.cookies ${JSON.stringify(cookies)}`, async () => {
+      const session = { key: 'sid', sameSite };
+      const [ off ] = await review({ session: { ...session, secure: false }, config: { cookies } });
+      assert.match(off, /secure is off: .*, and has no SameSite=None, so that no other site can have it sent\. Set config\.session\.secure to true/);
+      const [ unset ] = await review({ session, config: { cookies } });
+      assert.match(unset, /no Secure and no SameSite=None, so that no other site can have it sent, as config\.proxy is off\. Set config\.proxy to true/);
+      assert.deepEqual(await review({ session, config: { cookies, proxy: true } }), []);
+      assert.deepEqual(await review({ session: { ...session, secure: true }, config: { cookies } }), []);
+    });
+  }
+
   it('tells of each risk in a line of its own', async () => {
     const lines = await review({
       session: {
@@ -105,6 +117,45 @@ describe('the review at boot', () => {
       }, keys: 'short',
     });
     assert.deepEqual(lines.map(line => /add '(\w+)'/.exec(line)![1]), RISKS);
+  });
+
+  describe('of options without effect', () => {
+    const genid = () => 'an-id';
+    const json = { encode: JSON.stringify, decode: JSON.parse };
+    const IDLE: Array<[ name: string, session: () => SessionOptions, reason: RegExp, effective: () => SessionOptions ]> = [
+      [ 'partitioned', () => ({ partitioned: true }), /SameSite=None only\. Set config\.session\.sameSite to 'none'/,
+        () => ({ partitioned: true, sameSite: 'none' }) ],
+      [ 'removeUnpartitioned', () => ({ removeUnpartitioned: true }), /goes with config\.session\.partitioned\. Set that too, or remove this one/,
+        () => ({ removeUnpartitioned: true, partitioned: true, sameSite: 'none' }) ],
+      [ 'prefix', () => ({ prefix: 'a:', genid, store: new MapStore() }), /config\.session\.genid makes the whole id/, () => ({ prefix: 'a:', store: new MapStore() }) ],
+      [ 'acceptLegacyCookie', () => ({ acceptLegacyCookie: true, encrypt: false }), /the cookie is not sealed, .* Remove it/, () => ({ acceptLegacyCookie: true }) ],
+      [ 'encode', () => ({ ...json, store: new MapStore() }), /sessions are in a store, .* Remove it, and config\.session\.decode/, () => json ],
+    ];
+    for (const [ name, given, reason, effective ] of IDLE) {
+      it(`${name}: one line, in whatever environment`, async () => {
+        for (const env of [ 'prod', 'local' ]) {
+          const [ line, ...more ] = await withoutEffect(given(), env);
+          assert.match(line, reason);
+          assert.ok(line.includes(`config.session.${name} has no effect: `), line);
+          assert.deepEqual(more, []);
+        }
+        assert.deepEqual(await withoutEffect(effective()), []);
+      });
+    }
+
+    async function withoutEffect(session: SessionOptions, env = 'prod'): Promise<string[]> {
+      let booting!: Application;
+      const app = await createApp('two', {
+        session: { ...SAFE, ...session },
+        boot(each) {
+          booting = each;
+          (each as MockApplication).mockLog('coreLogger');
+          Object.assign(each.config, { env });
+        },
+      });
+      await app.close();
+      return (booting.coreLogger as unknown as { _mockLogs: string[] })._mockLogs.filter(line => line.includes('has no effect'));
+    }
   });
 
   it('tells of the key of another application of the process', async () => {

@@ -85,12 +85,12 @@ describe('the commands that Redis is sent', () => {
       await session.save();
       session.n = 2;
     } ],
-    [ 'update()', [ GET, GET, SCRIPT ], increment ],
+    [ 'update()', [ GET, GET, SCRIPT, GET ], increment ],
     [ 'a sign-in, and regenerate() after it', [ GET, SET, SCRIPT ], signIn ],
     [ 'regenerate(), and a sign-in after it', [ GET, SET, SCRIPT, SCRIPT ], signInAfter ],
     [ 'a sign-out', [ GET, SCRIPT ], session => session.destroy() ],
     [ 'a session of which there is enough left, under renew', [ GET ], read, { renew: true }],
-    [ 'a read that renews, under rolling', [ SCRIPT ], read, { rolling: true }],
+    [ 'a read that renews, under rolling', [ SCRIPT, SCRIPT ], read, { rolling: true }],
     [ 'a change, under rolling', [ SCRIPT, SCRIPT ], change, { rolling: true }],
   ];
   for (const [ what, expected, handle, options = {} ] of CASES) {

@@ -84,6 +84,15 @@ describe('several processes with one Redis', () => {
     await servesOneUser([ worker, worker ]);
   });
 
+  it('with the settings of docs/stores.md, starts on a machine that takes its time', async () => {
+    const { port } = await use(startRedis());
+    const { code } = blocksUnder('docs/stores.md', '## Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
+    const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
+    const worker = await start({ plugin: 'egg-redis', readme, redis: { client: { port } }, blocks: 4000, store: 'store' });
+    await until('the worker has a connection', async () => (await new Visitor().visit(worker).catch(() => 0)) > 0);
+    await servesOneUser([ worker, worker ]);
+  });
+
   it('with the settings of docs/stores.md, replaces a connection that has fallen silent', async () => {
     const proxy = await Proxy.to((await use(startRedis())).port);
     stops.push(() => proxy.close());

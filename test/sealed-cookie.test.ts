@@ -47,19 +47,13 @@ for (const [ mode, given, sealedFor ] of MODES) {
       [ 'that is garbage', () => '%00"\xff\xfe{}__proto__' ],
     ];
     for (const logValue of [ true, false ]) {
-      it(`answers as it does without a cookie, but removes it, with one event and one line in the log, with logValue: ${logValue}`, async () => {
+      it(`answers as it does without a cookie, and leaves it alone, without a word, with logValue: ${logValue}`, async () => {
         const { app, client, run } = await start({ ...given(), logValue });
         await run(count);
         const real = client.cookies.get(NAME)!;
         const fresh = { read: visible(await client.another().run(read)), count: visible(await client.another().run(count)) };
         assert.equal(fresh.count.headers['set-cookie'].length, 1);
-        Object.assign(fresh.read.headers, {
-          'set-cookie': [ 'EGG_SESS=1 characters; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; samesite=lax; httponly' ],
-          'cache-control': 'private',
-          vary: 'Cookie',
-        });
         const { events, lines } = listen(app);
-        let told = 0;
         for (const [ what, change ] of CASES) {
           let value = '';
           await client.another().run((_, ctx) => {
@@ -69,14 +63,11 @@ for (const [ mode, given, sealedFor ] of MODES) {
             const browser = client.another();
             browser.cookies.set(NAME, value);
             assert.deepEqual(visible(await browser.run(handle)), fresh[name], what);
-            told++;
             assert.deepEqual((await browser.run(read)).setCookies, [], what);
           }
-          assert.deepEqual(events, Array(told).fill('invalid'), what);
-          assert.equal(lines().length, told, what);
-          assert.match(lines().at(-1)!, /\[session\]\[invalid\] (the cookie EGG_SESS does not open|key\(undefined\) value\((undefined|"")\))/, what);
-          for (const secret of [ value, value.slice(0, 20), real, ...KEYS ]) assert.ok(!lines().join().includes(secret), what);
         }
+        assert.deepEqual(events, []);
+        assert.deepEqual(lines(), []);
       });
     }
   });
@@ -91,7 +82,7 @@ for (const [ mode, given, sealedFor ] of MODES) {
       await run(count);
       const good = client.cookies.get(NAME)!;
       const bad = [ '', 'x', '2', new Sealer([ 'another key' ]).seal(sealedFor, '{"n":5}'), new Sealer(KEYS).seal('other', '{"n":5}'),
-        good.slice(0, -1), `${good}A`, `"${good}"` ];
+        good.slice(0, -1), `${good}A`, `"${good}` ];
       const { events } = listen(app);
       for (const each of bad) {
         for (const values of [[ each, good ], [ good, each ], [ each, each, good ], [ each, good, each ]]) {
@@ -113,13 +104,13 @@ for (const [ mode, given, sealedFor ] of MODES) {
       assert.deepEqual(events, []);
     });
 
-    it('is a new session when none of them opens, with one event', async () => {
+    it('is a new session when none of them opens, and that is nothing to tell of', async () => {
       const { app, client } = await start(given());
       const { events } = listen(app);
       const response = await client.run(read, { cookie: `${NAME}=a; ${NAME}=b; ${NAME}=c` });
       assert.deepEqual(response.json(), EMPTY);
-      assert.equal(response.setCookies.length, 1);
-      assert.deepEqual(events, [ 'invalid' ]);
+      assert.deepEqual(response.setCookies, []);
+      assert.deepEqual(events, []);
     });
   });
 }

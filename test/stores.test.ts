@@ -1,18 +1,23 @@
 import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
+import { Keyv as Keyv6 } from 'keyv6';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
 import KeyvPostgres from '@keyv/postgres';
 import {
-  KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
+  type KeyvClient, KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
 } from '..';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
+import { Postgres } from './support/Postgres';
 import { TestRedisStore } from './support/redis';
 import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from './support/servers';
 
@@ -21,25 +26,32 @@ class TestMemoryStore extends MemorySessionStore {
 }
 
 class TestKeyvStore extends KeyvSessionStore {
-  constructor(protected readonly keyv: Keyv) {
+  constructor(protected readonly keyv: KeyvClient) {
     super();
   }
 }
 
 /** Tests the contract against a server of its own. */
 function testWithServer<S extends TestServer>(name: string, start: () => Promise<S>,
-  create: (server: S) => SessionStore | Promise<SessionStore>) {
+  create: (server: S) => SessionStore | Promise<SessionStore>, down: () => SessionStore) {
   describe('', () => {
     let server: S;
     before(async () => {
       server = await start();
     });
-    testSessionStore(name, () => create(server));
+    testSessionStore(name, () => create(server), { down });
     after(() => server.stop());
   });
 }
 
-const connect = ({ port }: TestServer) => new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null });
+const connect = ({ port }: Pick<TestServer, 'port'>) => new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null });
+/** Has somebody notice that an adapter, which connects when it is made, could not. */
+function heeded<T extends { query(sql: string): Promise<unknown> }>(adapter: T): T {
+  adapter.query('SELECT 1').catch(() => undefined);
+  return adapter;
+}
+/** Nobody listens there. */
+const NOWHERE = '127.0.0.1:1';
 /** The SQL of a section of docs/stores.md, so that what it tells people to run is what is tested. */
 function sqlOf(section: string): string[] {
   const text = fs.readFileSync(path.join(__dirname, '../docs/stores.md'), 'utf8').split(`\n## ${section}\n`)[1].split(/\n##/)[0];
@@ -49,16 +61,41 @@ const options = {} as SessionStoreOptions;
 
 testSessionStore('a class with three methods and a Map', () => new MapStore());
 testSessionStore('MemorySessionStore', () => new TestMemoryStore());
-testWithServer('RedisSessionStore', startRedis, server => new TestRedisStore(connect(server)));
-testWithServer('KeyvSessionStore with memcached', () => startMemcached([ '-I', '4m' ]),
-  ({ port }) => new TestKeyvStore(new Keyv(new KeyvMemcache(`127.0.0.1:${port}`))));
+testWithServer('RedisSessionStore', startRedis, server => new TestRedisStore(connect(server)), () => {
+  const redis = connect({ port: 1 });
+  redis.on('error', () => undefined);
+  return new TestRedisStore(redis);
+});
+const memcached = (address: string) => new KeyvMemcache(address, { logger: { log: () => undefined } });
+for (const [ version, newKeyv ] of [
+  [ 5, (adapter: any) => new Keyv(adapter) ],
+  [ 6, (adapter: any) => new Keyv6(adapter) ],
+  [ '6, whose errors somebody listens to', (adapter: any) => new Keyv6(adapter).on('error', () => undefined) ],
+] as Array<[ version: number | string, newKeyv: (adapter: unknown) => KeyvClient ]>) {
+  testWithServer(`KeyvSessionStore with memcached and Keyv ${version}`, () => startMemcached([ '-I', '4m' ]),
+    ({ port }) => new TestKeyvStore(newKeyv(memcached(`127.0.0.1:${port}`))), () => new TestKeyvStore(newKeyv(memcached(NOWHERE))));
+}
 testWithServer('KeyvSessionStore with PostgreSQL', startPostgres,
-  ({ url }) => new TestKeyvStore(new Keyv(new KeyvPostgres(url))));
+  ({ url }) => new TestKeyvStore(new Keyv(new KeyvPostgres(url))),
+  () => new TestKeyvStore(new Keyv(heeded(new Postgres(`postgres://${NOWHERE}/postgres`)))));
 const [ MYSQL_TABLE, MYSQL_DELETE ] = sqlOf('MySQL');
 // without its strict mode, the server cuts off what is too long for a column, and says nothing
 testWithServer('KeyvSessionStore with MySQL', () => startMysql([ '--sql-mode=' ]), async ({ url, sql }) => {
   await sql(MYSQL_TABLE);
   return new TestKeyvStore(new Keyv(new KeyvMysql(url)));
+}, () => new TestKeyvStore(new Keyv(heeded(new KeyvMysql(`mysql://${NOWHERE}/shop`)))));
+
+it('the contract\'s suite fails for stores that keep to themselves that their server is down', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    require.resolve('mocha/bin/mocha.js'), '--reporter', 'json', '--grep', 'a server that is down', path.join(__dirname, 'fixtures/suites/swallowers.ts'),
+  ], { cwd: path.join(__dirname, '..'), env: { ...process.env, NODE_V8_COVERAGE: undefined } }).catch(err => err);
+  const { passes, failures, pending } = JSON.parse(stdout.slice(stdout.indexOf('{')));
+  const stores = (tests: Array<{ fullTitle: string }>) => tests.map(({ fullTitle }) => /^a store (.*) is a session store/.exec(fullTitle)![1]);
+  assert.deepEqual(stores(passes), [ 'that throws' ]);
+  assert.deepEqual(stores(failures),
+    [ 'finds', 'ends', 'writes', 'touches', 'lists' ].map(what => `that ${what} nothing`));
+  assert.deepEqual(failures.map(({ err }: { err: Error }) => err.message.split(' ')[0]), [ 'get', 'destroy', 'set', 'touch', 'index' ]);
+  assert.deepEqual(stores(pending), [ 'of which no more is known' ]);
 });
 
 describe('the stores that ship for memory and Redis', () => {
@@ -301,6 +338,67 @@ describe('KeyvSessionStore', () => {
     await assert.rejects(store.set('id', { n: 2 }, 60_000));
     await assert.rejects(store.destroy('id'));
   });
+
+  /** Keeps failures to itself, but for its event, as some adapters do. */
+  class QuietAdapter extends EventEmitter {
+    readonly map = new Map<string, unknown>();
+    opts = {};
+    error?: Error;
+
+    private unlessDown<T>(call: () => T): T | undefined {
+      if (!this.error) return call();
+      this.emit('error', this.error);
+      return undefined;
+    }
+
+    async get(key: string) {
+      return this.unlessDown(() => this.map.get(key));
+    }
+
+    async set(key: string, value: unknown) {
+      return this.unlessDown(() => Boolean(this.map.set(key, value))) ?? false;
+    }
+
+    async delete(key: string) {
+      return this.unlessDown(() => this.map.delete(key)) ?? false;
+    }
+
+    async clear() {
+      this.map.clear();
+    }
+  }
+
+  for (const [ version, newKeyv ] of [[ 5, (adapter: any) => new Keyv(adapter) ], [ 6, (adapter: any) => new Keyv6(adapter) ]] as const) {
+    it(`fails when an adapter only tells of its error, with Keyv ${version}, and nobody has to listen`, async () => {
+      const adapter = new QuietAdapter();
+      const store = new TestKeyvStore(newKeyv(adapter) as KeyvClient);
+      await store.set('id', { n: 1 }, 60_000);
+      adapter.error = new Error('gone');
+      await assert.rejects(store.get('id', 60_000, options), /gone/);
+      await assert.rejects(store.set('id', { n: 2 }, 60_000), /gone/);
+      await assert.rejects(store.destroy('id'), /gone/);
+      adapter.error = undefined;
+      adapter.emit('error', new Error('a connection that was idle'));
+      assert.deepEqual(await store.get('id', 60_000, options), { n: 1 });
+      assert.equal(await store.get('another', 60_000, options), undefined);
+    });
+
+    it(`fails for the call that has failed, with Keyv ${version}, and for no other`, async () => {
+      const adapter = new Map<string, unknown>();
+      const store = new TestKeyvStore(newKeyv(Object.assign(adapter, {
+        get: async (key: string) => {
+          await new Promise(setImmediate);
+          if (key.endsWith('bad')) throw new Error('this one');
+          return Map.prototype.get.call(adapter, key);
+        },
+      })) as KeyvClient);
+      await store.set('good', { n: 1 }, 60_000);
+      const ids = [ 'bad', 'good', 'none', 'bad', 'good', 'none' ];
+      const results = await Promise.allSettled(ids.map(id => store.get(id, 60_000, options)));
+      assert.deepEqual(results.map(result => (result.status === 'fulfilled' ? result.value : result.reason.message)),
+        [ 'this one', { n: 1 }, undefined, 'this one', { n: 1 }, undefined ]);
+    });
+  }
 
   it('fails when the adapter says that it has not written, instead of taking it for done', async () => {
     const adapter = new Map<string, unknown>();

@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import { MemorySessionStore, type SessionOptions, type SessionRecord, type SessionStore } from '..';
-import { isTombstone } from '../module/record';
 import { Sealer } from '../module/Sealer';
 import { later } from './support/app';
 import { MapStore } from './support/MapStore';
@@ -117,19 +116,21 @@ function testTimeout(name: string, { store: newStore, leavesTombstone }: Site) {
       assert.deepEqual((await run(read)).json(), EMPTY);
     });
 
-    it('removes the cookie, and the record, when a request that uses the session finds that it is over', async () => {
+    it('a request that finds that it is over removes the cookie and the record, unless the clock of a server or of another process counts', async () => {
       const { client, run } = await boot();
       const { id } = (await run(begin)).json();
       const old = client.copy();
       later(TIMEOUT);
       const { setCookies } = await run(read);
-      assert.equal(setCookies.length, 1);
-      assert.match(setCookies[0], /^EGG_SESS=;.*expires=Thu, 01 Jan 1970/);
-      assert.equal(client.cookies.has(NAME), false);
-      assert.deepEqual((await run(read)).setCookies, []);
-      if (store) {
-        const left = await store.get(id, undefined, A_GET);
-        assert.ok(leavesTombstone ? isTombstone(left) : left === undefined, JSON.stringify(left));
+      if (store && !(store instanceof MemorySessionStore)) {
+        assert.deepEqual(setCookies, []);
+        assert.equal((await store.get(id, undefined, A_GET))?.n, 1);
+      } else {
+        assert.equal(setCookies.length, 1);
+        assert.match(setCookies[0], /^EGG_SESS=;.*expires=Thu, 01 Jan 1970/);
+        assert.equal(client.cookies.has(NAME), false);
+        assert.deepEqual((await run(read)).setCookies, []);
+        assert.equal(await (store as SessionStore | undefined)?.get(id, undefined, A_GET), undefined);
       }
       assert.deepEqual((await old.run(read)).json(), EMPTY);
     });

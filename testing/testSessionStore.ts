@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionStore } from '../module/store/SessionStore';
 import { MINUTE, StoreUnderTest } from './StoreUnderTest';
+import { testDown } from './testDown';
 import { testIndex } from './testIndex';
 import { testTouch } from './testTouch';
 import { testOptionalMethods } from './testOptionalMethods';
@@ -17,14 +18,17 @@ declare function before(run: () => Promise<void>): void;
  * method promises is tested where the store has the method, and shown as pending where it has not.
  *
  * ```ts
- * testSessionStore('MyStore', () => new MyStore(client));
+ * testSessionStore('MyStore', () => new MyStore(connect(6379)), { down: () => new MyStore(connect(1)) });
  * ```
  *
  * @param name the suite's title
  * @param create makes the store to test, once; its server may hold other data. The suite removes its own, and calls
  *   `close()` at the end
+ * @param options what else there is to test
+ * @param options.down makes another, whose server can't be reached, as at a port where nobody listens: each of its calls must fail
  */
-export function testSessionStore(name: string, create: () => SessionStore | Promise<SessionStore>): void {
+export function testSessionStore(name: string, create: () => SessionStore | Promise<SessionStore>,
+  { down }: { down?: () => SessionStore | Promise<SessionStore> } = {}): void {
   describe(`${name} is a session store`, () => {
     const subject = new StoreUnderTest();
     const { options, newKey, set, read, isGone } = subject;
@@ -169,5 +173,6 @@ export function testSessionStore(name: string, create: () => SessionStore | Prom
     testTouch(subject);
     testOptionalMethods(subject);
     testIndex(subject);
+    testDown(subject, down);
   });
 }

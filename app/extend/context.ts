@@ -1,8 +1,8 @@
 import type { Context } from 'egg';
 import { noSession } from '../../module/injectSession';
-import { RequestSession } from '../../module/RequestSession';
+import { RequestSession } from '../../module/request/RequestSession';
 import type { ContextSession } from '../../module/SessionData';
-import { environmentOf } from '../../module/SessionEnvironment';
+import { environmentOf } from '../../module/request/environment';
 
 export default {
   /**
@@ -17,7 +17,7 @@ export default {
     const request = RequestSession.for(ctx, environmentOf(ctx.app));
     await request.ask();
     const { session } = ctx;
-    if (request.phase === 'unserved' && request.current === session) throw noSession(ctx); // not egg-mock's
+    if (request.phase === 'outside' && request.current === session) throw noSession(ctx); // not egg-mock's
     return session;
   },
 };

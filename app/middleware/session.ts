@@ -1,10 +1,11 @@
 import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/ContextSession';
-import { RequestSession } from '../../module/RequestSession';
-import { RunningRequests } from '../../module/RunningRequests';
-import { configOf, requireKeys } from '../../module/SessionConfig';
-import { SessionCookie } from '../../module/SessionCookie';
-import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/SessionEnvironment';
+import { DataCookie } from '../../module/DataCookie';
+import { ExternalKey, IdCookie } from '../../module/IdTransport';
+import { RequestSession } from '../../module/request/RequestSession';
+import { RunningRequests } from '../../module/request/RunningRequests';
+import { configOf, hasKeys, withoutKeys } from '../../module/SessionConfig';
+import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/request/environment';
 import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/store/activeStore';
 import { CompleteStore } from '../../module/store/complete';
 import { Deadlines } from '../../module/store/Deadlines';
@@ -22,14 +23,20 @@ export default (_: unknown, app: Application): Middleware => {
   return (ctx, next) => {
     const session = RequestSession.for(ctx, environmentOf(app));
     if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);
-    return session.serve(next);
+    if (app.currentContext === ctx) return session.serve(next);
+    // egg-socket.io calls middleware by itself, without what Egg and tegg do for a request, which is how the session is found
+    return app.ctxStorage.run(ctx, () => ctx.beginModuleScope(() => session.serve(next)));
   };
 };
 
 /** To be called once tegg has loaded; see {@link defineContextSession}. */
 export function mountSession(app: Application): void {
   const config = configOf(app);
-  if (config.enable !== false && usesCookie(app)) requireKeys(app);
+  const lacksKeys = config.enable !== false && !hasKeys(app);
+  if (lacksKeys && usesCookie(app)) {
+    if (app.config.env === 'prod') throw withoutKeys(app);
+    app.coreLogger.warn('%s. It starts without, as this is not production; whoever uses the session gets this as an error', withoutKeys(app).message);
+  }
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const deadlines = new Deadlines(config.storeTimeout);
@@ -37,9 +44,12 @@ export function mountSession(app: Application): void {
   const env: SessionEnvironment = {
     app,
     config,
+    lacksKeys,
+    makesOwnIds: typeof app.config.session.genid === 'function',
     health,
     running: new RunningRequests(),
-    cookie: new SessionCookie(app, config),
+    data: new DataCookie(app, config),
+    ids: config.externalKey ? new ExternalKey(config.externalKey) : new IdCookie(app, config),
     storeFor(ctx) {
       const store = storeFor(ctx);
       if (!store) return undefined;

@@ -1,3 +1,5 @@
+import { LateError } from './failureOf';
+
 /** A call of the store that is under way. */
 export interface Call {
   /** When it began, by `performance.now()`. */
@@ -41,7 +43,7 @@ export class Deadlines {
       const left = call.start + this.timeout - now;
       if (left > 0) return this.wait(Math.ceil(left));
       this.calls.delete(call);
-      call.reject(new Error(
+      call.reject(new LateError(
         `[egg-tegg-session] the session store has not answered for ${this.timeout} ms (config.session.storeTimeout)`));
     }
   }

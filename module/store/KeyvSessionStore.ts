@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import { requireFit } from '../tooLarge';
+import { type Check, requireClient, wrongClient } from './requireClient';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
 /** What is used of a Keyv: give it `new Keyv(…)`. */
 export interface KeyvClient {
-  /** Is set to true: an error must not pass for a session that is not there. */
-  throwOnErrors: boolean;
+  /** Keyv 5 has it, and it is set to true: an error must not pass for a session that is not there. */
+  throwOnErrors?: boolean;
   /** Reads a value; undefined when there is none. */
   get(key: string): Promise<unknown>;
   /** Writes a value for `ttl` ms; false when it could not be written. */
@@ -32,11 +34,19 @@ export abstract class KeyvSessionStore extends SessionStore {
   /** The Keyv instance; it is disconnected when the application closes. */
   protected abstract readonly keyv: KeyvClient;
 
+  /**
+   * How many bytes a session may take, as Keyv sends it: its JSON, in JSON. What takes more is refused before it is sent, and what is
+   * stored stays.
+   *
+   * @default what memcached is set to (`-I`), less 512 bytes for the key and its own; undefined with others, no limit
+   */
+  override readonly maxBytes?: number;
+
   private keepsLong = false;
 
   async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
     try {
-      const json = await this.client.get(keyOf(key));
+      const json = await ask(this.keyv, keyv => keyv.get(keyOf(key)));
       return json === undefined || json === null ? undefined : JSON.parse(json as string);
     } catch (err) {
       if (!(err instanceof SyntaxError)) throw err;
@@ -47,33 +57,157 @@ export abstract class KeyvSessionStore extends SessionStore {
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
     const ttl = this.ttl(maxAge);
-    if (!await this.client.set(keyOf(key), JSON.stringify(record), ttl)) {
+    const json = JSON.stringify(record);
+    if (json.length > SMALL || this.maxBytes !== undefined) await this.requireFit(record, json, ttl);
+    if (!await ask(this.keyv, keyv => keyv.set(keyOf(key), json, ttl))) {
       throw new Error('[egg-tegg-session] Keyv could not write the session');
     }
     if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);
   }
 
   async destroy(key: string): Promise<void> {
-    await this.client.delete(keyOf(key));
+    await ask(this.keyv, keyv => keyv.delete(keyOf(key)));
   }
 
   override async close(): Promise<void> {
     await this.keyv.disconnect();
   }
 
+  /** @internal */
+  override async checkAtBoot({ name }: Check): Promise<undefined> {
+    const keyv = requireClient(name, WANTED, () => this.keyv);
+    if (!('hooks' in keyv || 'throwOnErrors' in keyv)) throw wrongClient(name, WANTED, 'a Keyv of version 4 or below, or something else');
+  }
+
+  /** memcached drops what is stored when it refuses what is to take its place. */
+  private async requireFit(record: SessionRecord, json: string, ttl: number): Promise<void> {
+    const { keyv } = this;
+    const maxBytes = this.maxBytes ?? await limitOf(keyv);
+    // JSON in JSON is no more than twice as long, and Base64 of that no more than three times
+    if (maxBytes === undefined || 3 * Buffer.byteLength(json) + AROUND <= maxBytes) return;
+    requireFit(record, await bytesOf(keyv, { value: json, expires: Date.now() + ttl }), maxBytes);
+  }
+
   /** memcached says yes to a lifetime that it takes for a date in the past. */
   private async proveKept(key: string, ttl: number): Promise<void> {
-    this.keepsLong = await this.client.get(keyOf(key)) !== undefined;
+    this.keepsLong = await ask(this.keyv, keyv => keyv.get(keyOf(key))) !== undefined;
     if (this.keepsLong) return;
     throw new Error(`[egg-tegg-session] nothing was kept of a session for ${ttl} ms: this store takes no maxAge of 30 days or more`);
   }
-
-  private get client(): KeyvClient {
-    // Keyv's default is to take an error for a miss
-    this.keyv.throwOnErrors = true;
-    return this.keyv;
-  }
 }
+
+interface Emitter {
+  emit(event: string, ...args: unknown[]): unknown;
+  on?(event: string, listener: (err: unknown) => void): unknown;
+}
+
+/** What an adapter has told of failures, whatever the call. */
+interface Told {
+  times: number;
+  last?: unknown;
+}
+
+const toldBy = new WeakMap<KeyvClient, Told>();
+
+/** Listens to a Keyv; when nobody does, Keyv 6 throws out of its adapter's callbacks, which would end the process. */
+function listenTo(keyv: KeyvClient): Told {
+  let told = toldBy.get(keyv);
+  if (!told) {
+    const first: Told = { times: 0 };
+    (keyv as unknown as Emitter).on?.('error', err => {
+      first.times++;
+      first.last = err;
+    });
+    toldBy.set(keyv, told = first);
+  }
+  if ('throwOnErrors' in keyv) keyv.throwOnErrors = true;
+  return told;
+}
+
+/**
+ * Asks a Keyv, and throws what has failed: Keyv 6, and some adapters, only tell that to those who listen, and make a miss of it. Keyv runs
+ * as an object that hears what it tells of this call. What an adapter tells may be of any; a miss is not to be trusted then.
+ */
+async function ask<T>(keyv: KeyvClient, what: (keyv: KeyvClient) => Promise<T>): Promise<T> {
+  const told = listenTo(keyv);
+  const before = told.times;
+  const { emit } = keyv as unknown as Emitter;
+  let failure: { error: unknown } | undefined;
+  const call: KeyvClient & Emitter = Object.create(keyv, {
+    emit: {
+      value(event: string, ...args: unknown[]) {
+        if (event !== 'error') return emit.call(keyv, event, ...args);
+        failure ??= { error: args[0] };
+        const { times } = told;
+        try {
+          return emit.call(keyv, event, ...args);
+        } finally {
+          told.times = times; // it was this call's, and no other's
+        }
+      },
+    },
+  });
+  const result = await what(call);
+  if (failure) throw failure.error;
+  if (!result && told.times !== before) throw told.last;
+  return result;
+}
+
+/** Up to so many characters of JSON, no server is set to take less. */
+const SMALL = 16_000;
+
+/** How many bytes Keyv puts around a value, at most. */
+const AROUND = 100;
+
+/** How many bytes of an item memcached needs for the key, with its namespace, and for itself. */
+const OVERHEAD = 512;
+const DEFAULT_ITEM_SIZE = 1024 * 1024;
+
+/** What is used of memjs, the client of @keyv/memcache. */
+interface Memjs {
+  servers?: unknown[];
+  statsWithKey(key: string, callback: (err: unknown, server: string, stats?: Record<string, string>) => void): void;
+}
+
+const limits = new WeakMap<object, number>();
+
+/** How much memcached takes, which is asked once; undefined when it is another server. */
+async function limitOf(keyv: KeyvClient): Promise<number | undefined> {
+  const { store } = keyv as { store?: { client?: Memjs; store?: { client?: Memjs } } };
+  const client = store?.client ?? store?.store?.client;
+  if (typeof client?.statsWithKey !== 'function') return undefined;
+  let limit = limits.get(client);
+  if (limit === undefined) {
+    const sizes = await itemSizesOf(client);
+    limit = Math.min(...sizes.length > 0 ? sizes : [ DEFAULT_ITEM_SIZE ]) - OVERHEAD;
+    if (sizes.length > 0) limits.set(client, limit);
+  }
+  return limit;
+}
+
+/** What each server says that answers. */
+function itemSizesOf(client: Memjs): Promise<number[]> {
+  const sizes: number[] = [];
+  let left = client.servers?.length ?? 1;
+  return new Promise(resolve => client.statsWithKey('settings', (_err, _server, stats) => {
+    const size = Number(stats?.item_size_max);
+    if (size > 0) sizes.push(size);
+    if (--left === 0) resolve(sizes);
+  }));
+}
+
+/** How many bytes Keyv sends for a value: it may compress or encrypt it. */
+async function bytesOf(keyv: KeyvClient, data: { value: string; expires: number }): Promise<number> {
+  const { serializeData, encode } = keyv as { serializeData?: (data: object) => unknown; encode?: (data: object) => unknown };
+  const sent = await (serializeData ?? encode ?? JSON.stringify).call(keyv, data);
+  return typeof sent === 'string' || sent instanceof Uint8Array ? Buffer.byteLength(sent) : Buffer.byteLength(JSON.stringify(sent));
+}
+
+const WANTED = {
+  field: 'keyv',
+  methods: [ 'get', 'set', 'delete', 'disconnect' ],
+  what: 'a Keyv of version 5 or 6, as new Keyv(…) makes it',
+};
 
 const THIRTY_DAYS = 30 * 24 * 3600 * 1000;
 

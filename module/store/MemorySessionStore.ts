@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, isAlive, isTombstone, type Tombstone } from '../record';
-import { SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord } from './SessionStore';
+import { applyChanges, isAlive, isKept, isTombstone, msLeft, type Tombstone } from '../record';
+import {
+  SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
+} from './SessionStore';
 
 /** How often, in ms, expired sessions are removed that nobody asks for. */
 const PURGE_INTERVAL = 5000;
@@ -32,35 +34,39 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
-    this.write(key, record, maxAge);
+    this.write(key, record, maxAge, this.ttl(maxAge));
   }
 
   async destroy(key: string): Promise<void> {
     this.records.delete(key);
   }
 
-  override async touch(key: string): Promise<SessionMaxAge | false> {
-    return this.renew(key);
-  }
-
-  override async getAndTouch(key: string): Promise<SessionRecord | undefined> {
-    const record = this.read(key);
-    if (isAlive(record)) this.keep(key, record, this.lifetime(record));
-    return record;
-  }
-
-  override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
+  override async touch(key: string, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
     const record = this.readAlive(key);
     if (!record) return false;
-    const left = changes.renew === false ? this.records.getRemainingTTL(key) : undefined;
-    return this.write(key, applyChanges(record, changes), undefined, left);
+    const maxAge = this.lifetime(record);
+    return this.keep(key, record, maxAge, this.ttl(maxAge), options) && maxAge;
   }
 
-  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
-  Promise<boolean> {
+  override async getAndTouch(key: string, options?: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    const record = this.read(key);
+    if (!isAlive(record)) return record;
+    return this.keep(key, record, this.lifetime(record), this.ttl(this.lifetime(record)), options) ? record : undefined;
+  }
+
+  override async merge(key: string, changes: SessionChanges, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    const before = this.readAlive(key);
+    if (!before) return false;
+    const record = applyChanges(before, changes);
+    const maxAge = this.lifetime(record);
+    const ttl = changes.renew === false ? this.records.getRemainingTTL(key) : this.ttl(maxAge);
+    return this.write(key, record, maxAge, ttl, options) && maxAge;
+  }
+
+  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options?: SessionStoreOptions): Promise<boolean> {
     if (this.readAlive(key)?._rev !== _rev) return false;
-    this.write(key, record, maxAge);
-    return true;
+    return this.write(key, record, maxAge, this.ttl(maxAge), options);
   }
 
   override async retire(key: string, successor: string | null, graceMs: number):
@@ -89,11 +95,6 @@ export abstract class MemorySessionStore extends SessionStore {
     clearInterval(this.purging);
   }
 
-  private renew(key: string): SessionMaxAge | false {
-    const record = this.readAlive(key);
-    return record ? this.keep(key, record, this.lifetime(record)) : false;
-  }
-
   private read(key: string): SessionRecord | undefined {
     const json = this.records.get(key);
     return json === undefined ? undefined : JSON.parse(json);
@@ -101,18 +102,26 @@ export abstract class MemorySessionStore extends SessionStore {
 
   private readAlive(key: string): SessionRecord | undefined {
     const record = this.read(key);
-    return isAlive(record) ? record : undefined;
+    if (isAlive(record)) return record;
+    if (isKept(record)) this.records.delete(key);
+    return undefined;
   }
 
   /** `_rev` tells `compareAndSet` whether anything was written since. */
-  private write(key: string, record: SessionRecord, maxAge = this.lifetime(record), ttl?: number): SessionMaxAge {
-    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge, ttl);
+  private write(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl: number, options?: SessionStoreOptions): boolean {
+    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge, ttl, options);
   }
 
-  private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl = this.ttl(maxAge)): SessionMaxAge {
-    record._expire = maxAge === 'session' ? null : Date.now() + ttl;
-    this.records.set(key, JSON.stringify(record), { ttl });
-    return maxAge;
+  /** Returns false when the record has to end now, and is gone. */
+  private keep(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl: number, options?: SessionStoreOptions): boolean {
+    const ms = Math.min(ttl, this.ttl(msLeft(record, options?.absoluteMaxAge)));
+    if (ms > 0) {
+      record._expire = maxAge === 'session' ? null : Date.now() + ms;
+      this.records.set(key, JSON.stringify(record), { ttl: ms });
+    } else {
+      this.records.delete(key);
+    }
+    return ms > 0;
   }
 
   /** Made at first use, when the subclass has set `maxEntries`. */

@@ -1,8 +1,11 @@
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import { LONGEST, type Tombstone } from '../record';
+import { warnOfEviction } from './redisBoot';
 import {
-  argsOf, COMPARE_AND_SET, INDEX, MERGE, recordIn, RETIRE, type Script, textOf, TOUCH,
+  argsOf, COMPARE_AND_SET, CREATE, INDEX, MERGE, recordIn, RETIRE, type Script, textIn, textOf, TOUCH,
 } from './redisLayout';
+import { checkRedis } from './redisRights';
+import type { Check } from './requireClient';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
@@ -16,8 +19,10 @@ export interface RedisClient {
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>;
   zscan(key: string, cursor: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, membersAndScores: string[]]>;
   scan(cursor: string, MATCH: 'MATCH', pattern: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, keys: string[]]>;
+  /** Asked at boot, if there is one. */
+  info?(section: 'memory'): Promise<unknown>;
   /** Only a Cluster has these. */
-  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan'>>;
+  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan' | 'info'>>;
   readonly options?: { keyPrefix?: string };
 }
 
@@ -50,56 +55,62 @@ export abstract class RedisSessionStore extends SessionStore {
     return await this.read(ctx, this.redis.get(this.prefix + key));
   }
 
-  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
+  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
     const ms = this.checkedTtl(maxAge);
-    await this.redis.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
+    if (options?.absoluteMaxAge === undefined) {
+      await this.redis.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
+    } else {
+      await this.run(CREATE, key, this.textOf(record, maxAge, options), String(ms), String(Date.now()));
+    }
   }
 
   async destroy(key: string): Promise<void> {
     await this.redis.del(this.prefix + key);
   }
 
-  override async touch(key: string): Promise<SessionMaxAge | false> {
-    return lifetimeIn(await this.run(TOUCH, key, String(Date.now()), '0').catch(noneIfWrongType));
+  override async touch(key: string, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return lifetimeIn(await this.run(TOUCH, key, limitOf(options), '0').catch(noneIfWrongType));
   }
 
-  override async getAndTouch(key: string, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    return await this.read(ctx, this.run(TOUCH, key, String(Date.now()), '1'));
+  override async getAndTouch(key: string, options: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return await this.read(options.ctx, this.run(TOUCH, key, limitOf(options), '1'));
   }
 
-  override async merge(key: string, changes: SessionChanges): Promise<SessionMaxAge | false> {
+  override async merge(key: string, changes: SessionChanges, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
     const { set } = changes;
-    const lifetime = '_session' in set || '_maxAge' in set ? this.lifetime(set) : undefined;
-    return lifetimeIn(await this.run(MERGE, key, ...argsOf(changes, lifetime)).catch(noneIfWrongType));
+    const lifetime = hasLifetime(set) ? this.lifetime(set) : undefined;
+    return lifetimeIn(await this.run(MERGE, key, ...argsOf(changes, lifetime, limitOf(options))).catch(noneIfWrongType));
   }
 
-  override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge):
-  Promise<boolean> {
-    const ms = this.checkedTtl(maxAge);
-    return await this.run(COMPARE_AND_SET, key, String(_rev), textOf(record, maxAge, ms), String(ms)).catch(noneIfWrongType) === 1;
+  override async compareAndSet(key: string, { _rev, _createdAt }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options?: SessionStoreOptions): Promise<boolean> {
+    const text = this.textOf(record, maxAge, options);
+    const now = typeof _createdAt === 'number' ? '' : String(Date.now());
+    return textIn(await this.run(COMPARE_AND_SET, key, String(_rev), text, limitOf(options), now).catch(noneIfWrongType)) !== null;
   }
 
   override async retire(key: string, successor: string | null, graceMs: number):
   Promise<SessionRecord | Tombstone | undefined> {
     const text = await this.run(RETIRE, key, JSON.stringify({ _successor: successor } satisfies Tombstone), String(this.ttl(graceMs)));
     try {
-      return recordIn(text as string | null);
+      return recordIn(textIn(text));
     } catch {
       return undefined; // it was not readable, and is gone
     }
   }
 
-  override async index(principal: string, key: string, ms: number): Promise<void> {
-    const now = Date.now();
-    await this.run(INDEX, INDEX_PREFIX + principal, key, String(now), ms === 0 ? '' : String(Math.ceil(now + ms)));
+  override async index(principal: string, key: string, ms: number, { ctx }: Partial<SessionStoreOptions> = {}): Promise<void> {
+    await this.run(INDEX, INDEX_PREFIX + principal, key, ms === 0 ? '' : String(Math.ceil(ms)))
+      .catch(err => this.nameIndex(err, principal, ctx));
   }
 
-  override async* list(principal?: string): AsyncGenerator<string[]> {
+  override async* list(principal?: string, { ctx }: Partial<SessionStoreOptions> = {}): AsyncGenerator<string[]> {
     const { redis, prefix } = this;
     if (principal !== undefined) {
       yield* cursors(async cursor => {
-        const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT);
-        return [ next, found.filter((_, i) => i % 2 === 0) ];
+        const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT)
+          .catch(err => this.nameIndex(err, principal, ctx));
+        return [ next, found.filter((_, i) => i % 2 === 0).map(String) ];
       });
       return;
     }
@@ -107,19 +118,46 @@ export abstract class RedisSessionStore extends SessionStore {
     for (const node of redis.nodes?.('master') ?? [ redis ]) {
       yield* cursors(async cursor => {
         const [ next, found ] = await node.scan(cursor, 'MATCH', `${start.replace(/[*?[\]\\]/g, '\\$&')}*`, 'COUNT', SCAN_COUNT);
-        return [ next, found.map(key => key.slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
+        return [ next, found.map(key => String(key).slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
       });
     }
   }
 
+  /** Warns at boot of what the server would do to sessions. @internal */
+  async reviewServer(logger: Application['coreLogger']): Promise<void> {
+    const { redis } = this;
+    const masters = redis.nodes?.('master') ?? [];
+    await warnOfEviction(masters.length > 0 ? masters : [ redis ], logger);
+  }
+
+  /** @internal */
+  override async checkAtBoot(check: Check): Promise<string | undefined> {
+    return await checkRedis(check, () => this.redis, this.prefix);
+  }
+
   private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {
     try {
-      return recordIn(await text as string | null);
+      return recordIn(textIn(await text));
     } catch (err) {
       if (!(err instanceof SyntaxError)) noneIfWrongType(err);
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
       return undefined;
     }
+  }
+
+  /** Says which key it is, when something else has the name of a principal's index. */
+  private nameIndex(err: Error, principal: string, ctx?: Context): never {
+    if (!isWrongType(err)) throw err;
+    const { logValue } = (ctx?.app as Application | undefined)?.config.session ?? {};
+    const key = `${this.redis.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
+    throw new Error(`${JSON.stringify(key)} is no sorted set, as the list of a principal's sessions is: remove that key, or have what ` +
+      `writes it take another name (${err.message})`, { cause: err });
+  }
+
+  /** With the record's own lifetime under `absoluteMaxAge`: `maxAge` then is what that leaves of it. */
+  private textOf(record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): string {
+    const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
+    return textOf(record, lifetime, this.checkedTtl(lifetime));
   }
 
   /** Checked here, so that what Redis refuses is not sent: its error would quote it. */
@@ -148,18 +186,27 @@ async function* cursors(find: (cursor: string) => Promise<[next: string, found: 
   do {
     const [ next, found ] = await find(cursor);
     if (found.length > 0) yield found;
-    cursor = next;
+    cursor = String(next);
   } while (cursor !== '0');
 }
 
+/** `absoluteMaxAge` as the scripts take it. */
+const limitOf = (options?: SessionStoreOptions) =>
+  (options?.absoluteMaxAge === undefined ? '' : String(Math.ceil(options.absoluteMaxAge)));
+
+const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
+
 /** What TOUCH and MERGE return. */
-function lifetimeIn(result: unknown): SessionMaxAge | false {
-  if (result === null) return false;
-  return result === 'session' ? result : Number(result);
+function lifetimeIn(reply: unknown): SessionMaxAge | false {
+  const text = textIn(reply);
+  if (text === null) return false;
+  return text === 'session' ? text : Number(text);
 }
 
 /** Something else under a session's key, as a hash of another layout, is no record. */
 function noneIfWrongType(err: unknown): null {
-  if (/\bWRONGTYPE\b/.test((err as Error).message)) return null;
+  if (isWrongType(err)) return null;
   throw err;
 }
+
+const isWrongType = (err: unknown) => /\bWRONGTYPE\b/.test((err as Error).message);

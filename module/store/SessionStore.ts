@@ -1,5 +1,6 @@
 import type { Context } from 'egg';
 import { LifecycleDestroy } from '@eggjs/tegg';
+import type { Check } from './requireClient';
 import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record';
 
 export type { SessionChanges, SessionMaxAge, SessionRecord, Tombstone };
@@ -12,6 +13,11 @@ export interface SessionStoreOptions {
   rolling?: boolean;
   /** On `set`: whether the data changed, or the session is only renewed. */
   changed?: boolean;
+  /**
+   * `config.session.absoluteMaxAge`, when it is set: no record should be kept for longer than so many ms after its `_createdAt`,
+   * whatever its lifetime. The `maxAge` of `set` and `compareAndSet` allows for it; the other methods that let a record live on may.
+   */
+  absoluteMaxAge?: number;
 }
 
 /**
@@ -30,6 +36,15 @@ export interface SessionStoreOptions {
  * A key is any string. Calls for one key may come at the same time.
  */
 export abstract class SessionStore {
+  /**
+   * How many bytes a record may take as JSON in UTF-8. What takes more is not sent to the store: the request fails, with an error that
+   * names the largest field, and what is stored stays as it was. For servers that drop the old value when the new one is too large, or that
+   * hang up. A store with a `merge` of its own is given changes, of which only those that are too large by themselves are refused.
+   *
+   * @default undefined, no limit
+   */
+  readonly maxBytes?: number;
+
   /**
    * Reads a record.
    *
@@ -57,7 +72,7 @@ export abstract class SessionStore {
 
   /**
    * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a
-   * record lives longer by it, and none whose `_expire` has passed.
+   * record lives longer by it, and none that has expired by the store's clock.
    *
    * Without it, a session that is renewed on each request (`rolling`) is read, then touched.
    *
@@ -118,6 +133,15 @@ export abstract class SessionStore {
   @LifecycleDestroy() // tegg would call `destroy`
   async close(): Promise<void> { /* nothing to close */ }
 
+  /**
+   * Checks whether the store can do its work; one whose server is away passes.
+   *
+   * @return why it has not answered
+   * @throws Error that says what the store lacks
+   * @internal
+   */
+  checkAtBoot?(check: Check): Promise<string | undefined>;
+
   /** For how many ms to keep a record: whole ones, as servers take no others. */
   protected ttl(maxAge: SessionMaxAge): number {
     return maxAge === 'session' ? ONE_DAY : Math.ceil(maxAge);
@@ -130,4 +154,4 @@ export abstract class SessionStore {
 }
 
 /** What the plugin needs of a store: all that {@link SessionStore} has, from any object. */
-export type SessionStoreLike = Omit<SessionStore, 'close'>;
+export type SessionStoreLike = Omit<SessionStore, 'close' | 'checkAtBoot'>;

@@ -1,4 +1,5 @@
 import type { Context } from 'egg';
+import type { Failure } from './failureOf';
 import { PAUSE } from './StoreHealth';
 
 /** The store could not do its work, and the answer is a 503: an error of its own with the message, the name, the code and the stack of `cause`. */
@@ -7,11 +8,31 @@ export class SessionStoreError extends Error {
   readonly status = 503;
   readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
 
-  constructor(cause: Error & { code?: string }) {
+  readonly #failure: Failure;
+  readonly #mayHaveHappened: boolean;
+
+  /**
+   * @param cause what the store has thrown
+   * @param failure what that says of the store
+   * @param mayHaveHappened whether the call may have taken effect, or may yet: there was no answer, or none that says so
+   */
+  constructor(cause: Error & { code?: string }, failure: Failure, mayHaveHappened: boolean) {
     super(cause.message);
+    this.#failure = failure;
+    this.#mayHaveHappened = mayHaveHappened;
     this.name = cause.name;
     if (cause.code !== undefined) this.code = cause.code;
     this.stack = cause.stack;
+  }
+
+  /** Whether the server refuses to write, and still reads. */
+  get refusesWrites(): boolean {
+    return this.#failure === 'writes';
+  }
+
+  /** Whether the call may have taken effect, or may yet. */
+  get mayHaveHappened(): boolean {
+    return this.#mayHaveHappened;
   }
 }
 

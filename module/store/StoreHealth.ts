@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Application } from 'egg';
+import type { Failure } from './failureOf';
 
 /** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. @internal */
 export const PAUSE = 1000;
@@ -9,6 +10,9 @@ const FAILURES = 5;
 
 /** An outage is over when a call succeeds and none has failed for so many ms: what fails now and then is told once. */
 const QUIET = 5000;
+
+/** What Redis adds to an error: it is the same one in each script. */
+const IN_A_SCRIPT = /\.? script: \w+, on @user_script:\d+\.?$/;
 
 /** How many causes of an outage are logged, each once. */
 const MAX_CAUSES = 10;
@@ -52,53 +56,55 @@ const calls = channel('egg-tegg-session:store');
 
 const publish = (call: StoreCall) => calls.publish(call);
 
-/** What is known of a store: whether it can be asked, and how its calls went. @internal */
-export class StoreHealth {
-  readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
-  lastError?: { error: Error; at: number };
-  private readonly latencies: number[] = [];
-  private samples = 0;
+type Logger = Application['coreLogger'];
+
+/** What one kind of call has of its own: that writes fail says nothing of reads, and the other way round. */
+class Circuit {
+  private readonly logger: Logger;
+  private readonly patience: number;
+  private readonly lines: { down: string; up: string };
   /** Until when, by `performance.now()`, the store is left alone. */
   private pausedUntil?: number;
   private probing = false;
   private failures = 0;
   private lastSuccess = performance.now();
   private outage?: { lastFailure: number; failures: number; causes: Set<string> };
+  /** What was the last to count. */
+  cause?: Error;
 
   /**
    * @param logger tells of outages
-   * @param patience after how many ms without a success, in ms, failures make the store count as down
+   * @param patience after how many ms without a success failures open it
+   * @param lines what the log has when it opens, and when it closes
+   * @param lines.down the one
+   * @param lines.up the other
    */
-  constructor(private readonly logger: Application['coreLogger'], private readonly patience: number) {}
+  constructor(logger: Logger, patience: number, lines: { down: string; up: string }) {
+    this.logger = logger;
+    this.patience = patience;
+    this.lines = lines;
+  }
 
-  /** `open` while the store is left alone, `half-open` while a call asks whether it is back. */
-  get breaker(): 'closed' | 'open' | 'half-open' {
+  get state(): 'closed' | 'open' | 'half-open' {
     if (this.pausedUntil === undefined) return 'closed';
     return this.probing || performance.now() >= this.pausedUntil ? 'half-open' : 'open';
   }
 
   /** Whether the store may be asked now; after a pause, one call is the probe. */
-  ask(operation: StoreOperation): 'allowed' | 'probe' | 'refused' {
+  ask(): 'allowed' | 'probe' | 'refused' {
     if (this.pausedUntil === undefined) return 'allowed';
-    if (this.probing || performance.now() < this.pausedUntil) {
-      this.counters.rejected++;
-      if (calls.hasSubscribers) publish({ operation, duration: 0, rejected: true, missed: false, error: this.lastError?.error });
-      return 'refused';
-    }
+    if (this.probing || performance.now() < this.pausedUntil) return 'refused';
     this.probing = true;
     return 'probe';
   }
 
-  /** `start` is when the call began, by `performance.now()`. */
-  succeeded(operation: StoreOperation, start: number, missed: boolean): void {
-    const now = performance.now();
-    this.note(operation, now - start, missed);
+  succeeded(now: number): void {
     this.lastSuccess = now;
     this.failures = 0;
     if (this.pausedUntil !== undefined) {
       this.pausedUntil = undefined;
       this.probing = false;
-      this.logger.info('[egg-tegg-session] the session store answers again, and is asked by every request');
+      this.logger.info(this.lines.up);
     }
     if (this.outage && now - this.outage.lastFailure > QUIET) {
       this.logger.info('[egg-tegg-session] the session store works again; %d calls had failed', this.outage.failures);
@@ -106,30 +112,123 @@ export class StoreHealth {
     }
   }
 
-  /** `start` is when the call began, by `performance.now()`. */
-  failed(operation: StoreOperation, start: number, error: Error, isProbe: boolean): void {
-    const now = performance.now();
-    this.note(operation, now - start, false, error);
-    this.counters.errors++;
-    this.lastError = { error, at: Date.now() };
-    this.failures++;
+  /** Logs a failure, unless it was in this outage. */
+  tell(now: number, error: Error, text: string): void {
     this.outage ??= { lastFailure: now, failures: 0, causes: new Set() };
     const { outage: { causes } } = this;
     this.outage.failures++;
     this.outage.lastFailure = now;
-    if (!causes.has(error.message) && causes.size < MAX_CAUSES) {
-      causes.add(error.message);
-      this.logger.error(explained(error, operation));
+    const cause = error.message.replace(IN_A_SCRIPT, '');
+    if (causes.has(cause) || causes.size >= MAX_CAUSES) return;
+    causes.add(cause);
+    this.logger.error(Object.assign(new Error(text), error, { stack: error.stack?.replace(error.message, () => text) }));
+  }
+
+  /** To be called when a call has failed; `error` when that counts: then the store may be down. */
+  failed(now: number, isProbe: boolean, error?: Error): void {
+    if (!error) {
+      if (isProbe) this.probing = false; // the next call is one
+      return;
     }
+    this.cause = error;
+    this.failures++;
     if (this.pausedUntil !== undefined) {
       if (!isProbe) return;
       this.pausedUntil = now + PAUSE;
       this.probing = false;
     } else if (this.failures >= FAILURES && now - this.lastSuccess >= this.patience) {
       this.pausedUntil = now + PAUSE;
-      this.logger.warn('[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other ' +
-        'requests do without it until then');
+      this.logger.warn(this.lines.down);
     }
+  }
+}
+
+/** What is known of a store: whether it can be asked, and how its calls went. @internal */
+export class StoreHealth {
+  readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
+  lastError?: { error: Error; at: number };
+  private readonly latencies: number[] = [];
+  private samples = 0;
+  /** Until when, by `performance.now()`, a server that has refused to write is only read. */
+  private readOnlyUntil = 0;
+  private readonly reads: Circuit;
+  private readonly writes: Circuit;
+
+  /**
+   * @param logger tells of outages
+   * @param patience after how many ms without a success failures make the store count as down
+   */
+  constructor(logger: Logger, patience: number) {
+    this.reads = new Circuit(logger, patience, {
+      down: '[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other requests do without ' +
+        'it until then',
+      up: '[egg-tegg-session] the session store answers again, and is asked by every request',
+    });
+    this.writes = new Circuit(logger, patience, {
+      down: '[egg-tegg-session] the session store is down for writes: it is asked once a second whether it takes them again, and other ' +
+        'writes fail at once until then',
+      up: '[egg-tegg-session] the session store takes writes again',
+    });
+  }
+
+  /** `open` while the store is left alone, by reads or by writes; `half-open` while a call asks whether it is back. */
+  get breaker(): 'closed' | 'open' | 'half-open' {
+    const states = [ this.reads.state, this.writes.state ];
+    return states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed';
+  }
+
+  /** Whether the store may be asked now. */
+  ask(operation: StoreOperation): 'allowed' | 'probe' | 'refused' {
+    const circuit = this.circuitOf(operation);
+    const permission = circuit.ask();
+    if (permission === 'refused') {
+      this.counters.rejected++;
+      if (calls.hasSubscribers) publish({ operation, duration: 0, rejected: true, missed: false, error: circuit.cause });
+    }
+    return permission;
+  }
+
+  /** Whether the server has refused to write a moment ago: clients connect anew when it does, and what they have sent for others suffers. */
+  get isReadOnly(): boolean {
+    return this.readOnlyUntil > 0 && performance.now() < this.readOnlyUntil;
+  }
+
+  /** Why the store is not asked. */
+  causeOf(operation: StoreOperation): Error {
+    return this.circuitOf(operation).cause!;
+  }
+
+  /** `start` is when the call began, by `performance.now()`. */
+  succeeded(operation: StoreOperation, start: number, missed: boolean): void {
+    const now = performance.now();
+    this.note(operation, now - start, missed);
+    const circuit = this.circuitOf(operation);
+    if (circuit === this.reads) circuit.succeeded(now);
+    if (circuit === this.writes || operation === 'getAndTouch') {
+      this.writes.succeeded(now);
+      this.readOnlyUntil = 0;
+    }
+  }
+
+  /** `start` is when the call began, by `performance.now()`. */
+  failed(operation: StoreOperation, start: number, error: Error, failure: Failure, isProbe: boolean): void {
+    const now = performance.now();
+    this.note(operation, now - start, false, error);
+    this.counters.errors++;
+    this.lastError = { error, at: Date.now() };
+    if (failure === 'writes') this.readOnlyUntil = now + PAUSE;
+    const circuit = this.circuitOf(operation);
+    (failure === 'writes' ? this.writes : circuit).tell(now, error, explained(error, operation, failure));
+    circuit.failed(now, isProbe, failure === 'server' ? error : undefined);
+  }
+
+  /** To be called when a call that was allowed was not made. */
+  notMade(operation: StoreOperation, isProbe: boolean): void {
+    this.circuitOf(operation).failed(performance.now(), isProbe);
+  }
+
+  private circuitOf(operation: StoreOperation): Circuit {
+    return operation === 'get' || operation === 'getAndTouch' || operation === 'list' ? this.reads : this.writes;
   }
 
   /** The latency, in ms, that so many percent of the last 1,000 calls stayed within; 0 before the first. */
@@ -148,9 +247,13 @@ export class StoreHealth {
   }
 }
 
-/** The same error for the log, with what to do about it. */
-function explained(error: Error, operation: StoreOperation): Error {
-  const message = `[egg-tegg-session] the session store has failed (${operation}): ${error.message.replace(/\.$/, '')}. If its server ` +
-    'can\'t be reached, check that it runs, and the host, the port and the password of its client';
-  return Object.assign(new Error(message), error, { stack: error.stack?.replace(error.message, () => message) });
+const ADVICE: Record<Failure, string> = {
+  server: 'If its server can\'t be reached, check that it runs, and the host, the port and the password of its client',
+  writes: 'Its server refuses to write, and sessions are only read until it does again: see its own log for what it lacks',
+  call: 'This call has failed by itself, and others are made as before: look at the store\'s code, and at the rights of its user',
+};
+
+/** What the log says of an error: what to do about it, too. */
+function explained(error: Error, operation: StoreOperation, failure: Failure): string {
+  return `[egg-tegg-session] the session store has failed (${operation}): ${error.message.replace(/\.$/, '')}. ${ADVICE[failure]}`;
 }

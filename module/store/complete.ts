@@ -1,5 +1,7 @@
-import { applyChanges, isAlive, isTombstone, lifetimeFields, lifetimeOf, NO_CHANGES, type Tombstone } from '../record';
+import { applyChanges, isAliveIn, isTombstone, lifetimeFields, lifetimeOf, msLeft, NO_CHANGES, ONE_DAY, type Tombstone } from '../record';
+import { requireFit } from '../tooLarge';
 import { inTurn } from './inTurn';
+import { MemorySessionStore } from './MemorySessionStore';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
 } from './SessionStore';
@@ -18,10 +20,19 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
   return Object.assign(result, lifetimeFields(maxAge));
 }
 
+/** For how long to keep a record now: for its lifetime, or until it has to end. */
+function boundedBy({ absoluteMaxAge }: SessionStoreOptions, record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
+  const left = Math.max(1, msLeft(record, absoluteMaxAge));
+  return left < (maxAge === 'session' ? ONE_DAY : maxAge) ? left : maxAge;
+}
+
 /** A store with all the optional methods: its own where it has them, else in a weaker form. */
 export class CompleteStore {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
+
+  /** Whether it does so by a clock of its own: that of this process may be another, and has no say then. */
+  readonly hasClock: boolean;
 
   /** Whether the store has `getAndTouch`. */
   readonly renewsOnRead: boolean;
@@ -39,6 +50,7 @@ export class CompleteStore {
     this.more = store instanceof SessionStore ? store : {};
     const { touch, getAndTouch, merge, compareAndSet, retire } = this.more;
     this.keepsExpiry = Boolean(touch ?? getAndTouch ?? merge ?? compareAndSet ?? retire);
+    this.hasClock = this.keepsExpiry && !(store instanceof MemorySessionStore);
     this.isAtomic = Boolean(merge && compareAndSet && retire);
     this.renewsOnRead = Boolean(getAndTouch);
     this.isIndexed = Boolean(this.more.index && this.more.list);
@@ -48,11 +60,17 @@ export class CompleteStore {
     return this.store.get(key, maxAge, options);
   }
 
-  /** Writes a record, with `maxAge` as its lifetime. */
+  /**
+   * Writes a record, with `maxAge` as its lifetime, for no longer than `absoluteMaxAge` allows.
+   *
+   * @throws TooLargeError when the store takes less
+   */
   set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void> {
     const value = withLifetime(record, maxAge);
-    if (this.keepsExpiry || maxAge === 'session') return this.store.set(key, value, maxAge, options);
-    return this.store.set(key, { ...value, _expire: Date.now() + maxAge }, maxAge + GRACE, options);
+    this.requireFit(value);
+    const ms = boundedBy(options, record, maxAge);
+    if (this.keepsExpiry || ms === 'session') return this.store.set(key, value, ms, options);
+    return this.store.set(key, { ...value, _expire: Date.now() + ms }, ms + GRACE, options);
   }
 
   async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
@@ -68,10 +86,14 @@ export class CompleteStore {
   /** Without a `merge` of the store's own, atomic among this process's requests. */
   async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
     return await this.inTurn(key, async isLate => {
-      if (this.more.merge) return await this.more.merge(key, changes, options);
+      if (this.more.merge) {
+        this.requireFit(changes.set);
+        return await this.more.merge(key, changes, options);
+      }
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || isLate()) return false;
+      if (!isAliveIn(this, latest) || isLate()) return false;
       const record = applyChanges(latest, changes);
+      if (msLeft(record, options.absoluteMaxAge) <= 0) return false;
       const maxAge = lifetimeOf(record);
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
       else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
@@ -83,10 +105,12 @@ export class CompleteStore {
 
   /** Writes a record that ends when it would have ended anyway. */
   private async setUntil(end: number, key: string, record: SessionRecord, options: SessionStoreOptions): Promise<void> {
-    const ms = end - Date.now();
-    if (ms <= 0) return;
-    if (this.keepsExpiry) await this.store.set(key, { ...record, _expire: undefined }, ms, options);
-    else await this.store.set(key, record, ms + GRACE, options);
+    const ms = boundedBy(options, record, end - Date.now());
+    if (Number(ms) <= 0) return;
+    if (this.keepsExpiry) return await this.store.set(key, { ...record, _expire: undefined }, ms, options);
+    // not for `ms`: this process's clock may be ahead, and `_expire` ends it
+    const kept = boundedBy(options, record, lifetimeOf(record));
+    await this.store.set(key, record, (kept === 'session' ? ONE_DAY : kept) + GRACE, options);
   }
 
   /** Without a `compareAndSet` of the store's own, atomic among this process's requests. */
@@ -96,10 +120,12 @@ export class CompleteStore {
     const contents = (record: SessionRecord) => JSON.stringify({ ...record, _expire: undefined });
     return await this.inTurn(key, async isLate => {
       if (this.more.compareAndSet) {
-        return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), maxAge, options);
+        this.requireFit(record);
+        return await this.more.compareAndSet(key, expected, withLifetime(record, maxAge), boundedBy(options, record, maxAge), options);
       }
       const latest = await this.get(key, undefined, options);
-      if (!isAlive(latest) || contents(latest) !== contents(expected) || isLate()) return false;
+      if (!isAliveIn(this, latest) || contents(latest) !== contents(expected) || isLate()) return false;
+      if (msLeft(record, options.absoluteMaxAge) <= 0) return false;
       await this.set(key, record, maxAge, options);
       return true;
     });
@@ -124,6 +150,11 @@ export class CompleteStore {
   /** @throws TypeError when the store is not indexed */
   list(principal: string | undefined, options: SessionStoreOptions): AsyncIterable<string[]> {
     return this.more.list!(principal, options);
+  }
+
+  private requireFit(record: SessionRecord): void {
+    const { maxBytes } = this.more;
+    if (maxBytes !== undefined) requireFit(record, Buffer.byteLength(JSON.stringify(record)), maxBytes);
   }
 
   private inTurn<T>(key: string, write: (isLate: () => boolean) => Promise<T>): Promise<T> {

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { tell } from '../events';
-import { isAlive, lifetimeOf } from '../record';
+import { isAliveIn, lifetimeOf } from '../record';
 import { SHORT, shortHash } from '../shortHash';
+import { trace, traceCommand } from '../trace';
+import { TooLargeError } from '../tooLarge';
 import type { CompleteStore, Existing } from './complete';
 import type { Call, Deadlines } from './Deadlines';
+import { type Failure, failureOf } from './failureOf';
 import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import type { StoreHealth, StoreOperation } from './StoreHealth';
 import { SessionStoreError } from './SessionStoreError';
 import type { Turns } from './Turns';
 
-type Members = 'keepsExpiry' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
+type Members = 'keepsExpiry' | 'hasClock' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
@@ -19,7 +22,13 @@ const HASH = /^[\w-]{43}$/;
 const LONGEST_ID = 256;
 
 /** What a request's session sees of a store. */
-export interface Store extends Pick<CompleteStore, Members> {
+export interface Store extends Omit<Pick<CompleteStore, Members>, 'getAndTouch'> {
+  /**
+   * Reads a session, and lets it live on.
+   *
+   * @param onlyRead is called when the server refuses to write, and the session does not live on
+   */
+  getAndTouch(key: string, options: SessionStoreOptions, onlyRead: () => void): Promise<Existing>;
   /** The key that the session with this id has in the store. */
   keyOf(id: string): string;
   /** What stands for a key in log lines, events and errors: the same as `shortHash` gives for the id. */
@@ -33,10 +42,11 @@ export interface Store extends Pick<CompleteStore, Members> {
  */
 export class GuardedStore implements Store {
   readonly keepsExpiry: boolean;
+  readonly hasClock: boolean;
   readonly renewsOnRead: boolean;
   readonly isIndexed: boolean;
-  /** Those of the latest ids, as each request would hash its own again. */
-  private readonly keys = new LRUCache<string, string>({ max: 10_000 });
+  /** Those of the latest ids, as each request would hash its own again; a `ContextStore`, of which each request has one, hashes none. */
+  private readonly keys?: LRUCache<string, string>;
 
   /**
    * @param store the store
@@ -46,23 +56,26 @@ export class GuardedStore implements Store {
    * @param hashesIds false for stores that are given the id itself, as applications rely on it
    */
   constructor(private readonly store: Pick<CompleteStore, Members>, private readonly health: StoreHealth, private readonly deadlines: Deadlines,
-    readonly turns: Turns, private readonly hashesIds: boolean) {
+    readonly turns: Turns, hashesIds: boolean) {
     this.keepsExpiry = store.keepsExpiry;
+    this.hasClock = store.hasClock;
     this.renewsOnRead = store.renewsOnRead;
     this.isIndexed = store.isIndexed && hashesIds; // a key is what the registry shows
+    if (hashesIds) this.keys = new LRUCache({ max: 10_000 });
   }
 
   keyOf(id: string): string {
-    if (!this.hashesIds) return id;
-    let key = this.keys.get(id);
+    const { keys } = this;
+    if (!keys) return id;
+    let key = keys.get(id);
     if (key !== undefined) return key;
     key = createHash('sha256').update(id).digest('base64url');
-    if (id.length <= LONGEST_ID) this.keys.set(id, key);
+    if (id.length <= LONGEST_ID) keys.set(id, key);
     return key;
   }
 
   nameOf(key: string): string {
-    return this.hashesIds ? key.slice(0, SHORT) : shortHash(key);
+    return this.keys ? key.slice(0, SHORT) : shortHash(key);
   }
 
   /** Not before it has answered: until then, reads may be under way. What has failed may have been done all the same. */
@@ -71,37 +84,43 @@ export class GuardedStore implements Store {
   }
 
   get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions) {
-    return this.call('get', options, () => this.store.get(key, maxAge, options), key);
+    return this.call('get', options, () => this.store.get(key, maxAge, options), { key });
   }
 
   set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
-    return this.call('set', options, () => this.store.set(key, record, maxAge, options), key);
+    return this.call('set', options, () => this.store.set(key, record, maxAge, options), { key, written: record });
   }
 
   touch(key: string, options: SessionStoreOptions) {
-    return this.call('touch', options, () => this.store.touch(key, options), key);
+    return this.call('touch', options, () => this.store.touch(key, options), { key });
   }
 
-  getAndTouch(key: string, options: SessionStoreOptions) {
-    return this.call('getAndTouch', options, () => this.store.getAndTouch(key, options), key);
+  getAndTouch(key: string, options: SessionStoreOptions, onlyRead: () => void) {
+    const instead = () => {
+      onlyRead();
+      return this.get(key, undefined, options);
+    };
+    if (this.health.isReadOnly) return instead();
+    return this.call('getAndTouch', options, () => this.store.getAndTouch(key, options), { key, instead });
   }
 
   merge(key: string, changes: SessionChanges, options: SessionStoreOptions) {
-    const written = this.call('merge', options, () => this.store.merge(key, changes, options), key);
+    const written = this.call('merge', options, () => this.store.merge(key, changes, options), { key, written: changes.set });
     return '_maxAge' in changes.set || '_session' in changes.set ? this.turn(key, written) : written;
   }
 
   compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {
-    const written = this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options), key);
+    const written = this.call('compareAndSet', options, () => this.store.compareAndSet(key, expected, record, maxAge, options),
+      { key, written: record });
     return lifetimeOf(expected) === maxAge ? written : this.turn(key, written);
   }
 
   retire(key: string, successor: string | null, graceMs: number, options: SessionStoreOptions) {
-    return this.turn(key, this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), key, successor));
+    return this.turn(key, this.call('retire', options, () => this.store.retire(key, successor, graceMs, options), { key, successor }));
   }
 
   index(principal: string, key: string, ms: number, options: SessionStoreOptions) {
-    return this.call('index', options, () => this.store.index(principal, key, ms, options), key);
+    return this.call('index', options, () => this.store.index(principal, key, ms, options), { key });
   }
 
   async* list(...args: Parameters<Store['list']>) {
@@ -112,7 +131,7 @@ export class GuardedStore implements Store {
     };
     try {
       for (;;) {
-        const { value, done } = await this.call('list', args[1], next);
+        const { value, done } = await this.call('list', args[1], next, {});
         if (done) return;
         // the application may have keys of its own that begin as those of sessions do
         yield value.filter((key: string) => HASH.test(key));
@@ -124,19 +143,26 @@ export class GuardedStore implements Store {
   }
 
   /** Calls the store, unless it is down. What it answers after its time is ignored. */
-  private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, method: () => Promise<T>, key?: string,
-    successor?: string | null): Promise<T> {
+  private call<T>(operation: StoreOperation, { ctx }: SessionStoreOptions, method: () => Promise<T>, about: About<T>): Promise<T> {
     const { health, deadlines } = this;
+    if (trace.enabled) traceCommand(ctx, operation);
     const permission = health.ask(operation);
-    if (permission === 'refused') return Promise.reject(new SessionStoreError(health.lastError!.error));
+    if (permission === 'refused') return Promise.reject(new SessionStoreError(health.causeOf(operation), 'server', false));
     let call!: Call;
     const fail = (err: unknown) => {
       deadlines.delete(call);
+      if (err instanceof TooLargeError) {
+        health.notMade(operation, permission === 'probe');
+        throw err;
+      }
+      const { key, successor, written, instead } = about;
+      const failure = failureIn(err, written);
       const names = [ key, successor ].filter(each => typeof each === 'string').map(each => [ each, this.nameOf(each) ] as const);
       const error = withoutSecrets(err, new Map(names));
-      health.failed(operation, call.start, error, permission === 'probe');
+      health.failed(operation, call.start, error, failure, permission === 'probe');
       tell(ctx.app, 'session:storeError', { ctx, error });
-      throw new SessionStoreError(error);
+      if (failure === 'writes' && instead) return instead();
+      throw new SessionStoreError(error, failure, failure === 'server' && error.name !== 'ReplyError'); // Redis has answered
     };
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
@@ -146,7 +172,7 @@ export class GuardedStore implements Store {
     }).then(result => {
       let missed: boolean;
       try {
-        missed = (operation === 'get' || operation === 'getAndTouch') && !isAlive(result as Existing);
+        missed = (operation === 'get' || operation === 'getAndTouch') && !isAliveIn(this, result);
       } catch (err) {
         return fail(err);
       }
@@ -155,6 +181,25 @@ export class GuardedStore implements Store {
       return result;
     }, fail);
   }
+}
+
+/** What a call of the store is about. */
+interface About<T> {
+  key?: string;
+  successor?: string | null;
+  /** What it writes. */
+  written?: SessionRecord;
+  /** What to do when the server refuses to write. */
+  instead?: () => Promise<T>;
+}
+
+/** From how many characters of JSON on servers may hang up on what is written, as MySQL does above its `max_allowed_packet`. */
+const LARGE = 500_000;
+
+/** What a failed call says of the store; nothing, when the server may have hung up on what was written. */
+function failureIn(err: unknown, written?: SessionRecord): Failure {
+  const failure = failureOf(err);
+  return failure === 'server' && written && JSON.stringify(written).length >= LARGE ? 'call' : failure;
 }
 
 /** The same as `cleaned`, also for what can't be looked at: a call that has failed must come to its end. */

@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline';
+import { withDeadline } from '../request/deadline';
 
 /** For how many ms a task may wait for the ones before it, and run. */
 const TURN_TIMEOUT = 10_000;

@@ -1,19 +1,21 @@
 import type { Application } from 'egg';
 import { PrototypeUtil } from '@eggjs/tegg';
 import { type Class, isBaseOf, loadedClasses } from '../loadedClasses';
+import type { SourceClass } from '../sourceClasses';
 import { SessionStore } from './SessionStore';
 import { activeStore } from './activeStore';
-import { unloadedStores } from './unloadedStores';
 
 const NO_MODULE = 'tegg does not load its folder: add "eggModule": { "name": "…" } to the package.json there';
+const NOT_EXPORTED = 'its file does not export it, and tegg finds only what is exported: add export';
 
 /**
  * Tells of each class of an application that extends `SessionStore`, but is not where sessions are kept.
  *
  * @param app the application
+ * @param sources the classes in its source files, where they were looked at
  * @param used the class that tegg has found, if any
  */
-export function warnOfUnusedStores(app: Application, used?: unknown): void {
+export function warnOfUnusedStores(app: Application, sources: SourceClass[], used?: unknown): void {
   const { store, ContextStore } = activeStore(app);
   const inUse = [ used, ContextStore, store?.constructor ].filter(Boolean) as Class[];
   const warn = (name: string, file: string, why: string) =>
@@ -24,7 +26,10 @@ export function warnOfUnusedStores(app: Application, used?: unknown): void {
     warn(clazz.name, file, PrototypeUtil.isEggPrototype(clazz as never) ? NO_MODULE
       : 'nothing decorates it: add @SingletonProto(), in a folder whose package.json has "eggModule"; or make it abstract');
   }
-  // whoever has a store, or is in production, has found out
-  if (inUse.length > 0 || app.config.env === 'prod') return;
-  for (const [ name, file ] of unloadedStores(app.baseDir)) warn(name, file, NO_MODULE);
+  if (inUse.length > 0) return; // whoever has a store has found out
+  for (const { name, file, base, ...source } of sources) {
+    if (!base?.endsWith('SessionStore')) continue;
+    if (source.isInModule && source.isDecorated && !source.isExported) warn(name, file, NOT_EXPORTED);
+    else if (!source.isInModule && !require.cache[file]) warn(name, file, NO_MODULE);
+  }
 }

@@ -13,6 +13,9 @@ export interface Request {
 
 /** A browser that speaks to one server: it keeps its cookies, makes a connection for each request, and follows nothing. */
 export class Browser {
+  /** What its requests have besides, as `socketPath`, or a `signal` by which it hangs up. */
+  more: http.RequestOptions = {};
+
   constructor(readonly port: number, readonly cookies = new CookieJar()) {}
 
   async request(path: string, { method = 'GET', headers = {}, body }: Request = {}) {
@@ -25,6 +28,7 @@ export class Browser {
         ...(body instanceof URLSearchParams ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
         ...headers,
       },
+      ...this.more,
     });
     request.end(body?.toString());
     const [ response ] = await once(request, 'response') as [ http.IncomingMessage ];

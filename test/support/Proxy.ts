@@ -6,6 +6,8 @@ export class Proxy {
   /** What becomes of the connections from now on. */
   private mode: 'pass' | 'stall' | 'refuse' | 'truncate' = 'pass';
   private readonly sockets = new Set<net.Socket>();
+  private countdown = Infinity;
+  private whenCounted?: () => void;
 
   private constructor(private readonly server: net.Server) {}
 
@@ -26,6 +28,7 @@ export class Proxy {
       this.sockets.add(from);
       from.on('data', chunk => {
         if (this.mode === 'pass') to.write(chunk);
+        if (from === server && --this.countdown === 0) this.whenCounted!();
         if (this.mode === 'truncate') to.end(chunk.subarray(0, Math.ceil(chunk.length / 2)));
       });
       from.on('error', () => to.destroy());
@@ -35,6 +38,12 @@ export class Proxy {
       });
     }
     if (this.mode === 'refuse') client.resetAndDestroy();
+  }
+
+  /** Calls `then` once the server has answered so often from now on, before the client has that answer. */
+  after(answers: number, then: () => void) {
+    this.countdown = answers;
+    this.whenCounted = then;
   }
 
   /** Lets everything through again. What was held back is lost. */

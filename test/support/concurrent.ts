@@ -28,6 +28,8 @@ export interface Subject {
   name: string;
   /** Whether it has the optional methods: then each step is atomic, and an id that ended leaves a tombstone. */
   atomic: boolean;
+  /** Whether it has a clock of its own, which `later()` does not move. */
+  hasClock?: boolean;
   open(): Promise<Opened> | Opened;
 }
 
@@ -44,6 +46,7 @@ export const SUBJECTS: Subject[] = [
   {
     name: 'RedisSessionStore',
     atomic: true,
+    hasClock: true,
     async open() {
       server = await startRedis();
       redis = new Redis(server.port);

@@ -3,7 +3,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
 import { type Session, type SessionOptions, SessionRegistry, type SessionStore } from '../..';
 import { AppSessionStore as AppRedisStore } from '../fixtures/apps/redis-store/modules/store/AppSessionStore';
-import { Client, createApp } from './app';
+import { Client, createApp, later } from './app';
 import { startRedis, startRedisCluster } from './servers';
 
 /** One of each kind of store that knows whose sessions it has, as a tegg class of an application. */
@@ -46,6 +46,8 @@ export const REDIS = redisStore();
 export const CLUSTER = redisStore(' on a Cluster', { isCluster: true });
 
 export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER, CUSTOM ];
+
+const nodesOf = (redis: Redis | Cluster) => (redis instanceof Cluster ? redis.nodes('master') : [ redis ]);
 
 type Handle = (session: Session & Record<string, any>, ctx: Context) => unknown;
 
@@ -100,6 +102,17 @@ export class IndexedSite {
   async noted(principal: string): Promise<string[]> {
     if (this.redis) return await this.redis.zrange(`${AppRedisStore.prefix}principal:${principal}`, 0, -1);
     return [ ...this.own.principals.get(principal)?.keys() ?? [] ];
+  }
+
+  /** Time passes, here and for the store's server. */
+  async later(ms: number): Promise<void> {
+    later(ms);
+    for (const node of this.redis ? nodesOf(this.redis) : []) {
+      for (const key of await node.keys('*')) {
+        const left = await node.pttl(key);
+        if (left >= 0) await node.pexpire(key, left - ms);
+      }
+    }
   }
 
   /** Takes a record out of the store, as its server may, without a word to the plugin. */

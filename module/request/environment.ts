@@ -1,18 +1,26 @@
 import type { Application, Context } from 'egg';
+import type { DataCookie } from '../DataCookie';
+import type { IdTransport } from '../IdTransport';
 import type { RequestSession } from './RequestSession';
 import type { RunningRequests } from './RunningRequests';
-import type { SessionConfig } from './SessionConfig';
-import type { SessionCookie } from './SessionCookie';
-import type { ContextSession } from './SessionData';
-import type { Store } from './store/guard';
-import type { StoreHealth } from './store/StoreHealth';
-import type { SessionRecord } from './store/SessionStore';
+import type { SessionConfig } from '../SessionConfig';
+import type { ContextSession } from '../SessionData';
+import type { Store } from '../store/guard';
+import type { StoreHealth } from '../store/StoreHealth';
+import type { SessionRecord } from '../store/SessionStore';
 
 /** What the sessions of all requests of an application have in common. */
 export interface SessionEnvironment {
   app: Application;
   config: SessionConfig;
-  cookie: SessionCookie;
+  /** Whether the application has no secret, which is found out when the session is used: outside production, it starts. */
+  lacksKeys: boolean;
+  /** Whether `genid` is the application's, which may note what it makes. */
+  makesOwnIds: boolean;
+  /** The cookie that has the data of sessions, where there is no store. */
+  data: DataCookie;
+  /** How the ids of sessions in a store travel. */
+  ids: IdTransport;
   health: StoreHealth;
   running: RunningRequests;
   /** The active store, for this request; undefined when sessions live in the cookie. */

@@ -1,7 +1,10 @@
-import type { Context } from 'egg';
-import { lifetimeOf, ONE_DAY } from './record';
-import { checkMaxAge, type SessionConfig } from './SessionConfig';
-import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
+import type { Application, Context } from 'egg';
+import { lifetimeOf, ONE_DAY } from '../record';
+import { checkMaxAge, type SessionConfig } from '../SessionConfig';
+import { environmentOf } from './environment';
+import { warnOfBrowserLifetime } from '../store/activeStore';
+import type { SessionMaxAge, SessionRecord } from '../store/SessionStore';
+import { warnOnce } from '../warnOnce';
 
 /** A lifetime at one moment, and as the request has chosen it; undefined when it has chosen none. */
 export interface Chosen {
@@ -53,7 +56,9 @@ export class Lifetime {
 
   now(): Chosen {
     const { choices, maxAge } = this;
-    return { choices, maxAge, chosen: this.isChosen || this.isChanged ? this.valid() : undefined };
+    const chosen = this.isChosen || this.isChanged ? this.valid() : undefined;
+    if (chosen !== undefined) warnOfLifetime(environmentOf(this.ctx.app).app, 'session.maxAge', chosen);
+    return { choices, maxAge, chosen };
   }
 
   /** To be called when it is kept: that counts, unless the request has chosen again since `then`. */
@@ -67,4 +72,14 @@ export class Lifetime {
   valid(): SessionMaxAge {
     return checkMaxAge(this.maxAge ?? ONE_DAY, 'ctx.sessionOptions.maxAge');
   }
+}
+
+const MINUTE = 60_000;
+
+/** Warns of a lifetime that is hardly meant: in development, one that has been given in seconds. */
+export function warnOfLifetime(app: Application, what: string, value: SessionMaxAge): void {
+  if (value === 'session') return warnOfBrowserLifetime(app, what);
+  if (value >= MINUTE || app.config.env === 'prod' || app.config.env === 'unittest') return;
+  warnOnce(app, `${what} ${value}`, '[egg-tegg-session] %s is %d, and that is milliseconds: a session ends after %d s. If seconds are ' +
+    'meant, write %d * 1000', what, value, value / 1000, value);
 }

@@ -1,0 +1,104 @@
+import type { Application, Context } from 'egg';
+import { refusePromise, type SessionConfig, wrongReturn } from './SessionConfig';
+
+/**
+ * Where a browser keeps a cookie, beside its name (RFC 6265bis, 5.7; CHIPS): one that differs in any of these is another cookie.
+ * What is left out is the default: this host only, the path `/`, not partitioned.
+ */
+export interface CookiePlace {
+  domain?: string;
+  path?: string;
+  partitioned?: true;
+}
+
+/** How many places are remembered, and how many domains are guessed. */
+const MOST = 4;
+
+const ATTRIBUTES = [ 'domain', 'path', 'partitioned' ] as const;
+
+const isDomain = (value: unknown): value is string => typeof value === 'string' && /^[a-z\d.-]+$/.test(value);
+// eslint-disable-next-line no-control-regex -- what a path can't have
+const isPath = (value: unknown): value is string => typeof value === 'string' && /^\/[^;\x00-\x1f\x7f-\uffff]*$/.test(value);
+
+/** What says where a cookie goes: a request, or an application for all of them. */
+interface Options {
+  app: Application;
+  sessionOptions?: object;
+}
+
+/** An attribute of the cookie as Egg takes it: from the options of the request, else from `config.cookies`. */
+function attribute({ sessionOptions, app: { config: { cookies } } }: Options, name: typeof ATTRIBUTES[number]): unknown {
+  const options = sessionOptions as Record<string, unknown>;
+  return name in options ? options[name] : (cookies as Record<string, unknown> | undefined)?.[name];
+}
+
+/**
+ * The domain that the cookie is set for; undefined when it is this host's only.
+ *
+ * @throws TypeError when it, or what `config.session.domain` returns, is no string
+ */
+export function domainOf(ctx: Options): string | undefined {
+  const given = attribute(ctx, 'domain');
+  if (typeof given !== 'function') return given as string | undefined;
+  const domain: unknown = given();
+  refusePromise(domain, 'domain');
+  if (domain === undefined || domain === null || domain === '') return undefined;
+  if (typeof domain === 'string') return domain;
+  throw wrongReturn(domain, 'domain', 'it must return a string, or nothing for this host only');
+}
+
+/** Where this request's response sets the cookie. */
+export function placeOf(ctx: Options): CookiePlace {
+  const place: CookiePlace = {};
+  const domain = domainOf(ctx)?.replace(/^\./, '').toLowerCase();
+  const path = attribute(ctx, 'path');
+  if (domain) place.domain = domain;
+  if (path && path !== '/') place.path = path as string;
+  if (attribute(ctx, 'partitioned')) place.partitioned = true;
+  return place;
+}
+
+/** Whether the request has chosen another place than the configured one, in its handler or in `beforeSave`. */
+export const hasChosenPlace = (ctx: Context, config: SessionConfig): boolean =>
+  ATTRIBUTES.some(name => ctx.sessionOptions[name] !== config[name]) &&
+    !isSamePlace(placeOf(ctx), placeOf({ app: ctx.app, sessionOptions: config }));
+
+export const isSamePlace = (a: CookiePlace, b: CookiePlace): boolean => ATTRIBUTES.every(name => a[name] === b[name]);
+
+/** The places, each once, without those of `others`. */
+export function distinct(places: readonly CookiePlace[], others: readonly CookiePlace[] = []): CookiePlace[] {
+  const result: CookiePlace[] = [];
+  for (const place of places) if (![ ...others, ...result ].some(other => isSamePlace(place, other))) result.push(place);
+  return result;
+}
+
+/** The first of them, and up to three that were there before. */
+export const remembered = (place: CookiePlace, before: readonly CookiePlace[] = []): CookiePlace[] =>
+  distinct([ place, ...before ]).slice(0, MOST);
+
+/** The places that a record names, which may be of any kind where a cookie is neither sealed nor signed; undefined for none. */
+export function placesIn({ _cookie }: { _cookie?: unknown }): CookiePlace[] | undefined {
+  if (!Array.isArray(_cookie)) return undefined;
+  return _cookie.slice(0, MOST).map(given => {
+    const { domain, path, partitioned } = Object(given) as Record<keyof CookiePlace, unknown>;
+    return {
+      ...isDomain(domain) ? { domain } : {}, ...isPath(path) && path !== '/' ? { path } : {}, ...partitioned === true ? { partitioned } : {},
+    };
+  });
+}
+
+/**
+ * Where else cookies of the same name may be that came with a request: for this host only; and, when several have come, for the
+ * host and the domains above it, for `/` and the folders of the request, and partitioned or not.
+ */
+export function otherPlaces({ hostname, path: requested }: Context, { domain, path, partitioned }: CookiePlace, hasSeveral: boolean): CookiePlace[] {
+  if (!hasSeveral) return domain ? [{ path, partitioned }] : [];
+  const labels = isDomain(hostname) && !/^[\d.]+$|^\.|\.\.|\.$/.test(hostname) ? hostname.split('.') : [];
+  const domains = labels.slice(0, -1).map((_, i) => labels.slice(i).join('.')).slice(-MOST);
+  const folders = requested.split('/').slice(1, MOST).map((_, i, all) => `/${all.slice(0, i + 1).join('/')}`)
+    .filter(each => isPath(each) && each !== '/');
+  const all: CookiePlace[] = [{ domain, path, partitioned: partitioned ? undefined : true }];
+  for (const each of [ undefined, domain ]) for (const at of folders) all.push({ domain: each, path: at, partitioned });
+  for (const each of [ undefined, ...domains ]) for (const at of [ path, undefined ]) all.push({ domain: each, path: at, partitioned });
+  return all;
+}

@@ -1,0 +1,30 @@
+/** Whose session a request has, as far as the store or the cookie knows, and whether somebody has signed in. */
+export class PrincipalWatch {
+  /** Whose session it was known to be last; undefined for nobody's. */
+  principal?: string;
+  /** Whether somebody signed in, and the session has kept the id that it had before. */
+  signedInWithOldId = false;
+
+  /** Whether a session with this principal is a sign-in: it names one, and the session was not known to be that one's. */
+  isSignIn(principal: string | undefined): boolean {
+    return principal !== undefined && principal !== this.principal;
+  }
+
+  /** Whether it takes the place of another one's. */
+  isReplacedBy(principal: string | undefined): boolean {
+    return this.principal !== undefined && this.isSignIn(principal);
+  }
+
+  /** Takes the principal of what was saved. */
+  saved(principal: string | undefined): void {
+    if (principal === this.principal) return;
+    this.principal = principal;
+    this.signedInWithOldId = principal !== undefined;
+  }
+
+  /** What is known of a session that was destroyed is not true of the next one. */
+  forget(): void {
+    this.principal = undefined;
+    this.signedInWithOldId = false;
+  }
+}

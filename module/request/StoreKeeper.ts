@@ -1,0 +1,284 @@
+import { hasChosenPlace, placeOf, placesIn, remembered } from '../CookiePlace';
+import type { SessionEndReason } from '../events';
+import { PrincipalSessions } from '../PrincipalSessions';
+import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf } from '../record';
+import { Snapshot } from '../Snapshot';
+import type { Store } from '../store/guard';
+import { logUntold } from '../store/SessionStoreError';
+import type { SessionMaxAge } from '../store/SessionStore';
+import { StoreRecord } from '../StoreRecord';
+import { runBeforeSave } from './beforeSave';
+import type { ChangeTracker } from './ChangeTracker';
+import type { Keeper } from './Keeper';
+import type { Chosen } from './Lifetime';
+import { type Loaded, loadFromStore } from './load';
+import type { RequestSession, Update } from './RequestSession';
+import { confirmed, destroyed, lost, sent, updated, written } from './state';
+
+/** The time, in ms, that others are given to send the old id of a session before the new one is sent: they have asked just before it moved. */
+const HEAD_START = 50;
+const LONGEST_HEAD_START = 500;
+
+/** Keeps a request's session in a store, and its id in the cookie or where `externalKey` says. */
+export class StoreKeeper implements Keeper {
+  private readonly stored: StoreRecord;
+
+  constructor(private readonly session: RequestSession, readonly store: Store) {
+    const { ctx, meta, env: { config } } = session;
+    const limits = config.maxSessions === undefined ? undefined : new PrincipalSessions(store, config, ctx);
+    this.stored = new StoreRecord(ctx, store, meta, limits);
+  }
+
+  get id(): string {
+    return this.stored.id;
+  }
+
+  get key(): string {
+    return this.stored.key;
+  }
+
+  get name(): string {
+    return this.stored.name;
+  }
+
+  get hasOldId(): boolean {
+    return !this.stored.isFresh;
+  }
+
+  load(): Loaded | Promise<Loaded> {
+    const { session: { ctx, env }, store } = this;
+    this.stored.turn = store.turns.now; // what ends the session may overtake the answer
+    return loadFromStore(ctx, store, env);
+  }
+
+  open(): undefined { /* it was loaded, if the middleware serves this context */ }
+
+  begin({ id }: Loaded, maxAge: SessionMaxAge): void {
+    this.stored.id = id;
+    this.stored.maxAge = maxAge;
+  }
+
+  writeAtOnce(): boolean {
+    return false;
+  }
+
+  async write(now?: Snapshot): Promise<void> {
+    const { session, session: { lifetime, state: { at, data } }, stored } = this;
+    if (!data) return;
+    if (at === 'ended') return await this.replaceEnded(data);
+    const snapshot = session.prepare(data, now);
+    const chosen = lifetime.now();
+    if (at !== 'saved') await stored.create(snapshot, lifetime.valid());
+    else if (!await stored.save(data, snapshot, chosen.chosen)) return await this.replaceEnded(data);
+    this.afterWrite(data, snapshot, chosen);
+  }
+
+  /** Whoever signs in does so, also where a session has ended; anything else that was meant for that session is not saved. */
+  private async replaceEnded(data: ChangeTracker): Promise<void> {
+    const { session, session: { state } } = this;
+    const isSignIn = session.signsIn(data.assigned('record' in state ? dataOf(state.record) : {}));
+    this.lose();
+    if (isSignIn) await this.beginAnew(data, true);
+  }
+
+  /** Begins a new session with what this request has assigned, in place of one that has ended. */
+  private async beginAnew(data: ChangeTracker, isSignIn = false): Promise<void> {
+    const { session, session: { state } } = this;
+    session.requireHeaders('a new session', true);
+    data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);
+    session.watch.principal = undefined;
+    await this.create(data);
+  }
+
+  /** Saves the data under an id that this request makes. */
+  private async create(data: ChangeTracker): Promise<void> {
+    const { session, session: { lifetime }, stored } = this;
+    const now = session.prepare(data);
+    const chosen = lifetime.now();
+    await stored.create(now, lifetime.valid(), stored.newId());
+    this.afterWrite(data, now, chosen);
+  }
+
+  /** `leaveAt` is when the response may leave, if others may be about to send an old id. */
+  private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number): void {
+    const { session, session: { lifetime, state }, stored } = this;
+    if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());
+    session.notePrincipal();
+    data.markSaved(saved);
+    if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile
+    session.state = written(state, leaveAt);
+    lifetime.keep(chosen, stored.maxAge);
+    this.sendId();
+  }
+
+  async noteSeen(): Promise<void> {
+    const { session: { state }, stored } = this;
+    if (state.at === 'saved' && state.data && !await stored.see(state.data.session)) this.lose();
+  }
+
+  async noteUnused(): Promise<void> {
+    const { session: { ctx, meta, state }, stored } = this;
+    if (state.at !== 'saved') return;
+    try {
+      const data = dataOf(state.record);
+      if (meta.isDue(data)) await stored.see(data);
+    } catch (err) {
+      logUntold(ctx, err); // the request has done without the session
+    }
+  }
+
+  async confirm(): Promise<boolean> {
+    const { session, session: { ctx, env: { ids } }, stored } = this;
+    if (stored.isSure()) return true;
+    try {
+      return await session.run(async () => {
+        if (!await stored.latest()) {
+          this.lose();
+          return false;
+        }
+        session.state = confirmed(session.state);
+        return true;
+      });
+    } catch (err) {
+      ids.undo(ctx);
+      logUntold(ctx, err);
+      return false;
+    }
+  }
+
+  noteDelay(): void {
+    this.stored.noteDelay();
+  }
+
+  async regenerate(data: ChangeTracker): Promise<void> {
+    if (this.session.state.at === 'saved') await this.move(data);
+    const { at } = this.session.state; // as that has left it
+    if (at === 'ended') await this.beginAnew(data);
+    else if (at !== 'saved') await this.create(data);
+  }
+
+  private async move(data: ChangeTracker): Promise<void> {
+    const { session, session: { ctx, lifetime }, stored } = this;
+    const to = stored.newId();
+    if (to === stored.id) {
+      ctx.coreLogger.warn('[egg-tegg-session] regenerate() has not moved the session: config.session.genid made the id that it has');
+      return await this.write();
+    }
+    const { name: previousKey } = stored;
+    const now = session.prepare(data);
+    const chosen = lifetime.now();
+    const moved = await stored.move(to, now, chosen.chosen);
+    if (!moved) return this.lose();
+    session.tell('session:regenerated', { previousKey }, () => now.toData());
+    if ('unknown' in moved) {
+      this.afterWrite(data, now, chosen);
+      throw moved.unknown;
+    }
+    const { left, tookMs } = moved;
+    const theirs = data.changesOfOthers(left, now);
+    // where others are about to send the old id; they are slower when the store, or this machine, is
+    const leaveAt = ctx.sessionOptions.rolling || !isEmpty(theirs)
+      ? performance.now() + Math.min(Math.max(HEAD_START, 10 * tookMs), LONGEST_HEAD_START) : undefined;
+    const maxAge = chosen.chosen ?? lifetimeOf(left);
+    const all = applyChanges(now.toData(), theirs);
+    let failure: unknown;
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
+      failure = err;
+    });
+    if (merged === false) return this.lose();
+    this.afterWrite(data, now, chosen, leaveAt);
+    data.applyExternal(all, now);
+    if (merged) return data.markSaved(Snapshot.of(all));
+    // the session has moved all the same; what others have changed is left to the next write
+    ctx.sessionOptions.maxAge = maxAge;
+    throw failure;
+  }
+
+  async update(data: ChangeTracker, fn: Update, isLate: () => boolean): Promise<boolean> {
+    const { session, session: { lifetime, meta, watch }, stored } = this;
+    let id: string | undefined;
+    const latest = await session.run(async () => {
+      if (session.state.at !== 'saved') return undefined;
+      id = stored.id;
+      const record = await stored.latest();
+      if (record) watch.principal = meta.principal;
+      else this.lose();
+      return record;
+    });
+    if (!latest) return false;
+    const seen = data.now();
+    data.assertStorable(seen);
+    const after = Snapshot.of(await fn(copyOf(data.onto(latest, seen))));
+    return await session.run(async () => {
+      if (isLate() || session.state.data !== data || session.state.at !== 'saved' || stored.id !== id) return false;
+      const chosen = lifetime.now();
+      const outcome = await stored.replace(latest, after.toData(), chosen.chosen);
+      if (outcome === 'overtaken') return false;
+      data.applyExternal(after.toData(), seen);
+      data.markSaved(after);
+      lifetime.keep(chosen, stored.maxAge);
+      if (outcome === 'unchanged') return true;
+      session.notePrincipal();
+      session.state = updated(session.state);
+      return true;
+    });
+  }
+
+  async destroy(reason: SessionEndReason, data: ChangeTracker | null | undefined): Promise<void> {
+    const { session, session: { ctx, env: { ids }, meta, watch, state: before, state: { at } }, stored } = this;
+    const { places } = meta;
+    const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoreRecord['retire']>> : await stored.retire();
+    const others = at === 'new' ? undefined : await this.endOthers(reason);
+    if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
+    const { state } = session; // something may have been assigned meanwhile
+    session.state = destroyed(state.data === data ? null : state.data);
+    meta.reset();
+    watch.forget();
+    // by now, the browser may have the cookie of another session
+    if (hadEnded) ids.undo(ctx);
+    else ids.expire(ctx, places, before.at !== 'new' || before.cookie === 'expired');
+    if (others) throw others.err;
+  }
+
+  /** Ends the sessions of the other cookies that a browser may have: one of them would count from now on. Resolves to what has failed. */
+  private async endOthers(reason: SessionEndReason): Promise<{ err: unknown } | undefined> {
+    const { session: { ctx, env: { config, ids } }, store } = this;
+    if (config.externalKey) return undefined;
+    const all = ids.read(ctx);
+    if (all.length < 2) return undefined;
+    const sessions = new PrincipalSessions(store, config, ctx);
+    try {
+      for (const { value } of all) await sessions.end(store.keyOf(value), reason);
+      return undefined;
+    } catch (err) {
+      return { err };
+    }
+  }
+
+  sendId(): void {
+    const { session, session: { ctx, env: { ids } }, stored } = this;
+    session.state = sent(session.state);
+    // only this response can tell the client of an id that it has made
+    if (!ctx.headerSent) ids.write(ctx, stored.id, () => (stored.isFresh ? !stored.hasTurned() : stored.isSure()));
+  }
+
+  expire(): void {
+    const { session: { ctx, env: { ids }, state } } = this;
+    ids.expire(ctx, placesIn(state.at === 'new' && state.expired ? state.expired.record : {}));
+  }
+
+  beforeSave(data: ChangeTracker): void {
+    const { session: { ctx, meta, env: { config } } } = this;
+    runBeforeSave(ctx, config, data.session);
+    if (!config.externalKey && hasChosenPlace(ctx, config)) meta.places = remembered(placeOf(ctx), meta.places);
+  }
+
+  /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
+  private lose(): void {
+    const { session, session: { ctx, env: { ids } } } = this;
+    session.state = lost(session.state);
+    session.watch.signedInWithOldId = false;
+    session.meta.reset();
+    ids.undo(ctx);
+  }
+}

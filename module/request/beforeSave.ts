@@ -1,0 +1,17 @@
+import type { Context } from 'egg';
+import { placeOf } from '../CookiePlace';
+import { refusePromise, type SessionConfig } from '../SessionConfig';
+
+/**
+ * Runs `config.session.beforeSave`.
+ *
+ * @throws Error when the cookie could not be sent, and what the function throws
+ */
+export function runBeforeSave(ctx: Context, config: SessionConfig, session: object): void {
+  if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent && !config.externalKey) {
+    throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
+      'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
+  }
+  if (config.beforeSave) refusePromise(config.beforeSave(ctx, session), 'beforeSave');
+  if (!config.externalKey && typeof config.domain === 'function') placeOf(ctx); // throws when it returns no domain
+}

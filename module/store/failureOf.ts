@@ -1,0 +1,98 @@
+/**
+ * What a failure of one call says of the store. `server`: that other calls fail too; the breaker counts it. `writes`: that its server
+ * refuses to write, and still reads. `call`: nothing, it was about this call.
+ */
+export type Failure = 'server' | 'writes' | 'call';
+
+/** A call that was given up, as it took too long. */
+export class LateError extends Error {}
+
+/** For each answer of servers, and for each error of drivers, what it says; `*` stands for more letters. docs/operations.md has the same lists. */
+export interface Rules {
+  server: readonly string[];
+  writes: readonly string[];
+}
+
+/** What the errors of Redis begin with. */
+export const REDIS: Rules = {
+  server: [ 'LOADING', 'BUSY', 'CLUSTERDOWN', 'MASTERDOWN', 'TRYAGAIN', 'NOAUTH', 'WRONGPASS', 'DENIED', 'ERR max number of clients reached' ],
+  writes: [ 'OOM', 'MISCONF', 'READONLY', 'NOREPLICAS' ],
+};
+
+/** The `code` of errors: of Node.js and of drivers, of PostgreSQL, of MySQL and MariaDB, and of SQLite. */
+export const CODES: Rules = {
+  server: [
+    'ECONN*', 'EPIPE', 'ETIMEDOUT', 'ESOCKETTIMEDOUT', 'EHOST*', 'ENET*', 'ENOTFOUND', 'EAI_*', 'EADDRNOTAVAIL', 'EMFILE', 'ENFILE',
+    'ERR_SOCKET_*', 'ERR_TLS_*', 'ERR_SSL_*', 'CERT_*', '*SELF_SIGNED_CERT*', 'UNABLE_TO_*',
+    'UND_ERR_SOCKET', 'UND_ERR_*TIMEOUT', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED',
+    '08*', '28*', '3D000', '53300', '57014', '57P*',
+    'PROTOCOL_*', 'HANDSHAKE_*', 'ER_CON_COUNT_ERROR', 'ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED', 'ER_SERVER_SHUTDOWN',
+    'ER_ACCESS_DENIED_ERROR', 'ER_DBACCESS_DENIED_ERROR', 'ER_BAD_DB_ERROR', 'ER_HOST_*', 'ER_QUERY_TIMEOUT', 'ER_STATEMENT_TIMEOUT',
+    'SQLITE_CANTOPEN*', 'SQLITE_IOERR*',
+  ],
+  writes: [
+    'ENOSPC', 'EROFS', 'EDQUOT', '25006', '53100', 'ER_OPTION_PREVENTS_STATEMENT', 'ER_READ_ONLY_MODE', 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+    'ER_DISK_FULL', 'ER_RECORD_FILE_FULL', 'SQLITE_READONLY*', 'SQLITE_FULL',
+  ],
+};
+
+/** The words in the names and messages of other errors. */
+export const WORDS: Rules = {
+  server: [
+    '*connect*', '*socket*', '*timeout*', 'time out', 'timed out', 'deadline exceeded', 'took longer', 'aborted', 'closed', 'down', 'gone away',
+    'unreachable', 'unavailable', 'not available', 'no servers', 'offline', 'sentinels', 'startup nodes', 'slots cache', 'cluster redirections',
+    'max retries', 'writeable', 'authentication failed', 'temporary failure', 'MemJS GET: Busy', 'MemJS SET: Busy', 'MemJS DELETE: Busy',
+  ],
+  writes: [ 'read-only', 'readonly', 'out of memory', 'disk full', 'no space left' ],
+};
+
+const compile = ({ server, writes }: Rules, around: (rules: string) => string) => {
+  const any = (rules: readonly string[]) => new RegExp(around(rules.map(rule => rule.replaceAll('*', '\\w*')).join('|')), 'i');
+  return { server: any(server), writes: any(writes) };
+};
+const redis = compile(REDIS, rules => `^(?:${rules})(?: |$)`);
+const codes = compile(CODES, rules => `^(?:${rules})$`);
+const words = compile(WORDS, rules => `\\b(?:${rules})\\b`);
+
+function match(text: string, { server, writes }: typeof codes): Failure {
+  return server.test(text) ? 'server' : writes.test(text) ? 'writes' : 'call';
+}
+
+/** Codes that SQL servers give to a statement: when they are in no list, something was wrong with that. */
+const OF_A_STATEMENT = /^([0-9A-Z]{5}|ER_\w+)$/;
+
+/** Redis 6 says first where in the script it was. */
+const REDIS_ERROR = /^(?:ERR Error running script .*?: )?(?:@user_script: ?\d+: )?-?(.*)/s;
+
+/** What failed in the code of the store, or at what it was given. */
+const PROGRAMMING = /^(Type|Range|Syntax|Reference|URI|Eval)Error$/;
+
+/** How far to follow what has caused an error. */
+const DEEPEST = 5;
+
+/** Tells what a failed call says of the store, whatever its driver. An error that it does not know says nothing. */
+export function failureOf(err: unknown): Failure {
+  try {
+    return classify(err, 0);
+  } catch {
+    return 'call'; // it can't be read
+  }
+}
+
+function classify(err: unknown, depth: number): Failure {
+  if (typeof err === 'string') return match(err, words);
+  if (typeof err !== 'object' || err === null || depth > DEEPEST) return 'call';
+  if (err instanceof LateError) return 'server';
+  const { name, message, code, syscall, cause, errors } = err as Record<string, unknown>;
+  if (name === 'ReplyError' || name === 'ErrorReply') return match(REDIS_ERROR.exec(String(message))![1], redis);
+  if (syscall === 'connect' || syscall === 'getaddrinfo') return 'server';
+  if (typeof code === 'string') {
+    const found = match(code, codes);
+    if (found !== 'call' || OF_A_STATEMENT.test(code)) return found;
+  }
+  for (const each of [ cause, ...(Array.isArray(errors) ? errors : []) ]) {
+    const found = classify(each, depth + 1);
+    if (found !== 'call') return found;
+  }
+  return PROGRAMMING.test(String(name)) ? 'call' : match(`${name}: ${message}`, words);
+}

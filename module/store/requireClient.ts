@@ -1,0 +1,55 @@
+/** What is to be checked at boot. */
+export interface Check {
+  /** The store, for people to read. */
+  name: string;
+  /** Whether it has to know the sessions of principals. */
+  indexes: boolean;
+  /** How long to wait for its server. */
+  ms: number;
+}
+
+/** What a store's client has to be. */
+export interface Wanted {
+  /** The store's field. */
+  field: string;
+  /** The methods that it must have. */
+  methods: readonly string[];
+  /** For people to read. */
+  what: string;
+}
+
+/**
+ * The client of a store, if it can be one.
+ *
+ * @param store the store, for people to read
+ * @param wanted what it has to be
+ * @param read gives it, or what is in its place
+ * @throws TypeError that says what is there, and what has to be
+ */
+export function requireClient<T extends object>(store: string, wanted: Wanted, read: () => T): T {
+  let client: unknown;
+  try {
+    client = read();
+  } catch (err) {
+    throw Object.assign(wrongClient(store, wanted, `nothing, as reading it throws "${(err as Error)?.message ?? err}"`), { cause: err });
+  }
+  if (typeof client !== 'object' || client === null) throw wrongClient(store, wanted, client === null ? 'null' : describe(client));
+  const has = client as Record<string, unknown>;
+  if (typeof has.then === 'function') throw wrongClient(store, wanted, 'a promise, which has to be awaited in its init()');
+  const lacks = wanted.methods.filter(name => typeof has[name] !== 'function');
+  if (lacks.length === 0) return client as T;
+  if ('evalSha' in has) throw wrongClient(store, wanted, 'a client of node-redis');
+  if ('createInstance' in has) throw wrongClient(store, wanted, 'several clients, of which one is to be taken by its name, as clients.get(\'sessions\')');
+  throw wrongClient(store, wanted, `${describe(client)} without ${lacks.map(name => `${name}()`).join(', ')}`);
+}
+
+/** The error about a client that can't be used. */
+export function wrongClient(store: string, { field, what }: Wanted, found: string): TypeError {
+  return new TypeError(`[egg-tegg-session] the session store ${store} has ${found} as its ${field}: it must be ${what}`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return value === undefined ? 'undefined' : `a ${typeof value}`;
+  const name = Object.getPrototypeOf(value)?.constructor?.name;
+  return name && name !== 'Object' && name !== 'EventEmitter' ? `an object of ${name}` : 'an object'; // ioredis calls its clients so
+}
