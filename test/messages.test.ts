@@ -71,7 +71,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
 
   it('Redis down at a request', async () => {
     const output = await start({ ...redisStore(), ...redisAt(await freePort(), 'weakDependent: true') });
-    expectHeading('has not answered for', output);
+    expectHeading('has not answered (…)', output);
     expectHeading('the session store has failed (…): …. If its server', output);
     assert.equal(output.match(/^answer 503: /gm)!.length, 2);
     assert.equal(output.match(/the session store has failed \(set\)/g)!.length, 1, 'one line for both requests');
