@@ -7,7 +7,7 @@ import { refusePromise, requireText, type SessionConfig } from './SessionConfig'
 import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 import { largestField } from './tooLarge';
 
-/** For how many ms browsers keep a cookie at most (RFC 6265bis, 5.5). */
+/** The longest lifetime, in ms, that browsers give a cookie (RFC 6265bis, 5.5). */
 const LONGEST_COOKIE = 400 * ONE_DAY;
 
 const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString());

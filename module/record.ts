@@ -124,7 +124,7 @@ export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge 
 }
 
 /**
- * For how many ms a record may be kept at most: `absoluteMaxAge` after its creation it ends, by the clock of this process;
+ * The time, in ms, that a record may be kept at most: it ends `absoluteMaxAge` after its creation, by the clock of this process;
  * Infinity where that is not limited.
  * @internal
  */

@@ -1,6 +1,6 @@
 import type { Application } from 'egg';
 
-/** Of how many things an application is warned at most: the names of fields may come from its users. */
+/** The most warnings of one kind in an application: the names of fields may come from its users. */
 const MOST = 100;
 
 /** By `app.context`: egg-mock has an object of its own for the application. */

@@ -261,7 +261,7 @@ forEachStore('a session that absoluteMaxAge is about to end, with renew', site =
   it('is not written for nothing, with each read', async () => {
     const record = { ...await site.stored(), _createdAt: Date.now() - LIMIT + HOUR, _maxAge: DAY };
     await site.write({ ...record, _expire: Date.now() + HOUR }, HOUR);
-    await site.client.run(session => session.save()); // is left what is left
+    await site.client.run(session => session.save()); // changes nothing
     const before = await site.record();
     for (let i = 0; i < 3; i++) assert.deepEqual((await site.client.run(session => ({ userId: session.userId }))).setCookies, []);
     assert.deepEqual(await site.record(), before);

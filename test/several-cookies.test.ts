@@ -383,7 +383,7 @@ it('a cookie of version 1.0.0 opens among others, and 1.0.0 opens those of today
     const browser = client.another(new CookieJar());
     browser.cookies.store(new URL(`http://${HOST}/`), [ `${NAME}=${old('alice', now - 1000)}; path=/` ]);
     await signIn(browser, 'bob');
-    // 1.0.0 seals the same JSON for the same name, and passes over what begins with _
+    // 1.0.0 seals the same JSON for the same name, and ignores names that begin with _
     const { user, _expire, _maxAge, _createdAt, ...rest } = JSON.parse(new Sealer(KEYS).open(NAME,
       [ ...browser.cookies ].map(([ , value ]) => value).find(value => value !== old('alice', now - 1000))!)!.text) as Record<string, any>;
     assert.ok(user && Object.keys(rest).every(name => name[0] === '_'));

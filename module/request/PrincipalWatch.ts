@@ -22,7 +22,7 @@ export class PrincipalWatch {
     this.signedInWithOldId = principal !== undefined;
   }
 
-  /** What is known of a session that was destroyed is not true of the next one. */
+  /** Forgets a session that was destroyed: the next one is another. */
   forget(): void {
     this.principal = undefined;
     this.signedInWithOldId = false;

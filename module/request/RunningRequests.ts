@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import type { Context } from 'egg';
 import { logUntold } from '../store/SessionStoreError';
 
-/** For how many ms a closing application waits for its requests: egg-cluster ends the process after 5 s. */
+/** The time, in ms, that a closing application waits for its requests: egg-cluster ends the process after 5 s. */
 const PATIENCE = 4000;
 
 /** What is used of a request's session. */

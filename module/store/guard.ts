@@ -193,7 +193,7 @@ interface About<T> {
   instead?: () => Promise<T>;
 }
 
-/** From how many characters of JSON on servers may hang up on what is written, as MySQL does above its `max_allowed_packet`. */
+/** The characters of JSON beyond which a server may hang up on a write, as MySQL does above its `max_allowed_packet`. */
 const LARGE = 500_000;
 
 /** What a failed call says of the store; nothing, when the server may have hung up on what was written. */
