@@ -13,6 +13,7 @@ const WANTED = {
 /** Each command that the store runs, also in its scripts, in a form that changes nothing where there is nothing. */
 const HARMLESS: Record<string, string> = {
   get: 'KEYS[1]', set: 'KEYS[1], "", "XX"', del: 'KEYS[1]', pexpire: 'KEYS[1], 1', setrange: 'KEYS[1], 0, ""', getrange: 'KEYS[1], 0, 0', pttl: 'KEYS[1]',
+  time: '',
 };
 /** And those for the sessions of principals. */
 const HARMLESS_INDEX: typeof HARMLESS = {
@@ -34,7 +35,7 @@ const probe = (commands: typeof HARMLESS) => script(`
       lacks = lacks .. ' ' .. name
     end
   end
-  ${Object.entries(commands).map(([ name, args ]) => `try('${name}', ${args})`).join('\n  ')}
+  ${Object.entries(commands).map(([ name, args ]) => `try('${name}'${args && `, ${args}`})`).join('\n  ')}
   return lacks
 `);
 
