@@ -14,6 +14,9 @@ export interface CookiePlace {
 /** How many places are remembered, and how many domains are guessed. */
 const MOST = 4;
 
+/** The commonest public suffixes of two labels, which browsers accept no cookie for. */
+const SUFFIX = /^(ac|co|com|edu|gov|ne|net|or|org)\.[a-z]{2}$/;
+
 const ATTRIBUTES = [ 'domain', 'path', 'partitioned' ] as const;
 
 const isDomain = (value: unknown): value is string => typeof value === 'string' && /^[a-z\d.-]+$/.test(value);
@@ -94,7 +97,8 @@ export function placesIn({ _cookie }: { _cookie?: unknown }): CookiePlace[] | un
 export function otherPlaces({ hostname, path: requested }: Context, { domain, path, partitioned }: CookiePlace, hasSeveral: boolean): CookiePlace[] {
   if (!hasSeveral) return domain ? [{ path, partitioned }] : [];
   const labels = isDomain(hostname) && !/^[\d.]+$|^\.|\.\.|\.$/.test(hostname) ? hostname.split('.') : [];
-  const domains = labels.slice(0, -1).map((_, i) => labels.slice(i).join('.')).slice(-MOST);
+  const domains = labels.slice(0, -1).map((_, i) => labels.slice(i).join('.')).filter(each => !SUFFIX.test(each))
+    .slice(-MOST);
   const folders = requested.split('/').slice(1, MOST).map((_, i, all) => `/${all.slice(0, i + 1).join('/')}`)
     .filter(each => isPath(each) && each !== '/');
   const all: CookiePlace[] = [{ domain, path, partitioned: partitioned ? undefined : true }];

@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import { type CookiePlace, distinct, isSamePlace, placeOf, placesIn, remembered } from './CookiePlace';
 import { withCappedLifetime } from './LegacyCookie';
 import { isAlive, isRecord, ONE_DAY } from './record';
-import { DecodeFailure, MAX_COOKIE_BYTES, type Opened, SessionCookie } from './SessionCookie';
+import { DecodeFailure, type Found, MAX_COOKIE_BYTES, type Opened, SessionCookie } from './SessionCookie';
 import { refusePromise, requireText, type SessionConfig } from './SessionConfig';
 import type { SessionMaxAge, SessionRecord } from './store/SessionStore';
 import { largestField } from './tooLarge';
@@ -14,8 +14,8 @@ const decode = (text: string) => JSON.parse(Buffer.from(text, 'base64').toString
 
 /** When a cookie was written, in ms since 1970; of several, the youngest counts. */
 function writtenAt({ _savedAt, _expire, _maxAge }: SessionRecord): number {
-  if (typeof _savedAt === 'number') return _savedAt;
-  return typeof _expire === 'number' && typeof _maxAge === 'number' ? _expire - _maxAge : 0;
+  const at = Math.floor(typeof _savedAt === 'number' ? _savedAt : Number(_expire) - Number(_maxAge));
+  return Number.isSafeInteger(at) ? at : 0; // what is neither sealed nor signed may say anything
 }
 
 /** The cookie of an application without a store: it has the session's data. */
@@ -52,7 +52,7 @@ export class DataCookie extends SessionCookie<SessionRecord> {
     const savedAt = maxAge === 'session' || newest >= now ? `,"_savedAt":${Math.max(now, newest + 1)}` : '';
     const place = placeOf(ctx);
     const earlier = before && placesIn(before);
-    const cookie = earlier || !isSamePlace(place, {}) ? `,"_cookie":${JSON.stringify(remembered(place, earlier ?? (before && [{}])))}` : '';
+    const cookie = earlier || !isSamePlace(place, {}) ? `,"_cookie":${JSON.stringify(remembered(place, earlier))}` : '';
     const about = `${lifetime},"_createdAt":${createdAt}${savedAt}${cookie}`;
     const text = this.encode(`${data.slice(0, -1)}${data === '{}' ? '' : ','}${about}}`);
     // Egg encrypts in blocks of 16 bytes, and writes Base64
@@ -88,15 +88,21 @@ export class DataCookie extends SessionCookie<SessionRecord> {
     }
   }
 
-  protected override placesOf(opened: ReadonlyArray<Opened<SessionRecord>>): CookiePlace[] {
-    return opened.flatMap(({ value }) => placesIn(value) ?? [{}]);
+  protected override placesOf({ opened, hasForeign }: Found<SessionRecord>): CookiePlace[] {
+    // one that says nothing is where cookies are by default, or of version 1.0.0, and may be anywhere: another one may be there
+    return opened.flatMap(({ value }) => placesIn(value) ?? (hasForeign ? [] : [{}]));
   }
 
   /** When one of them may stay, as it is not known where it is: one that says, younger than all, that the session has ended. */
-  protected override farewell(ctx: Context, opened: ReadonlyArray<Opened<SessionRecord>>) {
-    const places = distinct(opened.map(({ value }) => placesIn(value)?.[0] ?? {}));
+  protected override farewell(ctx: Context, found: Found<SessionRecord>) {
+    const { opened, hasForeign } = found;
+    const place = placeOf(ctx);
+    const places = opened.map(({ value }) => placesIn(value)?.[0]);
+    const isUnknown = distinct(places.map(each => each ?? {})).length < opened.length ||
+      (hasForeign && places.includes(undefined) && !isSamePlace(place, {}));
     const { encode, decode: custom } = this.config;
-    if (places.length === opened.length || encode || custom) return { value: '' };
+    const isRefused = ctx.sessionOptions.secure && !ctx.secure;
+    if (!isUnknown || encode || custom || isRefused) return { value: '' };
     const now = Date.now();
     const lives = opened.map(({ value: { _expire } }) => (typeof _expire === 'number' ? _expire - now : LONGEST_COOKIE));
     const maxAge = opened.every(({ value }) => value._session === true) ? 'session' as const : Math.min(Math.max(1000, ...lives), LONGEST_COOKIE);
@@ -104,7 +110,7 @@ export class DataCookie extends SessionCookie<SessionRecord> {
       _ended: true,
       ...maxAge === 'session' ? { _session: true } : { _expire: now + maxAge, _maxAge: maxAge },
       _savedAt: Math.max(now, ...opened.map(({ value }) => writtenAt(value) + 1)),
-      _cookie: remembered(placeOf(ctx), this.placesOf(opened)),
+      _cookie: remembered(place, this.placesOf(found)),
     }));
     return { value, maxAge };
   }

@@ -26,7 +26,7 @@ export interface Opened<T> {
 }
 
 /** The cookies of the name that a request came with. */
-interface Found<T> {
+export interface Found<T> {
   /** Those that open, in the order of the header. */
   opened: Array<Opened<T>>;
   /** Whether there are others, which may be another application's. */
@@ -89,7 +89,7 @@ export abstract class SessionCookie<T> {
   protected abstract decodeLegacy(text: string): T | undefined;
 
   /** Where cookies have been set that hold this, as far as they say. */
-  protected abstract placesOf(opened: ReadonlyArray<Opened<T>>): CookiePlace[];
+  protected abstract placesOf(found: Found<T>): CookiePlace[];
 
   /** The cookies of this name, read once for each request. */
   protected found(ctx: WithFound<T>): Found<T> {
@@ -106,8 +106,10 @@ export abstract class SessionCookie<T> {
     ctx[IS_GOOD] = isGood;
     const { sessionOptions } = ctx;
     const domain = typeof sessionOptions.domain === 'function' && { domain: domainOf(ctx) };
+    // what has come over HTTP can be removed there, and Egg would refuse to
+    const insecure = value === '' && sessionOptions.secure && !ctx.secure && { secure: false };
     this.warnOfSameSite(ctx, value);
-    ctx.cookies.set(this.config.key, value, more || domain ? { ...sessionOptions, ...domain, ...more } : sessionOptions);
+    ctx.cookies.set(this.config.key, value, more || domain || insecure ? { ...sessionOptions, ...domain, ...more, ...insecure } : sessionOptions);
     keepPrivate(ctx, () => {
       if (ctx[IS_GOOD]?.() === false) this.undo(ctx);
       return this.lines(ctx).some(line => this.isOurs(line));
@@ -122,7 +124,8 @@ export abstract class SessionCookie<T> {
    * @param wasFound whether one of them led to a session; what is neither sealed nor signed may be anything else
    */
   expire(ctx: Context, known: readonly CookiePlace[] = [], wasFound = true): void {
-    const { opened, hasForeign } = this.found(ctx);
+    const found = this.found(ctx);
+    const { opened, hasForeign } = found;
     const { encrypt, signed } = this.config;
     const isOurs = wasFound || this.sealed || (!encrypt && signed !== false);
     if (opened.length === 0 || !isOurs) {
@@ -134,9 +137,9 @@ export abstract class SessionCookie<T> {
     const own = placeOf(ctx);
     // what is not ours may be anywhere else
     const guessed = hasForeign || /^__host-/i.test(this.config.key) ? [] : otherPlaces(ctx, own, opened.length > 1);
-    const { value, ...more } = this.farewell(ctx, opened);
+    const { value, ...more } = this.farewell(ctx, found);
     if (ctx.sessionOptions.overwrite) this.undo(ctx);
-    for (const place of distinct([ ...known, ...this.placesOf(opened), ...guessed ], [ own ])) this.removeFrom(ctx, place);
+    for (const place of distinct([ ...known, ...this.placesOf(found), ...guessed ], [ own ])) this.removeFrom(ctx, place);
     // the last: for some clients, a cookie of the host is the same as one of its domain (RFC 6265, 5.3)
     this.set(ctx, value, { ...more, overwrite: false });
   }
@@ -148,7 +151,7 @@ export abstract class SessionCookie<T> {
   }
 
   /** What is to be in the place of the cookies that have opened; '' for nothing. */
-  protected abstract farewell(ctx: Context, opened: ReadonlyArray<Opened<T>>): { value: string; maxAge?: SessionMaxAge };
+  protected abstract farewell(ctx: Context, found: Found<T>): { value: string; maxAge?: SessionMaxAge };
 
   private removeFrom(ctx: Context, { domain, path = '/', partitioned }: CookiePlace): void {
     if (partitioned && !ctx.secure) return; // there can be none

@@ -42,7 +42,10 @@ export interface SessionHealthReport extends Pick<SessionHealth, 'breaker' | 'la
  */
 @SingletonProto({ name: 'sessionHealth', accessLevel: AccessLevel.PUBLIC })
 export class SessionHealth {
-  /** `closed` when the store is asked, `open` while it is down and left alone, `half-open` while a call asks whether it is back. */
+  /**
+   * `closed` when the store is asked, `open` while it is down and left alone, by reads, by writes or by both, `half-open` while a call asks
+   * whether it is back.
+   */
   get breaker(): 'closed' | 'open' | 'half-open' {
     return this.health.breaker;
   }

@@ -227,6 +227,19 @@ describe('several cookies of the name', () => {
   });
 
   for (const [ kind, given ] of KINDS) {
+    it(`with ${kind}: signing out over HTTP works after secure was added, too`, async () => {
+      const shared = given();
+      const old = await start(shared);
+      const { cookies } = old.client.another(new ToughJar());
+      await signIn(old.client.another(cookies), 'alice');
+      const { client } = await start({ ...shared, secure: true });
+      const browser = client.another(cookies);
+      assert.equal(await who(browser), 'alice');
+      await signOut(browser);
+      assert.equal(await who(browser), null);
+      assert.deepEqual((cookies as ToughJar).places(), []);
+    });
+
     it(`with ${kind}: when none of them counts any more, there is a new session`, async () => {
       const { client } = await start({ ...given(), maxAge: 1000 });
       const browsers = [ client.another(), client.another() ];
@@ -294,6 +307,21 @@ describe('several cookies of the name', () => {
     }
   });
 
+  for (const odd of [ '"_savedAt":1e999', '"_savedAt":-1e999', '"_savedAt":"x"', '"_expire":1e999,"_maxAge":86400000', '"_expire":"x"', '"_cookie":7', '"_cookie":[7,null,{"path":"x;"}]' ]) {
+    it(`with readable data that nobody signs: ${odd} does no harm`, async () => {
+      const { client } = await start({ encrypt: false, signed: false });
+      const value = Buffer.from(`{"user":"alice",${odd}}`).toString('base64');
+      const jar = new ToughJar();
+      const browser = client.another(jar);
+      jar.store(new URL(`http://${HOST}/`), [ `${NAME}=${value}; path=/` ]);
+      assert.equal(await who(browser), 'alice');
+      await signInPlainly(browser, 'bob');
+      assert.equal(await who(browser), 'bob');
+      await signOut(browser);
+      assert.deepEqual(jar.places(), []);
+    });
+  }
+
   it('are told of once in the log, with the ways out', async () => {
     const { app, client } = await start();
     app.mockLog('coreLogger');
@@ -309,6 +337,24 @@ describe('several cookies of the name', () => {
     assert.equal(lines().length, 1);
     assert.match(lines()[0], /WARN .*\[egg-tegg-session\] a request came with several cookies EGG_SESS that open: .*domain, path or partitioned.*config\.keys.*set config\.session\.key to another name.*__Host-/);
     for (const value of values) assert.ok(!lines()[0].includes(value.slice(9, 30)));
+  });
+
+  it('with the data of 1.0.0, which do not say where they are, beside another application\'s: the session is over, and theirs stays', async () => {
+    const { client } = await start({ domain: 'shop.test' });
+    const now = Date.now();
+    const value = new Sealer(KEYS).seal(NAME, JSON.stringify({ user: 'alice', _expire: now + DAY - 1000, _maxAge: DAY, _createdAt: now - 1000 }));
+    for (const [ mine, theirs ] of [[ '; domain=shop.test', '' ], [ '', '; domain=shop.test; path=/run' ]]) {
+      const jar = new ToughJar();
+      const browser = client.another(jar);
+      const url = new URL(`http://${HOST}/`);
+      jar.store(url, [ `${NAME}=${value}; path=/${mine}`, `${NAME}=2theirs; path=/${theirs}` ]);
+      assert.equal(await who(browser), 'alice');
+      await signOut(browser);
+      assert.equal(await who(browser), null);
+      assert.ok(jar.header(new URL(`http://${HOST}/run`)).includes('2theirs'));
+      await signIn(browser, 'bob');
+      assert.equal(await who(browser), 'bob');
+    }
   });
 
   for (const [ what, cookies ] of [[ 'one of this host', 1 ], [ 'several', 2 ]] as const) {

@@ -32,7 +32,8 @@ async function bootWithLog(session: SessionOptions) {
   });
   return { logger: () => (booting.getLogger('coreLogger') as unknown as { _mockLogs: string[] })._mockLogs.join('') };
 }
-afterEach(async () => {
+/** To be called in each suite. */
+const closeAfterEach = () => afterEach(async () => {
   mm.restore();
   await app?.close();
   app = undefined;
@@ -69,6 +70,7 @@ const connect = (port: number, options = {}) => {
 };
 
 describe('a client that can\'t be used stops the application, and the error says what is there and what has to be:', () => {
+  closeAfterEach();
   const REDIS: Array<[ what: string, client: () => unknown, said: string ]> = [
     [ 'undefined', () => undefined, 'undefined' ],
     [ 'null', () => null, 'null' ],
@@ -126,6 +128,7 @@ describe('a client that can\'t be used stops the application, and the error says
 });
 
 describe('a client that can be used lets the application start:', () => {
+  closeAfterEach();
   let server: TestServer;
   before(async () => {
     server = await startRedis();
@@ -165,6 +168,7 @@ describe('a client that can be used lets the application start:', () => {
 });
 
 describe('a user of Redis that may not do what the store does', () => {
+  closeAfterEach();
   const ALL = COMMANDS.concat(INDEX_COMMANDS);
   let server: TestServer;
   let redis: Redis;

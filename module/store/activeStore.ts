@@ -95,7 +95,7 @@ export function usableStore<T extends SessionStoreLike>(given: T): T {
  */
 export async function checkStore(app: Application): Promise<void> {
   const { store } = activeStore(app);
-  if (!(store instanceof SessionStore)) return;
+  if (!(store instanceof SessionStore) || configOf(app).enable === false) return;
   const origin = originOf(app);
   const { principal, storeTimeout } = configOf(app);
   const name = origin === OPTION ? `${store.constructor.name} of ${origin}` : origin;
