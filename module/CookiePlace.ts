@@ -3,7 +3,7 @@ import { refusePromise, type SessionConfig, wrongReturn } from './SessionConfig'
 
 /**
  * Where a browser keeps a cookie, beside its name (RFC 6265bis, 5.7; CHIPS): one that differs in any of these is another cookie.
- * What is left out is the default: this host only, the path `/`, not partitioned.
+ * The defaults are this host only, the path `/`, and not partitioned.
  */
 export interface CookiePlace {
   domain?: string;

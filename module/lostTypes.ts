@@ -14,7 +14,7 @@ export function warnOfLostTypes(app: Application, data: object): void {
   for (const [ name, value ] of Object.entries(data)) if (!isDropped(name, value)) warnOfLost(app, name, name, value, 1);
 }
 
-/** The same for what is left out before anything is saved. */
+/** Warns of the fields that are dropped before anything is saved. */
 export function warnOfDropped(app: Application, data: object): void {
   if (app.config.env === 'prod') return;
   for (const [ name, value ] of Object.entries(data)) {

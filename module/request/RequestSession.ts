@@ -156,7 +156,7 @@ export class RequestSession {
         if (this.state.data !== undefined) await this.close(now);
         else if (this.livesOnUnused()) await this.keeper.noteUnused();
       } catch (err) {
-        // the handler's own error is the one to answer with; and what has begun to answer would never come to its end
+        // the handler's own error goes first; and a response that has begun would never end
         if (!failed && !ctx.headerSent) throw err;
         logUntold(ctx, err);
       }

@@ -68,7 +68,7 @@ interface Destroyed {
 }
 
 /**
- * What a request's session is, and what is known of it then:
+ * The states of a request's session, each with its own facts:
  *
  * | from | to | by |
  * | --- | --- | --- |

@@ -143,7 +143,7 @@ class Circuit {
   }
 }
 
-/** What is known of a store: whether it can be asked, and how its calls went. @internal */
+/** The health of a store: its circuits, counters and latencies. @internal */
 export class StoreHealth {
   readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
   lastError?: { error: Error; at: number };
