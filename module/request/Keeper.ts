@@ -32,8 +32,8 @@ export interface Keeper {
   noteSeen(): Promise<void>;
   /** The same for a session that nobody has used; a failure is logged. */
   noteUnused(): Promise<void>;
-  /** Whether the session is where this request has written it. If not, or if nobody can tell, its cookie is taken back. */
-  confirm(): Promise<boolean>;
+  /** Whether the session is where this request has written it; a promise when the store has to be asked. If not, or if nobody can tell, its cookie is taken back. */
+  confirm(): Promise<boolean> | true;
   /** The request has waited for something else since the store's last word. */
   noteDelay(): void;
   /** Moves the session to a new id. */

@@ -36,6 +36,12 @@ export const HAS_ENDED = 'the session has ended: it was destroyed, or regenerate
 const NOT_LOADED = '[egg-tegg-session] the session was not loaded for this request, as config.session.load is \'injected\'. Inject it ' +
   'into the controller, or into what the controller uses: @Inject() session: Session; or call await ctx.loadSession() before this';
 
+/** The data of a session at the end of its request, and what a commit is to do with them. */
+interface Plan {
+  readonly now: Snapshot;
+  readonly decision: Decision;
+}
+
 /** Changes a copy of the data, which it resolves to. */
 export type Update = (data: SessionRecord) => Promise<SessionRecord>;
 
@@ -123,17 +129,18 @@ export class RequestSession {
   private end(): Promise<void> | undefined {
     const { state: { data } } = this;
     if (data === undefined && !this.livesOnUnused()) return this.leave();
-    let now: Snapshot | undefined;
+    let plan: Plan | undefined;
     try {
       if (data && !(this.queue.isBusy || this.isUnderWay())) {
-        now = data.now();
+        const now = data.now();
         const decision = this.decide(now);
         if (decision.do === 'nothing' || (decision.do === 'write' && this.commitsItself && this.keeper.writeAtOnce(data, now))) return this.leave();
+        plan = { now, decision };
       }
     } catch {
-      now = undefined; // the commit tells of it
+      plan = undefined; // the commit tells of it
     }
-    return this.finish(now);
+    return this.finish(plan);
   }
 
   /** Whether this request has done more with its session than to read or change the data. */
@@ -148,12 +155,12 @@ export class RequestSession {
     if (trace.enabled) traceRequest(this.ctx, this.state.at, this.decision);
   }
 
-  /** Ends a request that has used its session, whose data are those of `now` if they are known; or whose handler, or store, has `failed`. */
-  private async finish(now?: Snapshot, failed?: { err: unknown }): Promise<void> {
+  /** Ends a request that has used its session, as planned if it could be; or whose handler, or store, has `failed`. */
+  private async finish(plan?: Plan, failed?: { err: unknown }): Promise<void> {
     const { ctx } = this;
     try {
       try {
-        if (this.state.data !== undefined) await this.close(now);
+        if (this.state.data !== undefined) await this.close(plan);
         else if (this.livesOnUnused()) await this.keeper.noteUnused();
       } catch (err) {
         // the handler's own error goes first; and a response that has begun would never end
@@ -171,26 +178,27 @@ export class RequestSession {
     }
   }
 
-  private async close(now?: Snapshot): Promise<void> {
-    const { ctx, env, state, keeper } = this;
-    await this.queue.drain();
+  private async close(plan?: Plan): Promise<void> {
+    const { ctx, env, state, keeper, queue } = this;
+    // every request that writes pays for each `await`
+    if (queue.isBusy) await queue.drain();
     if (state.at === 'new' && state.expired) {
       // it is not used here all the same when that fails
       const isOver = await expire(ctx, keeper.store!, env, state.expired).catch(err => logUntold(ctx, err));
       if (isOver) this.state = expiredForAll(this.state);
     }
     keeper.noteDelay(); // the handler may have taken its time
-    if (this.commitsItself) await this.commit(now);
+    if (this.commitsItself) await this.commit(plan);
     if (this.state.at !== 'saved') return;
-    if (this.state.written && !ctx.headerSent) await keeper.confirm();
-    await this.letOthersGoFirst();
+    const confirmed = !this.state.written || ctx.headerSent || keeper.confirm();
+    if (confirmed !== true) await confirmed;
+    if (this.state.at === 'saved' && this.state.leaveAt !== undefined) await this.letOthersGoFirst(this.state.leaveAt);
     if (this.watch.signedInWithOldId && keeper.hasOldId) warnOfFixation(env.app);
   }
 
   /** A response with the old id that comes after this one would take the new id from the browser again. */
-  private async letOthersGoFirst(): Promise<void> {
-    if (this.state.at !== 'saved' || this.state.leaveAt === undefined) return;
-    const left = this.state.leaveAt - performance.now();
+  private async letOthersGoFirst(leaveAt: number): Promise<void> {
+    const left = leaveAt - performance.now();
     if (left > 0 && !this.ctx.headerSent) await sleep(left);
   }
 
@@ -309,12 +317,12 @@ export class RequestSession {
   /**
    * Saves what the request has changed. A session that nobody asked for costs nothing.
    *
-   * @param now the data as they are now, if they are known
+   * @param plan what was decided, if that was a moment ago
    */
-  async commit(now?: Snapshot): Promise<void> {
+  async commit(plan?: Plan): Promise<void> {
     if (this.queue.isBusy) await this.queue.drain();
     const { keeper } = this;
-    const decision = this.decide(now);
+    const { now, decision = this.decide() } = plan ?? {};
     switch (decision.do) {
       case 'nothing': return;
       case 'destroy': return await this.destroy();

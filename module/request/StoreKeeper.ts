@@ -127,9 +127,12 @@ export class StoreKeeper implements Keeper {
     }
   }
 
-  async confirm(): Promise<boolean> {
+  confirm(): Promise<boolean> | true {
+    return this.stored.isSure() || this.askAgain();
+  }
+
+  private async askAgain(): Promise<boolean> {
     const { session, session: { ctx, env: { ids } }, stored } = this;
-    if (stored.isSure()) return true;
     try {
       return await session.run(async () => {
         if (!await stored.latest()) {
