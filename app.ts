@@ -2,20 +2,22 @@ import path from 'node:path';
 import type { Application, IBoot } from 'egg';
 import type {} from '@eggjs/tegg-config';
 import type {} from '@eggjs/tegg-plugin';
-import './index';
+import { coded } from './module/record/errors';
 import { mountSession } from './app/middleware/session';
-import { addApplication, aliveApplications } from './module/applications';
-import { explainUnknownName, warnOfMisplaced } from './module/misplaced';
-import { review, warnOfMistakes, warnOfOptionsWithoutEffect } from './module/review';
-import { resolveConfig } from './module/SessionConfig';
-import { LOGGED, logEvent } from './module/SessionLogger';
+import './index';
+import { logEvent } from './module/access/SessionLogger';
+import { describeClass, discoverStore, provideActiveStore, provideSession, releaseSharedObjects } from './module/access/tegg';
+import { activeStore, announceStore, checkStore, requireStoreWhenReady, setStore, usableStore } from './module/application/activeStore';
+import { addApplication, aliveApplications } from './module/application/applications';
+import { explainUnknownName, warnOfMisplaced } from './module/hints/injection';
+import { review, warnOfMistakes, warnOfOptionsWithoutEffect } from './module/hints/review';
+import { sourceClasses } from './module/hints/sourceClasses';
+import { warnOfUnusedStores } from './module/hints/unusedStores';
+import { resolveConfig } from './module/options/SessionConfig';
+import { LOGGED } from './module/record/events';
 import { environmentOf } from './module/request/environment';
-import { sourceClasses } from './module/sourceClasses';
 import { RedisSessionStore } from './module/store/RedisSessionStore';
 import type { SessionStore } from './module/store/SessionStore';
-import { activeStore, announceStore, checkStore, requireStoreWhenReady, setStore, usableStore } from './module/store/activeStore';
-import { warnOfUnusedStores } from './module/store/unusedStores';
-import { describeClass, discoverStore, provideActiveStore, provideSession, settleOwnership } from './module/tegg';
 
 const MODULE = { name: 'session', path: path.join(__dirname, 'module') };
 
@@ -31,8 +33,8 @@ export default class SessionBoot implements IBoot {
     const { moduleReferences, moduleConfigs, config: { coreMiddleware } } = this.app;
     const taken = moduleReferences.find(({ name }) => name === MODULE.name);
     if (taken) {
-      throw new Error(`[egg-tegg-session] the tegg module in ${taken.path} is named \`session\`, which is the name of ` +
-        'this plugin\'s own: change eggModule.name in its package.json');
+      throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the tegg module in ${taken.path} is named \`session\`, which is the name of ` +
+        'this plugin\'s own: change eggModule.name in its package.json'));
     }
     this.app.moduleReferences = [ ...moduleReferences, MODULE ];
     moduleConfigs[MODULE.name] = { name: MODULE.name, reference: MODULE, config: {} };
@@ -97,7 +99,7 @@ export default class SessionBoot implements IBoot {
 
   async beforeClose() {
     this.withdraw();
-    settleOwnership(this.app, aliveApplications());
+    releaseSharedObjects(this.app, aliveApplications());
   }
 
   private withdraw() {

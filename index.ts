@@ -1,22 +1,24 @@
-import type { ContextSession } from './module/SessionData';
-import type { SessionOptions } from './module/SessionOptions';
+import type { ContextSession } from './module/record/SessionData';
+import type { SessionOptions } from './module/options/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
-export { SessionEndReason, SessionEvent, SessionEvents } from './module/events';
-export { Risk } from './module/Risk';
-export { Session } from './module/Session';
-export { SessionConfig } from './module/SessionConfig';
-export { ContextSession, SessionData } from './module/SessionData';
-export { SessionCounters, SessionHealth, SessionHealthReport } from './module/SessionHealth';
-export { SessionLogger } from './module/SessionLogger';
-export { SessionOptions } from './module/SessionOptions';
-export { SessionInfo, SessionRegistry } from './module/SessionRegistry';
+export { SessionEndReason, SessionEvent, SessionEvents } from './module/record/events';
+export { SessionErrorCode } from './module/record/errors';
+export { Risk } from './module/options/Risk';
+export { Session } from './module/access/Session';
+export { SessionConfig } from './module/options/SessionConfig';
+export { ContextSession, SessionData } from './module/record/SessionData';
+export { SessionCounters, SessionHealth, SessionHealthReport } from './module/access/SessionHealth';
+export { SessionLogger } from './module/access/SessionLogger';
+export { SessionOptions } from './module/options/SessionOptions';
+export { SessionInfo, SessionRegistry } from './module/access/SessionRegistry';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions, Tombstone,
 } from './module/store/SessionStore';
 export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
 export { MemorySessionStore } from './module/store/MemorySessionStore';
-export { RedisClient, RedisSessionStore } from './module/store/RedisSessionStore';
+export { RedisClient } from './module/store/RedisClient';
+export { RedisSessionStore } from './module/store/RedisSessionStore';
 export { StoreCall, StoreOperation } from './module/store/StoreHealth';
 export { testSessionStore } from './testing/testSessionStore';
 

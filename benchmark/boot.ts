@@ -3,7 +3,7 @@ import { sizesIn, type Subject, subjects } from './cases';
 import { signIn } from './load';
 import { progress, spread, table } from './report';
 import { startServer } from './servers';
-import type { Options } from './run';
+import type { Options } from './options';
 
 const BOOTS = 7;
 const SESSIONS = 5000;

@@ -1,6 +1,6 @@
 // What is measured: which sessions, kept where, for which requests, and what is asked of this plugin there.
 import type { Settings } from './app/settings';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 
 export const KEPT = [ 'cookie', 'memory', 'Redis' ] as const;
 export const ACTIONS = [ 'unused', 'read', 'renew', 'write' ] as const;

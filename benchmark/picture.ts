@@ -2,10 +2,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ACTIONS, KEPT, sizesIn } from './cases';
+import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject } from './cases';
 import { median, progress, quantile } from './report';
-import type { Result } from './requests';
-import type { Options } from './run';
+import type { Options } from './options';
 
 const FILE = path.join(__dirname, '../docs/benchmark.svg');
 const COLUMN = 320;
@@ -27,6 +26,17 @@ const STYLE = `
 
 const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 const text = (x: number, y: number, content: string, kind = '') => `<text x="${x}" y="${y}"${kind && ` class="${kind}"`}>${escape(content)}</text>`;
+
+export interface Result {
+  kept: Kept;
+  bytes: number;
+  action: Action;
+  subject: Subject;
+  /** One for each round: CPU in µs beyond the round of the bare framework; for that, all of it. */
+  cpu: number[];
+  perSecond: number[];
+  latencies: number[];
+}
 
 /** Draws the small sessions: the shape of the large ones is the same. */
 export function draw(results: Result[], { rounds, requests }: Options): void {

@@ -6,7 +6,7 @@ import { sizesIn, type Subject, subjects } from './cases';
 import { send, signIn, strangers } from './load';
 import { progress, table } from './report';
 import { startServer } from './servers';
-import type { Options } from './run';
+import type { Options } from './options';
 
 /** How often each request is made, each time with another session. */
 const REQUESTS = 50;

@@ -2,25 +2,14 @@
 // servers of a framework get the same requests, in many short rounds, each of which begins with another one of them.
 import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject, subjects, target } from './cases';
 import { type Browser, measure, send, signIn } from './load';
-import { draw } from './picture';
+import { draw, type Result } from './picture';
 import { median, progress, quantile, ratioOf, spread, table } from './report';
 import { type Server, startServer } from './servers';
-import type { Options } from './run';
+import type { Options } from './options';
 
 /** V8 goes on optimizing for thousands of requests; what servers cost from then on is what counts. */
 const WARM_UP_REQUESTS = 5000;
 const WARM_UP_ROUNDS = 2;
-
-export interface Result {
-  kept: Kept;
-  bytes: number;
-  action: Action;
-  subject: Subject;
-  /** One for each round: CPU in µs beyond the round of the bare framework; for that, all of it. */
-  cpu: number[];
-  perSecond: number[];
-  latencies: number[];
-}
 
 export async function requests(options: Options, redis: number): Promise<void> {
   const results: Result[] = [];

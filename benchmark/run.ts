@@ -4,24 +4,13 @@ import { startRedis } from '../test/support/servers';
 import { boot } from './boot';
 import { compile, installPeers } from './build';
 import { KEPT, type Kept } from './cases';
+import type { Options } from './options';
 import { progress } from './report';
 import { redis } from './redis';
 import { registry } from './registry';
 import { requests } from './requests';
 import { scale } from './scale';
 import { seal } from './seal';
-
-export interface Options {
-  /** Measures only sessions that are kept there. */
-  kept?: Kept;
-  rounds: number;
-  /** In each round. */
-  requests: number;
-  /** How many sessions take part in the requests. */
-  sessions: number;
-  /** How many sessions are in Redis at scale. */
-  scale: number;
-}
 
 const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = { requests, redis, boot, seal, registry, scale };
 

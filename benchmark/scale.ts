@@ -8,7 +8,7 @@ import { IndexedSite, REDIS } from '../test/support/indexed';
 import { keyOf } from '../test/support/keyOf';
 import { microsIn } from './redis';
 import { median, progress, quantile, table } from './report';
-import type { Options } from './run';
+import type { Options } from './options';
 
 const DAY = 24 * 3600 * 1000;
 const BATCH = 5000;

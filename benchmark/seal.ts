@@ -1,7 +1,7 @@
 // How long it takes to make a cookie's value of a session's JSON, and the JSON of the value: sealed by this plugin, and
 // as egg-session has it, JSON in Base64 that egg-cookies encrypts without authentication.
 import Cookies from 'egg-cookies';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { dataOf, sizesIn } from './cases';
 import { median, table } from './report';
 

@@ -1,4 +1,4 @@
-import type { SessionOptions } from '../module/SessionOptions';
+import type { SessionOptions } from '../module/options/SessionOptions';
 
 /** What an application gets with nothing configured; `SessionOptions` documents every option. */
 const session: SessionOptions = {

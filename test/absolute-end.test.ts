@@ -4,7 +4,7 @@ import Keyv from 'keyv';
 import {
   KeyvSessionStore, type SessionChanges, type SessionMaxAge, type SessionOptions, type SessionRecord, type SessionStoreOptions,
 } from '..';
-import { applyChanges, lifetimeOf } from '../module/record';
+import { applyChanges, lifetimeOf } from '../module/record/SessionRecord';
 import { later } from './support/app';
 import { forEachStore, redis, type Site, type Subject, SUBJECTS } from './support/concurrent';
 import { IndexedSite, REDIS } from './support/indexed';

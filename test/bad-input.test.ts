@@ -2,8 +2,8 @@ import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionOptions } from '..';
-import { Sealer } from '../module/Sealer';
-import { shortHash } from '../module/shortHash';
+import { Sealer } from '../module/cookie/Sealer';
+import { shortHash } from '../module/record/shortHash';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
 

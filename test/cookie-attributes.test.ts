@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
 import type { MockApplication } from 'egg-mock';
 import type { SessionOptions } from '..';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import type { Client } from './support/app';
 import { bootError } from './support/boot';
 import { MapStore } from './support/MapStore';

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { SessionOptions, SessionRecord } from '..';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { count, DAY, KEYS, listen, MODES, NAME, read, start, stop } from './support/web';
 
 describe('custom encode and decode, encrypt and signed', () => {

@@ -3,11 +3,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import type { SessionStoreOptions } from '..';
-import { CompleteStore } from '../module/store/complete';
+import { StoreAdapter } from '../module/store/StoreAdapter';
 import { Deadlines } from '../module/store/Deadlines';
-import { GuardedStore } from '../module/store/guard';
+import { GuardedStore } from '../module/store/GuardedStore';
 import { StoreHealth } from '../module/store/StoreHealth';
-import { Turns } from '../module/store/Turns';
+import { ChangeClock } from '../module/store/ChangeClock';
 import { MapStore } from './support/MapStore';
 
 const options = { ctx: { app: { emit: () => false, listenerCount: () => 0 } } } as unknown as SessionStoreOptions;
@@ -22,7 +22,7 @@ describe('the time that a call of the store may take', () => {
   }
   const guard = (told: () => void) => {
     const logger = { error: told, warn: told, info: told } as unknown as ConstructorParameters<typeof StoreHealth>[0];
-    return new GuardedStore(new CompleteStore(new SilentStore()), new StoreHealth(logger, TIMEOUT), new Deadlines(TIMEOUT), new Turns(), false);
+    return new GuardedStore(new StoreAdapter(new SilentStore()), new StoreHealth(logger, TIMEOUT), new Deadlines(TIMEOUT), new ChangeClock(), false);
   };
 
   it('ends each call by itself, and begins anew when there was none for a while', async () => {

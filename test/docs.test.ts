@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import fs from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import { blocksOf, blocksUnder, configOf, DOCUMENTS, filesOf, ROOT, textOf } from './support/docs';
 
 const MEMORY_STORE = blocksUnder('docs/stores.md', '## In memory, for development and tests')[0].code;
@@ -127,19 +127,8 @@ describe('the documents', () => {
     for (const document of DOCUMENTS.slice(1)) assert.ok(textOf('README.md').includes(`](${document}.md)`), document);
   });
 
-  it('docs/architecture.md: names every source file', () => {
-    for (const name of [ 'docs/architecture.md', 'docs/architecture.zh-CN.md' ]) {
-      const text = textOf(name);
-      for (const dir of [ 'module', 'module/store' ]) {
-        for (const file of fs.readdirSync(path.join(ROOT, dir)).filter(each => /\.ts$/.test(each) && !/SessionStore\.ts$/.test(each))) {
-          assert.ok(text.includes(file), `${name} lacks ${file}`);
-        }
-      }
-    }
-  });
-
   it('docs/options.md: has every option, and the README their names', () => {
-    const source = ts.createSourceFile('SessionOptions.ts', textOf('module/SessionOptions.ts'), ts.ScriptTarget.ES2022);
+    const source = ts.createSourceFile('SessionOptions.ts', textOf('module/options/SessionOptions.ts'), ts.ScriptTarget.ES2022);
     const type = source.statements.find(ts.isInterfaceDeclaration)!;
     const options = type.members.map(member => (member.name as ts.Identifier).text).sort();
     for (const [ name, heading ] of [[ 'docs/options.md', '# Options' ], [ 'docs/options.zh-CN.md', '# 选项' ]]) {

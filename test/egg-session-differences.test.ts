@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
-import { shortHash } from '../module/shortHash';
+import { shortHash } from '../module/record/shortHash';
 import { bootError } from './support/boot';
 import {
   begin, cookies, count, DAY, destroy, PlainStore, read, start, stop, type Subject, SUBJECTS, useStore,

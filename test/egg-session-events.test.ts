@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { shortHash } from '../module/shortHash';
+import { shortHash } from '../module/record/shortHash';
 import { later } from './support/app';
 import { asEggSession, begin, count, PlainStore, read, start, stop, useStore } from './support/subjects';
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import type { SessionOptions } from '..';
-import { shortHash } from '../module/shortHash';
+import { shortHash } from '../module/record/shortHash';
 import { MapStore } from './support/MapStore';
 import { later } from './support/app';
 import { count, EMPTY, KEYS, listen, read, start, stop } from './support/web';

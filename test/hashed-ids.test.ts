@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Application, Context } from 'egg';
 import type { SessionEvent, SessionOptions } from '..';
 import { environmentOf } from '../module/request/environment';
-import { shortHash } from '../module/shortHash';
+import { shortHash } from '../module/record/shortHash';
 import { createApp, Client } from './support/app';
 import { forEachIndexedStore } from './support/indexed';
 import { keyOf } from './support/keyOf';

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
 import mm, { type MockApplication } from 'egg-mock';
 import { SessionHealth, type SessionOptions, SessionRegistry, type StoreCall } from '..';
-import { PAUSE } from '../module/store/StoreHealth';
+import { PAUSE } from '../module/store/CircuitBreaker';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
 import { until } from './support/servers';

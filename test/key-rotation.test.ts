@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { SessionOptions } from '..';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { later } from './support/app';
 import { count, EMPTY, KEYS, MODES, NAME, read, start, stop } from './support/web';
 for (const [ mode, given, sealedFor ] of MODES) {

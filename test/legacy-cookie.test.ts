@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { SessionOptions } from '..';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { type Client, later } from './support/app';
 import { count, DAY, EMPTY, KEYS, listen, MODES, NAME, read, start, startEggSession, stop } from './support/web';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionLogger, SessionOptions } from '..';
-import { shortHash } from '../module/shortHash';
+import { shortHash } from '../module/record/shortHash';
 import { SingletonByConstructor, SingletonByProperty } from './fixtures/apps/web/modules/inject/services';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import mm from 'egg-mock';
 import { type SessionEvent } from '..';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import { later } from './support/app';
 import { forEachIndexedStore } from './support/indexed';
 import { quietly } from './support/quietly';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mock } from 'node:test';
 import vm from 'node:vm';
 import { MemorySessionStore, type SessionOptions, type SessionRecord } from '..';
-import { CompleteStore } from '../module/store/complete';
+import { StoreAdapter } from '../module/store/StoreAdapter';
 import { MapStore } from './support/MapStore';
 import { count, EMPTY, listen, read, start, stop } from './support/web';
 
@@ -172,16 +172,17 @@ describe('a store that throws', () => {
     }
   }
 
-  it('keeps name and code of the error, and nothing else, and has its place in the stack', async () => {
+  it('keeps name and code of the error as its cause, and nothing else, and has its place in the stack', async () => {
     const { run, store, id } = await begin();
     store.fail.set = async key => {
       throw Object.assign(new RangeError(`no room for ${key}`), { code: 'EROOM', args: [ key ], cause: key });
     };
     const response = await run(async session => {
       const err = await session.save().catch((reason: unknown) => reason);
-      assert.deepEqual([ err.name, err.code ], [ 'RangeError', 'EROOM' ]);
+      assert.deepEqual([ err.name, err.code ], [ 'RangeError', 'ERR_SESSION_STORE' ]);
       assert.deepEqual(Object.keys(err).sort(), [ 'code', 'headers', 'name', 'status' ]);
-      assert.equal(err.cause, undefined);
+      assert.deepEqual({ ...err.cause }, { name: 'RangeError', code: 'EROOM' });
+      assert.equal(err.cause.message, err.message);
       assert.match(err.message, /^no room for [\w-]{8}$/);
       assert.match(err.stack, /^RangeError: no room for .*\n {4}at .*odd-stores\.test\.ts/);
       store.fail = {};
@@ -289,7 +290,7 @@ describe('a store that lies', () => {
 
   it('that answers after a write was given up: nothing is written any more', async () => {
     const store = new MapStore();
-    const complete = new CompleteStore(store);
+    const complete = new StoreAdapter(store);
     await store.set('id', { n: 1 }, 60_000);
     const { get } = store;
     let answer!: () => void;

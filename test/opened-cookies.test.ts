@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { SessionOptions } from '..';
-import { SealedCookie } from '../module/SealedCookie';
-import { Sealer } from '../module/Sealer';
+import { SealedCookie } from '../module/cookie/SealedCookie';
+import { Sealer } from '../module/cookie/Sealer';
 import { gate } from './support/concurrent';
 import { later } from './support/app';
 import { IndexedSite, MEMORY } from './support/indexed';

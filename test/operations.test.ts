@@ -5,7 +5,7 @@ import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, Periodic
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionStore } from '..';
-import { PAUSE } from '../module/store/StoreHealth';
+import { PAUSE } from '../module/store/CircuitBreaker';
 import { Client, createApp } from './support/app';
 import { blocksUnder, exportsOf } from './support/docs';
 import { until } from './support/servers';

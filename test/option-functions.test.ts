@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import type { SessionOptions } from '..';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import type { CookieJar } from './support/CookieJar';
 import { MapStore } from './support/MapStore';
 import { count, EMPTY, HTTPS, NAME, read, start, stop } from './support/web';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import ts from 'typescript';
-import { checkMaxAge, resolveConfig } from '../module/SessionConfig';
+import { checkMaxAge, resolveConfig } from '../module/options/SessionConfig';
 import { Client, createApp } from './support/app';
 import { quietly } from './support/quietly';
 

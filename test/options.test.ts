@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import { SessionStore, type SessionOptions, type SessionRecord } from '..';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import { bootError } from './support/boot';
 import { type AppOptions, Client, createApp, later } from './support/app';
 import { MapStore } from './support/MapStore';

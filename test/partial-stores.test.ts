@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { MapStore } from './support/MapStore';
 import { forEachStore, type Method, type Subject } from './support/concurrent';
-import { applyChanges, lifetimeOf } from '../module/record';
+import { applyChanges, lifetimeOf } from '../module/record/SessionRecord';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from '..';
 
 const KEEP = 3600_000;

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
-import { applyChanges, type SessionChanges, type SessionRecord } from '../module/record';
+import { applyChanges, type SessionChanges, type SessionRecord } from '../module/record/SessionRecord';
 import type { SessionStoreOptions } from '..';
 import { recordAt, redisOfSuite, TestRedisStore } from './support/redis';
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import { type SessionOptions, MemorySessionStore } from '..';
-import { RISKS } from '../module/Risk';
+import { RISKS } from '../module/options/Risk';
 import { type AppOptions, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
 

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import type { Context } from 'egg';
 import fc from 'fast-check';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import type { Client } from './support/app';
 import { openByHand, sealByHand } from './support/by-hand';
 import { MapStore } from './support/MapStore';

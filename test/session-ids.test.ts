@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { MemorySessionStore, type SessionOptions } from '..';
-import { resolveConfig } from '../module/SessionConfig';
+import { resolveConfig } from '../module/options/SessionConfig';
 import { MapStore } from './support/MapStore';
 import { count, read, start, stop } from './support/web';
 

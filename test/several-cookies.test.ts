@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import type { MockApplication } from 'egg-mock';
 import { MemorySessionStore, type SessionOptions } from '..';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { type Client, Client as Browsers, createApp, later } from './support/app';
 import { CookieJar } from './support/CookieJar';
 import { IndexedSite, INDEXED_STORES } from './support/indexed';

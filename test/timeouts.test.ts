@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import { MemorySessionStore, type SessionOptions, type SessionRecord, type SessionStore } from '..';
-import { Sealer } from '../module/Sealer';
+import { Sealer } from '../module/cookie/Sealer';
 import { later } from './support/app';
 import { MapStore } from './support/MapStore';
 import { redisOfSuite, TestRedisStore } from './support/redis';

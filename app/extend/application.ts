@@ -1,6 +1,6 @@
 import type { Application } from 'egg';
+import { setStore, usableStore } from '../../module/application/activeStore';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
-import { setStore, usableStore } from '../../module/store/activeStore';
 
 type StoreClass = new (app: Application) => SessionStoreLike;
 

@@ -1,8 +1,8 @@
 import type { Context } from 'egg';
-import { noSession } from '../../module/injectSession';
-import { RequestSession } from '../../module/request/RequestSession';
-import type { ContextSession } from '../../module/SessionData';
+import { noSession } from '../../module/access/injectSession';
+import type { ContextSession } from '../../module/record/SessionData';
 import { environmentOf } from '../../module/request/environment';
+import { RequestSession } from '../../module/request/RequestSession';
 
 export default {
   /**

@@ -1,19 +1,20 @@
 import type { Application, Context } from 'egg';
-import { completeMock, defineContextSession } from '../../module/ContextSession';
-import { DataCookie } from '../../module/DataCookie';
-import { ExternalKey, IdCookie } from '../../module/IdTransport';
+import { completeMock, defineContextSession } from '../../module/access/ContextSession';
+import { hasSessionInjected } from '../../module/access/tegg';
+import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/application/activeStore';
+import { DataCookie } from '../../module/cookie/DataCookie';
+import { ExternalKey, IdCookie } from '../../module/cookie/IdTransport';
+import { hintsFor } from '../../module/hints/hints';
+import { configOf, hasKeys, withoutKeys } from '../../module/options/SessionConfig';
+import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/request/environment';
 import { RequestSession } from '../../module/request/RequestSession';
 import { RunningRequests } from '../../module/request/RunningRequests';
-import { configOf, hasKeys, withoutKeys } from '../../module/SessionConfig';
-import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/request/environment';
-import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/store/activeStore';
-import { CompleteStore } from '../../module/store/complete';
+import { ChangeClock } from '../../module/store/ChangeClock';
 import { Deadlines } from '../../module/store/Deadlines';
-import { GuardedStore, type Store } from '../../module/store/guard';
+import { GuardedStore, type Store } from '../../module/store/GuardedStore';
 import type { SessionStoreLike } from '../../module/store/SessionStore';
+import { StoreAdapter } from '../../module/store/StoreAdapter';
 import { StoreHealth } from '../../module/store/StoreHealth';
-import { Turns } from '../../module/store/Turns';
-import { hasSessionInjected } from '../../module/tegg';
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 
@@ -40,13 +41,14 @@ export function mountSession(app: Application): void {
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);
   const deadlines = new Deadlines(config.storeTimeout);
-  const turns = new Turns();
+  const clock = new ChangeClock();
   const env: SessionEnvironment = {
     app,
     config,
     lacksKeys,
     makesOwnIds: typeof app.config.session.genid === 'function',
     health,
+    hints: hintsFor(app),
     running: new RunningRequests(),
     data: new DataCookie(app, config),
     ids: config.externalKey ? new ExternalKey(config.externalKey) : new IdCookie(app, config),
@@ -54,7 +56,7 @@ export function mountSession(app: Application): void {
       const store = storeFor(ctx);
       if (!store) return undefined;
       let guarded = stores.get(store);
-      if (!guarded) stores.set(store, guarded = new GuardedStore(new CompleteStore(store), health, deadlines, turns, isTeggStore(app, store)));
+      if (!guarded) stores.set(store, guarded = new GuardedStore(new StoreAdapter(store), health, deadlines, clock, isTeggStore(app, store)));
       return guarded;
     },
     createSession: (...args) => createSession(...args),

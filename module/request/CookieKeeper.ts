@@ -1,11 +1,10 @@
-import type { SessionEndReason } from '../events';
-import { dataOf } from '../record';
-import type { Snapshot } from '../Snapshot';
-import type { ChangeTracker } from './ChangeTracker';
-import type { Keeper } from './Keeper';
-import { type Loaded, loadFromCookie } from './load';
+import type { ChangeTracker } from '../record/ChangeTracker';
+import type { SessionEndReason } from '../record/events';
+import { dataOf } from '../record/SessionRecord';
+import type { Snapshot } from '../record/Snapshot';
 import { runBeforeSave } from './beforeSave';
-import type { RequestSession } from './RequestSession';
+import type { Keeper, SessionInRequest } from './Keeper';
+import { type Loaded, loadFromCookie } from './load';
 import { destroyed, written } from './state';
 
 /** Keeps a request's session in the cookie: it is opened on first use, and written with the response. */
@@ -16,7 +15,7 @@ export class CookieKeeper implements Keeper {
   readonly name = undefined;
   readonly hasOldId = false;
 
-  constructor(private readonly session: RequestSession) {}
+  constructor(private readonly session: SessionInRequest) {}
 
   load(): undefined { /* it is opened on first use */ }
 
@@ -60,7 +59,7 @@ export class CookieKeeper implements Keeper {
     return true;
   }
 
-  noteDelay(): void { /* nobody else writes the cookie */ }
+  markStale(): void { /* nobody else writes the cookie */ }
 
   /** The cookie has no id: what begins anew is the session's age. */
   async regenerate(data: ChangeTracker): Promise<void> {

@@ -1,10 +1,40 @@
-import type { SessionEndReason } from '../events';
-import type { Snapshot } from '../Snapshot';
-import type { Store } from '../store/guard';
-import type { SessionMaxAge } from '../store/SessionStore';
-import type { ChangeTracker } from './ChangeTracker';
+import type { Context } from 'egg';
+import type { ChangeTracker } from '../record/ChangeTracker';
+import type { SessionEndReason, SessionEvents } from '../record/events';
+import type { SessionMaxAge, SessionRecord } from '../record/SessionRecord';
+import type { Snapshot } from '../record/Snapshot';
+import type { RecordMeta } from '../repository/RecordMeta';
+import type { Store } from '../store/GuardedStore';
+import type { SessionEnvironment } from './environment';
+import type { Lifetime } from './Lifetime';
 import type { Loaded } from './load';
-import type { Update } from './RequestSession';
+import type { PrincipalWatch } from './PrincipalWatch';
+import type { State } from './state';
+
+/** Changes a copy of the data, which it resolves to. */
+export type Update = (data: SessionRecord) => Promise<SessionRecord>;
+
+/** What a keeper sees of the request's session. */
+export interface SessionInRequest {
+  readonly ctx: Context;
+  readonly env: SessionEnvironment;
+  state: State;
+  readonly lifetime: Lifetime;
+  readonly meta: RecordMeta;
+  readonly watch: PrincipalWatch;
+  /** Runs an operation when those before it have ended. */
+  run<T>(operation: () => Promise<T>): Promise<T>;
+  /** All that can refuse to save the session, before anything is written or removed. */
+  prepare(data: ChangeTracker, known?: Snapshot): Snapshot;
+  /** Whether these data sign somebody in. */
+  signsIn(data: SessionRecord): boolean;
+  /** Takes the principal of what was saved, and tells when it is another one's. */
+  notePrincipal(): void;
+  /** @throws Error when the response has begun and the browser's cookie would have to change */
+  requireHeaders(what: string, needsCookie: boolean): void;
+  /** Tells an event of this session; `data` are asked for only when somebody listens. */
+  tell<Name extends keyof SessionEvents>(name: Name, more: Omit<SessionEvents[Name], 'ctx'>, data?: () => SessionRecord): void;
+}
 
 /** Where a request's session is kept: in the cookie, or in a store. Each method that ends in another state sets that. */
 export interface Keeper {
@@ -35,7 +65,7 @@ export interface Keeper {
   /** Whether the session is where this request has written it; a promise when the store has to be asked. If not, or if nobody can tell, its cookie is taken back. */
   confirm(): Promise<boolean> | true;
   /** The request has waited for something else since the store's last word. */
-  noteDelay(): void;
+  markStale(): void;
   /** Moves the session to a new id. */
   regenerate(data: ChangeTracker): Promise<void>;
   /** Updates what is saved; undefined when an update is saved with the response. */

@@ -1,10 +1,7 @@
-import type { Application, Context } from 'egg';
-import { lifetimeOf, ONE_DAY } from '../record';
-import { checkMaxAge, type SessionConfig } from '../SessionConfig';
-import { environmentOf } from './environment';
-import { warnOfBrowserLifetime } from '../store/activeStore';
-import type { SessionMaxAge, SessionRecord } from '../store/SessionStore';
-import { warnOnce } from '../warnOnce';
+import type { Context } from 'egg';
+import { checkMaxAge } from '../options/SessionConfig';
+import { lifetimeOf, ONE_DAY, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
+import type { SessionEnvironment } from './environment';
 
 /** A lifetime at one moment, and as the request has chosen it; undefined when it has chosen none. */
 export interface Chosen {
@@ -23,7 +20,7 @@ export class Lifetime {
   private choices = 0;
   private keptChoices = 0;
 
-  constructor(private readonly ctx: Context, private readonly config: SessionConfig) {}
+  constructor(private readonly ctx: Context, private readonly env: Pick<SessionEnvironment, 'config' | 'hints'>) {}
 
   /** `session.maxAge`, which koa-session keeps with the options of the request. */
   get maxAge(): SessionMaxAge | undefined {
@@ -32,7 +29,7 @@ export class Lifetime {
 
   /** @throws TypeError when it is no lifetime */
   set maxAge(value: unknown) {
-    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.config.maxAge, 'session.maxAge');
+    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.env.config.maxAge, 'session.maxAge');
     this.choices++;
   }
 
@@ -57,7 +54,7 @@ export class Lifetime {
   now(): Chosen {
     const { choices, maxAge } = this;
     const chosen = this.isChosen || this.isChanged ? this.valid() : undefined;
-    if (chosen !== undefined) warnOfLifetime(environmentOf(this.ctx.app).app, 'session.maxAge', chosen);
+    if (chosen !== undefined) this.env.hints.lifetime('session.maxAge', chosen);
     return { choices, maxAge, chosen };
   }
 
@@ -72,14 +69,4 @@ export class Lifetime {
   valid(): SessionMaxAge {
     return checkMaxAge(this.maxAge ?? ONE_DAY, 'ctx.sessionOptions.maxAge');
   }
-}
-
-const MINUTE = 60_000;
-
-/** Warns of a lifetime that is hardly meant: in development, one that has been given in seconds. */
-export function warnOfLifetime(app: Application, what: string, value: SessionMaxAge): void {
-  if (value === 'session') return warnOfBrowserLifetime(app, what);
-  if (value >= MINUTE || app.config.env === 'prod' || app.config.env === 'unittest') return;
-  warnOnce(app, `${what} ${value}`, '[egg-tegg-session] %s is %d, and that is milliseconds: a session ends after %d s. If seconds are ' +
-    'meant, write %d * 1000', what, value, value / 1000, value);
 }

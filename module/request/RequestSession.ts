@@ -1,24 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
-import { type SessionEndReason, type SessionEvents, tell } from '../events';
-import { warnOfDropped, warnOfLostTypes } from '../lostTypes';
-import { dataOf, fieldsOf } from '../record';
-import { warnOfFixation } from '../review';
-import { withoutKeys } from '../SessionConfig';
-import type { ContextSession } from '../SessionData';
-import { SessionMeta } from '../SessionMeta';
-import { Snapshot } from '../Snapshot';
-import { usesCookie } from '../store/activeStore';
+import { coded } from '../record/errors';
+import { withoutKeys } from '../options/SessionConfig';
+import { ChangeTracker } from '../record/ChangeTracker';
+import { type SessionEndReason, type SessionEvents, tell } from '../record/events';
+import type { ContextSession } from '../record/SessionData';
+import { dataOf, fieldsOf, type SessionRecord } from '../record/SessionRecord';
+import { Snapshot } from '../record/Snapshot';
+import { trace, traceRequest } from '../record/trace';
+import { RecordMeta } from '../repository/RecordMeta';
+import { retry } from '../store/deadline';
 import { answerUnavailable, logUntold, SessionStoreError } from '../store/SessionStoreError';
-import type { SessionRecord } from '../store/SessionStore';
-import { trace, traceRequest } from '../trace';
-import { ChangeTracker } from './ChangeTracker';
 import { CookieKeeper } from './CookieKeeper';
-import { retry } from './deadline';
 import { decide, type Decision, type Facts } from './decide';
-import type { SessionEnvironment } from './environment';
-import type { Keeper } from './Keeper';
+import type { SessionEnvironment, SessionMethods } from './environment';
+import type { Keeper, SessionInRequest, Update } from './Keeper';
 import { Lifetime } from './Lifetime';
 import { expire, type Loaded } from './load';
 import { OperationQueue } from './OperationQueue';
@@ -42,14 +39,11 @@ interface Plan {
   readonly decision: Decision;
 }
 
-/** Changes a copy of the data, which it resolves to. */
-export type Update = (data: SessionRecord) => Promise<SessionRecord>;
-
 /**
  * The session of one request, from its cookie to the response. It owns the session's state; koa-session's object, which is
  * `ctx.session`, holds the data and calls back here for all that is saved. Its keeper is where the session is kept.
  */
-export class RequestSession {
+export class RequestSession implements SessionInRequest, SessionMethods {
   /** Whether the middleware serves this context, and whether it has done its last commit. */
   phase: 'outside' | 'serving' | 'done' = 'outside';
   /** The functions of `state.ts` make each from the one before. */
@@ -60,7 +54,7 @@ export class RequestSession {
   readonly queue = new OperationQueue();
   readonly watch = new PrincipalWatch();
   readonly lifetime: Lifetime;
-  readonly meta: SessionMeta;
+  readonly meta: RecordMeta;
   private readonly keeper: Keeper;
 
   /** The session of a context; undefined when nobody has asked for it. */
@@ -75,8 +69,8 @@ export class RequestSession {
 
   private constructor(readonly ctx: Context, readonly env: SessionEnvironment) {
     const store = env.storeFor(ctx);
-    this.lifetime = new Lifetime(ctx, env.config);
-    this.meta = new SessionMeta(ctx, env.config, Boolean(store?.isIndexed));
+    this.lifetime = new Lifetime(ctx, env);
+    this.meta = new RecordMeta(ctx, env.config, Boolean(store?.isIndexed));
     this.keeper = store ? new StoreKeeper(this, store) : new CookieKeeper(this);
   }
 
@@ -187,13 +181,13 @@ export class RequestSession {
       const isOver = await expire(ctx, keeper.store!, env, state.expired).catch(err => logUntold(ctx, err));
       if (isOver) this.state = expiredForAll(this.state);
     }
-    keeper.noteDelay(); // the handler may have taken its time
+    keeper.markStale(); // the handler may have taken its time
     if (this.commitsItself) await this.commit(plan);
     if (this.state.at !== 'saved') return;
     const confirmed = !this.state.written || ctx.headerSent || keeper.confirm();
     if (confirmed !== true) await confirmed;
     if (this.state.at === 'saved' && this.state.leaveAt !== undefined) await this.letOthersGoFirst(this.state.leaveAt);
-    if (this.watch.signedInWithOldId && keeper.hasOldId) warnOfFixation(env.app);
+    if (this.watch.signedInWithOldId && keeper.hasOldId) env.hints.signedInWithOldId();
   }
 
   /** A response with the old id that comes after this one would take the new id from the browser again. */
@@ -240,7 +234,7 @@ export class RequestSession {
     if (Object.hasOwn(value, 'maxAge')) this.maxAge = (value as SessionRecord).maxAge;
     if (this.state.at === 'destroyed') this.state = EMPTY;
     this.makeId();
-    warnOfDropped(this.env.app, value);
+    this.env.hints.assigned(value);
     this.state = assigned(this.state, new ChangeTracker(this.create(fieldsOf(value)), Snapshot.EMPTY));
   }
 
@@ -255,12 +249,12 @@ export class RequestSession {
 
   /** @throws Error when the session was not loaded, or there is no secret for its cookie */
   private requireUsable(): void {
-    if (this.state.at === 'left out') throw new Error(NOT_LOADED);
+    if (this.state.at === 'left out') throw coded('ERR_SESSION_NOT_LOADED', new Error(NOT_LOADED));
     if (this.state.at === 'unread' && this.lacksKeys()) throw withoutKeys(this.env.app);
   }
 
   private lacksKeys(): boolean {
-    return this.env.lacksKeys && usesCookie(this.env.app);
+    return this.env.lacksKeys && !this.env.config.externalKey;
   }
 
   /** Has `genid` run when a new session is first used, as koa-session does: what it notes is there in the handler. */
@@ -398,7 +392,7 @@ export class RequestSession {
       await this.keeper.write();
       this.requireHeaders('session.save()', isNew);
     });
-    if (this.state.at === 'ended') throw new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`);
+    if (this.state.at === 'ended') throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.save(): ${HAS_ENDED}`));
   }
 
   /**
@@ -411,7 +405,7 @@ export class RequestSession {
     await this.run(async () => {
       this.requireHeaders('session.regenerate()', true);
       const { data } = this.state;
-      if (!data) throw new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request');
+      if (!data) throw coded('ERR_SESSION_ENDED', new Error('[egg-tegg-session] session.regenerate(): the session was destroyed in this request'));
       await this.keeper.regenerate(data);
       this.requireHeaders('session.regenerate()', true);
     });
@@ -424,12 +418,12 @@ export class RequestSession {
    * @throws Error when the session has ended, after 10 s, and inside the `fn` of another `update()`
    */
   async update(fn: Update): Promise<void> {
-    if (updating.getStore() === this) throw new Error('[egg-tegg-session] session.update() inside the fn of another update()');
+    if (updating.getStore() === this) throw coded('ERR_SESSION_ARGUMENT', new Error('[egg-tegg-session] session.update() inside the fn of another update()'));
     this.requireAvailable();
     this.requireCommit();
-    await updating.run(this, () => retry(isLate => this.tryUpdate(fn, isLate), UPDATE_TIMEOUT,
+    await updating.run(this, () => retry(isLate => this.tryUpdate(fn, isLate), UPDATE_TIMEOUT, () => coded('ERR_SESSION_UPDATE_TIMEOUT', new Error(
       `[egg-tegg-session] session.update() took longer than ${UPDATE_TIMEOUT / 1000} s: fn is slow, or other requests ` +
-      'changed the session each time. Let fn be quick, and make slow calls before or after it'));
+      'changed the session each time. Let fn be quick, and make slow calls before or after it'))));
   }
 
   /** Resolves to false when `fn` has to run again, as the data have changed meanwhile, or have ended. */
@@ -473,11 +467,11 @@ export class RequestSession {
 
   /** All that can refuse to save the session, before anything is written or removed. */
   prepare(data: ChangeTracker, known?: Snapshot): Snapshot {
-    const { env: { app, config } } = this;
+    const { env: { config, hints } } = this;
     this.keeper.beforeSave(data);
     const now = (!config.beforeSave && known) || data.now();
     data.assertStorable(now);
-    warnOfLostTypes(app, data.session);
+    hints.saving(data.session);
     return now;
   }
 
@@ -491,7 +485,7 @@ export class RequestSession {
   /** @throws Error when the response has begun and the browser's cookie would have to change */
   requireHeaders(what: string, needsCookie: boolean, isLate = this.ctx.headerSent): void {
     if (!isLate || (this.keeper.store && !needsCookie)) return;
-    throw new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`);
+    throw coded('ERR_SESSION_RESPONSE_BEGUN', new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`));
   }
 
   /** @throws Error when an update would have to be saved with the response, and that was before */
@@ -510,7 +504,7 @@ export class RequestSession {
   }
 }
 
-const cannotUpdate = () => new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`);
+const cannotUpdate = () => coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.update(): ${HAS_ENDED}`));
 
 const updating = new AsyncLocalStorage<RequestSession>();
 

@@ -1,18 +1,17 @@
-import { hasChosenPlace, placeOf, placesIn, remembered } from '../CookiePlace';
-import type { SessionEndReason } from '../events';
-import { PrincipalSessions } from '../PrincipalSessions';
-import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf } from '../record';
-import { Snapshot } from '../Snapshot';
-import type { Store } from '../store/guard';
+import { hasChosenPlace, placeOf } from '../cookie/places';
+import type { ChangeTracker } from '../record/ChangeTracker';
+import { placesIn, remembered } from '../record/CookiePlace';
+import type { SessionEndReason } from '../record/events';
+import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf, type SessionMaxAge } from '../record/SessionRecord';
+import { Snapshot } from '../record/Snapshot';
+import { SessionIndex } from '../repository/SessionIndex';
+import { StoredSession } from '../repository/StoredSession';
+import type { Store } from '../store/GuardedStore';
 import { logUntold } from '../store/SessionStoreError';
-import type { SessionMaxAge } from '../store/SessionStore';
-import { StoreRecord } from '../StoreRecord';
 import { runBeforeSave } from './beforeSave';
-import type { ChangeTracker } from './ChangeTracker';
-import type { Keeper } from './Keeper';
+import type { Keeper, SessionInRequest, Update } from './Keeper';
 import type { Chosen } from './Lifetime';
 import { type Loaded, loadFromStore } from './load';
-import type { RequestSession, Update } from './RequestSession';
 import { confirmed, destroyed, lost, sent, updated, written } from './state';
 
 /** The time, in ms, that others are given to send the old id of a session before the new one is sent: they have asked just before it moved. */
@@ -21,12 +20,12 @@ const LONGEST_HEAD_START = 500;
 
 /** Keeps a request's session in a store, and its id in the cookie or where `externalKey` says. */
 export class StoreKeeper implements Keeper {
-  private readonly stored: StoreRecord;
+  private readonly stored: StoredSession;
 
-  constructor(private readonly session: RequestSession, readonly store: Store) {
+  constructor(private readonly session: SessionInRequest, readonly store: Store) {
     const { ctx, meta, env: { config } } = session;
-    const limits = config.maxSessions === undefined ? undefined : new PrincipalSessions(store, config, ctx);
-    this.stored = new StoreRecord(ctx, store, meta, limits);
+    const limits = config.maxSessions === undefined ? undefined : new SessionIndex(store, config, ctx);
+    this.stored = new StoredSession(ctx, store, meta, limits);
   }
 
   get id(): string {
@@ -42,12 +41,12 @@ export class StoreKeeper implements Keeper {
   }
 
   get hasOldId(): boolean {
-    return !this.stored.isFresh;
+    return !this.stored.isNewId;
   }
 
   load(): Loaded | Promise<Loaded> {
     const { session: { ctx, env }, store } = this;
-    this.stored.turn = store.turns.now; // what ends the session may overtake the answer
+    this.stored.tick = store.clock.now; // what ends the session may overtake the answer
     return loadFromStore(ctx, store, env);
   }
 
@@ -77,7 +76,7 @@ export class StoreKeeper implements Keeper {
   private async replaceEnded(data: ChangeTracker): Promise<void> {
     const { session, session: { state } } = this;
     const isSignIn = session.signsIn(data.assigned('record' in state ? dataOf(state.record) : {}));
-    this.lose();
+    this.markEnded();
     if (isSignIn) await this.beginAnew(data, true);
   }
 
@@ -113,7 +112,7 @@ export class StoreKeeper implements Keeper {
 
   async noteSeen(): Promise<void> {
     const { session: { state }, stored } = this;
-    if (state.at === 'saved' && state.data && !await stored.see(state.data.session)) this.lose();
+    if (state.at === 'saved' && state.data && !await stored.recordActivity(state.data.session)) this.markEnded();
   }
 
   async noteUnused(): Promise<void> {
@@ -121,14 +120,14 @@ export class StoreKeeper implements Keeper {
     if (state.at !== 'saved') return;
     try {
       const data = dataOf(state.record);
-      if (meta.isDue(data)) await stored.see(data);
+      if (meta.isDue(data)) await stored.recordActivity(data);
     } catch (err) {
       logUntold(ctx, err); // the request has done without the session
     }
   }
 
   confirm(): Promise<boolean> | true {
-    return this.stored.isSure() || this.askAgain();
+    return this.stored.isFresh() || this.askAgain();
   }
 
   private async askAgain(): Promise<boolean> {
@@ -136,7 +135,7 @@ export class StoreKeeper implements Keeper {
     try {
       return await session.run(async () => {
         if (!await stored.latest()) {
-          this.lose();
+          this.markEnded();
           return false;
         }
         session.state = confirmed(session.state);
@@ -149,8 +148,8 @@ export class StoreKeeper implements Keeper {
     }
   }
 
-  noteDelay(): void {
-    this.stored.noteDelay();
+  markStale(): void {
+    this.stored.markStale();
   }
 
   async regenerate(data: ChangeTracker): Promise<void> {
@@ -171,7 +170,7 @@ export class StoreKeeper implements Keeper {
     const now = session.prepare(data);
     const chosen = lifetime.now();
     const moved = await stored.move(to, now, chosen.chosen);
-    if (!moved) return this.lose();
+    if (!moved) return this.markEnded();
     session.tell('session:regenerated', { previousKey }, () => now.toData());
     if ('unknown' in moved) {
       this.afterWrite(data, now, chosen);
@@ -185,10 +184,10 @@ export class StoreKeeper implements Keeper {
     const maxAge = chosen.chosen ?? lifetimeOf(left);
     const all = applyChanges(now.toData(), theirs);
     let failure: unknown;
-    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.take(theirs, all, maxAge).catch(err => {
+    const merged = (isEmpty(theirs) && maxAge === stored.maxAge) || await stored.mergeLate(theirs, all, maxAge).catch(err => {
       failure = err;
     });
-    if (merged === false) return this.lose();
+    if (merged === false) return this.markEnded();
     this.afterWrite(data, now, chosen, leaveAt);
     data.applyExternal(all, now);
     if (merged) return data.markSaved(Snapshot.of(all));
@@ -205,7 +204,7 @@ export class StoreKeeper implements Keeper {
       id = stored.id;
       const record = await stored.latest();
       if (record) watch.principal = meta.principal;
-      else this.lose();
+      else this.markEnded();
       return record;
     });
     if (!latest) return false;
@@ -230,7 +229,7 @@ export class StoreKeeper implements Keeper {
   async destroy(reason: SessionEndReason, data: ChangeTracker | null | undefined): Promise<void> {
     const { session, session: { ctx, env: { ids }, meta, watch, state: before, state: { at } }, stored } = this;
     const { places } = meta;
-    const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoreRecord['retire']>> : await stored.retire();
+    const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoredSession['retire']>> : await stored.retire();
     const others = at === 'new' ? undefined : await this.endOthers(reason);
     if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
     const { state } = session; // something may have been assigned meanwhile
@@ -249,7 +248,7 @@ export class StoreKeeper implements Keeper {
     if (config.externalKey) return undefined;
     const all = ids.read(ctx);
     if (all.length < 2) return undefined;
-    const sessions = new PrincipalSessions(store, config, ctx);
+    const sessions = new SessionIndex(store, config, ctx);
     try {
       for (const { value } of all) await sessions.end(store.keyOf(value), reason);
       return undefined;
@@ -262,7 +261,7 @@ export class StoreKeeper implements Keeper {
     const { session, session: { ctx, env: { ids } }, stored } = this;
     session.state = sent(session.state);
     // only this response can tell the client of an id that it has made
-    if (!ctx.headerSent) ids.write(ctx, stored.id, () => (stored.isFresh ? !stored.hasTurned() : stored.isSure()));
+    if (!ctx.headerSent) ids.write(ctx, stored.id, () => (stored.isNewId ? !stored.hasChanged() : stored.isFresh()));
   }
 
   expire(): void {
@@ -277,7 +276,7 @@ export class StoreKeeper implements Keeper {
   }
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
-  private lose(): void {
+  private markEnded(): void {
     const { session, session: { ctx, env: { ids } } } = this;
     session.state = lost(session.state);
     session.watch.signedInWithOldId = false;

@@ -1,6 +1,7 @@
 import type { Context } from 'egg';
-import { placeOf } from '../CookiePlace';
-import { refusePromise, type SessionConfig } from '../SessionConfig';
+import { coded } from '../record/errors';
+import { placeOf } from '../cookie/places';
+import { refusePromise, type SessionConfig } from '../options/SessionConfig';
 
 /**
  * Runs `config.session.beforeSave`.
@@ -9,8 +10,8 @@ import { refusePromise, type SessionConfig } from '../SessionConfig';
  */
 export function runBeforeSave(ctx: Context, config: SessionConfig, session: object): void {
   if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent && !config.externalKey) {
-    throw new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
-      'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true');
+    throw coded('ERR_SESSION_INSECURE', new Error(`[egg-tegg-session] the cookie ${config.key} is for HTTPS only, and this request came over plain ` +
+      'HTTP. If a proxy in front speaks HTTPS, set config.proxy to true'));
   }
   if (config.beforeSave) refusePromise(config.beforeSave(ctx, session), 'beforeSave');
   if (!config.externalKey && typeof config.domain === 'function') placeOf(ctx); // throws when it returns no domain

@@ -1,4 +1,4 @@
-import type { SessionMaxAge } from '../store/SessionStore';
+import type { SessionMaxAge } from '../record/SessionRecord';
 import type { State } from './state';
 
 /** What a commit knows of a request's session. */
@@ -42,7 +42,7 @@ export type Decision =
 
 const NOTHING: Decision = { do: 'nothing' };
 
-/** Decides what a commit does; `test/decide.test.ts` has the rules, each with an example. */
+/** Decides what a commit does; `test/rules/decide.test.ts` has the rules, each with an example. */
 export function decide(facts: Facts): Decision {
   const { use, inStore, state, cookie, changed } = facts;
   if (use === 'none') return NOTHING;

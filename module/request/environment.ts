@@ -1,13 +1,34 @@
 import type { Application, Context } from 'egg';
-import type { DataCookie } from '../DataCookie';
-import type { IdTransport } from '../IdTransport';
-import type { RequestSession } from './RequestSession';
-import type { RunningRequests } from './RunningRequests';
-import type { SessionConfig } from '../SessionConfig';
-import type { ContextSession } from '../SessionData';
-import type { Store } from '../store/guard';
+import { coded } from '../record/errors';
+import type { DataCookie } from '../cookie/DataCookie';
+import type { IdTransport } from '../cookie/IdTransport';
+import type { SessionConfig } from '../options/SessionConfig';
+import type { ContextSession } from '../record/SessionData';
+import type { SessionMaxAge, SessionRecord } from '../record/SessionRecord';
+import type { Store } from '../store/GuardedStore';
 import type { StoreHealth } from '../store/StoreHealth';
-import type { SessionRecord } from '../store/SessionStore';
+import type { RunningRequests } from './RunningRequests';
+
+/** What helps a developer, in the log; it changes nothing that happens to a session. */
+export interface Hints {
+  /** These data were assigned to `ctx.session`. */
+  assigned(data: object): void;
+  /** These data are about to be saved. */
+  saving(data: object): void;
+  /** Somebody has signed in, and the session has kept its id. */
+  signedInWithOldId(): void;
+  /** A lifetime was chosen; `what` is the name that warnings give to it. */
+  lifetime(what: string, value: SessionMaxAge): void;
+}
+
+/** What `ctx.session` asks the request's session for. */
+export interface SessionMethods {
+  maxAge: unknown;
+  readonly externalKey: string | undefined;
+  save(): Promise<void>;
+  commit(): Promise<void>;
+  regenerate(): Promise<void>;
+}
 
 /** What the sessions of all requests of an application have in common. */
 export interface SessionEnvironment {
@@ -22,11 +43,12 @@ export interface SessionEnvironment {
   /** How the ids of sessions in a store travel. */
   ids: IdTransport;
   health: StoreHealth;
+  hints: Hints;
   running: RunningRequests;
   /** The active store, for this request; undefined when sessions live in the cookie. */
   storeFor(ctx: Context): Store | undefined;
   /** Makes koa-session's object of data. */
-  createSession(request: RequestSession, ctx: Context, data: SessionRecord): ContextSession;
+  createSession(methods: SessionMethods, ctx: Context, data: SessionRecord): ContextSession;
   /** Whether a request has to have its session before its objects are made. */
   usesSession(ctx: Context): boolean;
 }
@@ -37,7 +59,7 @@ const environments = new WeakMap<object, SessionEnvironment>();
 /** @throws Error before the application is ready */
 export function environmentOf(app: Application): SessionEnvironment {
   const env = environments.get(app.context);
-  if (!env) throw new Error('[egg-tegg-session] the application is still starting: there are no sessions yet');
+  if (!env) throw coded('ERR_SESSION_NOT_READY', new Error('[egg-tegg-session] the application is still starting: there are no sessions yet'));
   return env;
 }
 

@@ -1,15 +1,14 @@
 import type { Context } from 'egg';
-import { placesIn } from '../CookiePlace';
-import { tell } from '../events';
-import { takeOff } from '../PrincipalSessions';
-import { isExpired, isKept, isRecord, isTombstone, NO_CHANGES } from '../record';
-import { NEEDS_STORE, refusePromise } from '../SessionConfig';
+import { coded } from '../record/errors';
+import { NEEDS_STORE, refusePromise } from '../options/SessionConfig';
+import { placesIn } from '../record/CookiePlace';
+import { type LoggedEvent, tell } from '../record/events';
+import { isExpired, isKept, isRecord, isTombstone, NO_CHANGES, type SessionRecord } from '../record/SessionRecord';
+import { shortHash } from '../record/shortHash';
+import { type MetaFields, hasOutlived, limiting } from '../repository/RecordMeta';
+import { removeFromIndex } from '../repository/SessionIndex';
+import type { Store } from '../store/GuardedStore';
 import type { SessionEnvironment } from './environment';
-import type { LoggedEvent } from '../SessionLogger';
-import { type About, hasOutlived, limiting } from '../SessionMeta';
-import { shortHash } from '../shortHash';
-import type { Store } from '../store/guard';
-import type { SessionRecord } from '../store/SessionStore';
 
 /** A session that is over by the clock of this process, and still in the store. */
 export interface Expired {
@@ -60,7 +59,7 @@ async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx
     const refusal = isTombstone(record) ? 'ended' as const : refusalOf(ctx, record, env, store.hasClock);
     return { id, stale, record, refusal };
   }));
-  const createdAt = ({ record }: { record: unknown }) => Number((record as About)._createdAt ?? 0);
+  const createdAt = ({ record }: { record: unknown }) => Number((record as MetaFields)._createdAt ?? 0);
   const [ alive ] = all.filter(({ refusal }) => !refusal).sort((a, b) => createdAt(b) - createdAt(a));
   if (alive) return kept(ctx, alive.record as SessionRecord, alive.stale, env, { id: alive.id, hasClock: store.hasClock });
   const ended = all.find(({ refusal }) => refusal === 'ended');
@@ -71,7 +70,7 @@ async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx
 
 /** Reads the session from the request's cookie. */
 export function loadFromCookie(ctx: Context, env: SessionEnvironment): Loaded {
-  if (env.config.externalKey) throw new Error(NEEDS_STORE);
+  if (env.config.externalKey) throw coded('ERR_SESSION_NO_STORE', new Error(NEEDS_STORE));
   const opened = env.data.read(ctx);
   return opened ? accept(ctx, opened.value, opened.stale, env) : NEW;
 }
@@ -123,13 +122,13 @@ function kept(ctx: Context, record: SessionRecord, stale: boolean, { config }: S
  */
 export async function expire(ctx: Context, store: Store, { app, config }: SessionEnvironment,
   { id, record }: Expired): Promise<boolean> {
-  const { _principal: principal } = record as About;
+  const { _principal: principal } = record as MetaFields;
   tell(app, 'session:expired', { ctx, key: shortHash(id), ...config.logValue ? { value: record, principal } : {} });
   if (!store.keepsExpiry) return false;
   const key = store.keyOf(id);
   const options = limiting({ ctx }, config);
   if (await store.merge(key, { ...NO_CHANGES, renew: false }, options) !== false) return false;
   const isOver = !isKept(await store.get(key, undefined, options));
-  if (isOver && principal !== undefined && store.isIndexed) await takeOff(store, principal, key, { ctx });
+  if (isOver && principal !== undefined && store.isIndexed) await removeFromIndex(store, principal, key, { ctx });
   return isOver;
 }

@@ -1,6 +1,6 @@
+import type { ChangeTracker } from '../record/ChangeTracker';
+import type { SessionRecord } from '../record/SessionRecord';
 import type { SessionStoreError } from '../store/SessionStoreError';
-import type { SessionRecord } from '../store/SessionStore';
-import type { ChangeTracker } from './ChangeTracker';
 import type { Expired, Loaded } from './load';
 
 /** The data as the application works on them: undefined until it looks at them, null after `ctx.session = null`. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { requireFit } from '../tooLarge';
+import { requireFit } from '../record/tooLarge';
 import { type Check, requireClient, wrongClient } from './requireClient';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 

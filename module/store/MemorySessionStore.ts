@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, isAlive, isKept, isTombstone, msLeft, type Tombstone } from '../record';
+import { applyChanges, isAlive, isKept, isTombstone, msLeft, type Tombstone } from '../record/SessionRecord';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';

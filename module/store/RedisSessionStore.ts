@@ -1,6 +1,7 @@
 import type { Application, Context } from 'egg';
-import { LONGEST, type Tombstone } from '../record';
+import { LONGEST, type Tombstone } from '../record/SessionRecord';
 import { warnOfEviction } from './redisBoot';
+import type { RedisClient } from './RedisClient';
 import {
   argsOf, COMPARE_AND_SET, CREATE, INDEX, MERGE, recordIn, RETIRE, type Script, textIn, textOf, TOUCH,
 } from './redisLayout';
@@ -9,22 +10,6 @@ import type { Check } from './requireClient';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
-
-/** What is used of an ioredis client: a single one, one behind Sentinel, or a Cluster. */
-export interface RedisClient {
-  get(key: string): Promise<string | null>;
-  set(key: string, value: string, PX: 'PX', ms: number): Promise<unknown>;
-  del(key: string): Promise<number>;
-  evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>;
-  eval(script: string, keys: number, ...args: string[]): Promise<unknown>;
-  zscan(key: string, cursor: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, membersAndScores: string[]]>;
-  scan(cursor: string, MATCH: 'MATCH', pattern: string, COUNT: 'COUNT', count: number): Promise<[cursor: string, keys: string[]]>;
-  /** Asked at boot, if there is one. */
-  info?(section: 'memory'): Promise<unknown>;
-  /** Only a Cluster has these. */
-  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan' | 'info'>>;
-  readonly options?: { keyPrefix?: string };
-}
 
 /** How many keys a SCAN looks at, so that Redis answers others in between. */
 const SCAN_COUNT = 500;

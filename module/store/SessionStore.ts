@@ -1,7 +1,7 @@
 import type { Context } from 'egg';
 import { LifecycleDestroy } from '@eggjs/tegg';
+import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record/SessionRecord';
 import type { Check } from './requireClient';
-import { lifetimeOf, ONE_DAY, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record';
 
 export type { SessionChanges, SessionMaxAge, SessionRecord, Tombstone };
 

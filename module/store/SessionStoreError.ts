@@ -1,10 +1,11 @@
 import type { Context } from 'egg';
+import type { SessionErrorCode } from '../record/errors';
+import { PAUSE } from './CircuitBreaker';
 import type { Failure } from './failureOf';
-import { PAUSE } from './StoreHealth';
 
-/** The store could not do its work, and the answer is a 503: an error of its own with the message, the name, the code and the stack of `cause`. */
+/** The store could not do its work, and the answer is a 503: an error of its own with the message, the name and the stack of `cause`. */
 export class SessionStoreError extends Error {
-  readonly code?: string;
+  readonly code = 'ERR_SESSION_STORE' satisfies SessionErrorCode;
   readonly status = 503;
   readonly headers = { 'retry-after': String(Math.ceil(PAUSE / 1000)) };
 
@@ -16,12 +17,11 @@ export class SessionStoreError extends Error {
    * @param failure what that says of the store
    * @param mayHaveHappened whether the call may have taken effect, or may yet: there was no answer, or none that says so
    */
-  constructor(cause: Error & { code?: string }, failure: Failure, mayHaveHappened: boolean) {
-    super(cause.message);
+  constructor(cause: Error, failure: Failure, mayHaveHappened: boolean) {
+    super(cause.message, { cause });
     this.#failure = failure;
     this.#mayHaveHappened = mayHaveHappened;
     this.name = cause.name;
-    if (cause.code !== undefined) this.code = cause.code;
     this.stack = cause.stack;
   }
 

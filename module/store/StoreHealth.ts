@@ -1,21 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Application } from 'egg';
+import { CircuitBreaker, PAUSE } from './CircuitBreaker';
 import type { Failure } from './failureOf';
-
-/** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. @internal */
-export const PAUSE = 1000;
-
-/** From how many failures on, with no success in between, a store counts as down. */
-const FAILURES = 5;
-
-/** An outage is over when a call succeeds and none has failed for so many ms: what fails now and then is told once. */
-const QUIET = 5000;
-
-/** What Redis adds to an error: it is the same one in each script. */
-const IN_A_SCRIPT = /\.? script: \w+, on @user_script:\d+\.?$/;
-
-/** How many causes of an outage are logged, each once. */
-const MAX_CAUSES = 10;
 
 /** Of how many calls the latencies are kept. */
 const SAMPLES = 1000;
@@ -56,93 +42,6 @@ const calls = channel('egg-tegg-session:store');
 
 const publish = (call: StoreCall) => calls.publish(call);
 
-type Logger = Application['coreLogger'];
-
-/** What one kind of call has of its own: that writes fail says nothing of reads, and the other way round. */
-class Circuit {
-  private readonly logger: Logger;
-  private readonly patience: number;
-  private readonly lines: { down: string; up: string };
-  /** Until when, by `performance.now()`, the store is left alone. */
-  private pausedUntil?: number;
-  private probing = false;
-  private failures = 0;
-  private lastSuccess = performance.now();
-  private outage?: { lastFailure: number; failures: number; causes: Set<string> };
-  /** What was the last to count. */
-  cause?: Error;
-
-  /**
-   * @param logger tells of outages
-   * @param patience after how many ms without a success failures open it
-   * @param lines what the log has when it opens, and when it closes
-   * @param lines.down the one
-   * @param lines.up the other
-   */
-  constructor(logger: Logger, patience: number, lines: { down: string; up: string }) {
-    this.logger = logger;
-    this.patience = patience;
-    this.lines = lines;
-  }
-
-  get state(): 'closed' | 'open' | 'half-open' {
-    if (this.pausedUntil === undefined) return 'closed';
-    return this.probing || performance.now() >= this.pausedUntil ? 'half-open' : 'open';
-  }
-
-  /** Whether the store may be asked now; after a pause, one call is the probe. */
-  ask(): 'allowed' | 'probe' | 'refused' {
-    if (this.pausedUntil === undefined) return 'allowed';
-    if (this.probing || performance.now() < this.pausedUntil) return 'refused';
-    this.probing = true;
-    return 'probe';
-  }
-
-  succeeded(now: number): void {
-    this.lastSuccess = now;
-    this.failures = 0;
-    if (this.pausedUntil !== undefined) {
-      this.pausedUntil = undefined;
-      this.probing = false;
-      this.logger.info(this.lines.up);
-    }
-    if (this.outage && now - this.outage.lastFailure > QUIET) {
-      this.logger.info('[egg-tegg-session] the session store works again; %d calls had failed', this.outage.failures);
-      this.outage = undefined;
-    }
-  }
-
-  /** Logs a failure, unless it was in this outage. */
-  tell(now: number, error: Error, text: string): void {
-    this.outage ??= { lastFailure: now, failures: 0, causes: new Set() };
-    const { outage: { causes } } = this;
-    this.outage.failures++;
-    this.outage.lastFailure = now;
-    const cause = error.message.replace(IN_A_SCRIPT, '');
-    if (causes.has(cause) || causes.size >= MAX_CAUSES) return;
-    causes.add(cause);
-    this.logger.error(Object.assign(new Error(text), error, { stack: error.stack?.replace(error.message, () => text) }));
-  }
-
-  /** To be called when a call has failed; `error` when that counts: then the store may be down. */
-  failed(now: number, isProbe: boolean, error?: Error): void {
-    if (!error) {
-      if (isProbe) this.probing = false; // the next call is one
-      return;
-    }
-    this.cause = error;
-    this.failures++;
-    if (this.pausedUntil !== undefined) {
-      if (!isProbe) return;
-      this.pausedUntil = now + PAUSE;
-      this.probing = false;
-    } else if (this.failures >= FAILURES && now - this.lastSuccess >= this.patience) {
-      this.pausedUntil = now + PAUSE;
-      this.logger.warn(this.lines.down);
-    }
-  }
-}
-
 /** The health of a store: its circuits, counters and latencies. @internal */
 export class StoreHealth {
   readonly counters = { loads: 0, writes: 0, renewals: 0, ends: 0, index: 0, misses: 0, errors: 0, rejected: 0 };
@@ -151,20 +50,20 @@ export class StoreHealth {
   private samples = 0;
   /** Until when, by `performance.now()`, a server that has refused to write is only read. */
   private readOnlyUntil = 0;
-  private readonly reads: Circuit;
-  private readonly writes: Circuit;
+  private readonly reads: CircuitBreaker;
+  private readonly writes: CircuitBreaker;
 
   /**
    * @param logger tells of outages
    * @param patience after how many ms without a success failures make the store count as down
    */
-  constructor(logger: Logger, patience: number) {
-    this.reads = new Circuit(logger, patience, {
+  constructor(logger: Application['coreLogger'], patience: number) {
+    this.reads = new CircuitBreaker(logger, patience, {
       down: '[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other requests do without ' +
         'it until then',
       up: '[egg-tegg-session] the session store answers again, and is asked by every request',
     });
-    this.writes = new Circuit(logger, patience, {
+    this.writes = new CircuitBreaker(logger, patience, {
       down: '[egg-tegg-session] the session store is down for writes: it is asked once a second whether it takes them again, and other ' +
         'writes fail at once until then',
       up: '[egg-tegg-session] the session store takes writes again',
@@ -227,7 +126,7 @@ export class StoreHealth {
     this.circuitOf(operation).failed(performance.now(), isProbe);
   }
 
-  private circuitOf(operation: StoreOperation): Circuit {
+  private circuitOf(operation: StoreOperation): CircuitBreaker {
     return operation === 'get' || operation === 'getAndTouch' || operation === 'list' ? this.reads : this.writes;
   }
 

@@ -1,5 +1,5 @@
 import { createHash, randomInt } from 'node:crypto';
-import { LONGEST, ONE_DAY } from '../record';
+import { LONGEST, ONE_DAY } from '../record/SessionRecord';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './SessionStore';
 
 /**

@@ -1,7 +1,8 @@
-import { withDeadline } from '../request/deadline';
+import { coded } from '../record/errors';
+import { withDeadline } from './deadline';
 import { failureOf } from './failureOf';
+import type { RedisClient } from './RedisClient';
 import { script, textIn } from './redisLayout';
-import type { RedisClient } from './RedisSessionStore';
 import { type Check, requireClient, wrongClient } from './requireClient';
 
 const WANTED = {
@@ -62,7 +63,7 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
     const wrong = (how: string) => wrongClient(name, WANTED, `a client whose ${command}() ${how}`);
     const asked = redis[command](text, 1, `${prefix}boot`) as Promise<unknown> | undefined;
     if (typeof asked?.then !== 'function') throw wrong('returns no promise');
-    const [ first, ...more ] = await withDeadline(asked, ms, `no answer for ${ms} ms`).then(reply => String(textIn(reply)).split(' '), err => {
+    const [ first, ...more ] = await withDeadline(asked, ms, () => new Error(`no answer for ${ms} ms`)).then(reply => String(textIn(reply)).split(' '), err => {
       const message = String(err?.message);
       if ((err instanceof TypeError && failureOf(err) === 'call') || MISUNDERSTOOD.test(message)) throw wrong('takes other arguments');
       if (!REFUSED.test(message)) {
@@ -79,6 +80,6 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
   if (silence === undefined) await run('evalsha', sha);
   if (lacks.size === 0) return silence;
   const rights = [ ...COMMANDS, ...indexes ? INDEX_COMMANDS : [] ].map(command => `+${command}`).join(' ');
-  throw new Error(`[egg-tegg-session] the user of Redis may not run ${[ ...lacks ].join(', ')}, as the session store ${name} has to: ` +
-    `give it ~${redis.options?.keyPrefix ?? ''}${prefix}* ${rights}${said}`);
+  throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the user of Redis may not run ${[ ...lacks ].join(', ')}, as the session store ${name} has to: ` +
+    `give it ~${redis.options?.keyPrefix ?? ''}${prefix}* ${rights}${said}`));
 }

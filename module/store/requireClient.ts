@@ -1,3 +1,5 @@
+import { coded } from '../record/errors';
+
 /** What is to be checked at boot. */
 export interface Check {
   /** The store, for people to read. */
@@ -45,7 +47,7 @@ export function requireClient<T extends object>(store: string, wanted: Wanted, r
 
 /** The error about a client that can't be used. */
 export function wrongClient(store: string, { field, what }: Wanted, found: string): TypeError {
-  return new TypeError(`[egg-tegg-session] the session store ${store} has ${found} as its ${field}: it must be ${what}`);
+  return coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] the session store ${store} has ${found} as its ${field}: it must be ${what}`));
 }
 
 function describe(value: unknown): string {

@@ -3,7 +3,7 @@ import type { Application } from 'egg';
 import type { MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
 import type { SessionOptions } from '../..';
-import { SealedCookie } from '../../module/SealedCookie';
+import { SealedCookie } from '../../module/cookie/SealedCookie';
 import { AppSessionStore as AppRedisStore } from '../fixtures/apps/redis-store/modules/store/AppSessionStore';
 import { type AppOptions, Client, createApp } from './app';
 import { startRedis } from './servers';

@@ -1,0 +1,116 @@
+import type { Context } from 'egg';
+import { createSession, SessionOptions } from 'koa-session';
+import { isSealed } from '../cookie/SessionCookie';
+import type { ContextSession } from '../record/SessionData';
+import type { SessionRecord } from '../record/SessionRecord';
+import type { SessionEnvironment, SessionMethods } from '../request/environment';
+import { RequestSession } from '../request/RequestSession';
+
+type Callback = (err?: Error) => void;
+
+/**
+ * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
+ * session. To be called once tegg has loaded: tegg would turn a `session` that it finds on the context into a singleton,
+ * and every user would see the session of the first.
+ *
+ * @return makes koa-session's object of data
+ */
+export function defineContextSession(env: SessionEnvironment): SessionEnvironment['createSession'] {
+  const { app, config } = env;
+  const options: Record<string, unknown> = {
+    // koa-session adds what is missing, which would make an object that is slow to copy, and it copies it for each request
+    ...SessionOptions.parse({}),
+    ...config,
+    ...(isSealed(config) ? { encrypt: false, signed: false } : {}),
+    store: undefined,
+    ContextStore: undefined,
+    externalKey: undefined,
+    // koa-session refuses true and false, and deletes undefined, which would make each request's copy slow
+    ...('sameSite' in config ? { sameSite: 'lax' } : {}),
+  };
+  createSession(options, app);
+  if ('sameSite' in config) options.sameSite = config.sameSite;
+
+  const koa = Object.getOwnPropertyDescriptor(app.context, 'session')!;
+  Object.defineProperty(app.context, 'session', {
+    configurable: true,
+    get(this: Context) {
+      return RequestSession.for(this, env).read();
+    },
+    set(this: Context, value: SessionRecord | null) {
+      if (value !== null && typeof value !== 'object') koa.set!.call(this, value); // throws
+      RequestSession.for(this, env).assign(value);
+    },
+  });
+
+  let SessionOfRequest: ReturnType<typeof extend> | undefined;
+  return (request, ctx, data) => {
+    if (!SessionOfRequest) {
+      koa.set!.call(ctx, {});
+      SessionOfRequest = extend((koa.get!.call(ctx) as ContextSession).constructor as KoaSession);
+    }
+    return new SessionOfRequest(request, ctx, data) as unknown as ContextSession;
+  };
+}
+
+/** koa-session's class of data. */
+type KoaSession = new (of: { ctx: Context }, data: SessionRecord) => object;
+
+/** koa-session's class, with its members that store something, or say what is stored, as the request's. */
+function extend(Base: KoaSession) {
+  return class Session extends Base {
+    readonly #request: SessionMethods;
+
+    constructor(request: SessionMethods, ctx: Context, data: SessionRecord) {
+      super({ ctx }, data);
+      this.#request = request;
+    }
+
+    save(callback?: Callback) {
+      return withCallback(this.#request.save(), callback);
+    }
+
+    regenerate(callback?: Callback) {
+      return withCallback(this.#request.regenerate(), callback);
+    }
+
+    manuallyCommit() {
+      return this.#request.commit();
+    }
+
+    commit(options?: unknown, callback?: Callback) {
+      const request = this.#request;
+      const { save, regenerate } = (typeof options === 'object' ? options : {}) as { save?: boolean; regenerate?: boolean };
+      const promise = regenerate ? request.regenerate() : save ? request.save() : request.commit();
+      return withCallback(promise, typeof options === 'function' ? options as Callback : callback);
+    }
+
+    get externalKey() {
+      return this.#request.externalKey;
+    }
+
+    get maxAge() {
+      return this.#request.maxAge;
+    }
+
+    set maxAge(value: unknown) {
+      this.#request.maxAge = value;
+    }
+  };
+}
+
+const withCallback = (promise: Promise<void>, callback?: Callback) => {
+  if (!callback) return promise;
+  promise.then(() => callback(), callback);
+  return undefined;
+};
+
+/** Gives plain data, which egg-mock's `mockSession` puts in place of `ctx.session`, the methods that resolve to nothing. */
+export function completeMock<T>(session: T): T {
+  if (typeof session !== 'object' || session === null) return session;
+  const done = (callback?: Callback) => withCallback(Promise.resolve(), callback);
+  for (const name of [ 'save', 'regenerate', 'manuallyCommit' ]) {
+    if (!(name in session)) Object.defineProperty(session, name, { value: done, configurable: true });
+  }
+  return session;
+}

@@ -1,0 +1,69 @@
+import type { Application, Context } from 'egg';
+import { refusePromise, type SessionConfig, wrongReturn } from '../options/SessionConfig';
+import { ATTRIBUTES, type CookiePlace, isDomain, isPath, isSamePlace } from '../record/CookiePlace';
+
+/** How many domains and folders are guessed. */
+const MOST = 4;
+
+/** The commonest public suffixes of two labels, which browsers accept no cookie for. */
+const SUFFIX = /^(ac|co|com|edu|gov|ne|net|or|org)\.[a-z]{2}$/;
+
+/** What says where a cookie goes: a request, or an application for all of them. */
+interface Options {
+  app: Application;
+  sessionOptions?: object;
+}
+
+/** An attribute of the cookie as Egg takes it: from the options of the request, else from `config.cookies`. */
+function attribute({ sessionOptions, app: { config: { cookies } } }: Options, name: typeof ATTRIBUTES[number]): unknown {
+  const options = sessionOptions as Record<string, unknown>;
+  return name in options ? options[name] : (cookies as Record<string, unknown> | undefined)?.[name];
+}
+
+/**
+ * The domain that the cookie is set for; undefined when it is this host's only.
+ *
+ * @throws TypeError when it, or what `config.session.domain` returns, is no string
+ */
+export function domainOf(ctx: Options): string | undefined {
+  const given = attribute(ctx, 'domain');
+  if (typeof given !== 'function') return given as string | undefined;
+  const domain: unknown = given();
+  refusePromise(domain, 'domain');
+  if (domain === undefined || domain === null || domain === '') return undefined;
+  if (typeof domain === 'string') return domain;
+  throw wrongReturn(domain, 'domain', 'it must return a string, or nothing for this host only');
+}
+
+/** Where this request's response sets the cookie. */
+export function placeOf(ctx: Options): CookiePlace {
+  const place: CookiePlace = {};
+  const domain = domainOf(ctx)?.replace(/^\./, '').toLowerCase();
+  const path = attribute(ctx, 'path');
+  if (domain) place.domain = domain;
+  if (path && path !== '/') place.path = path as string;
+  if (attribute(ctx, 'partitioned')) place.partitioned = true;
+  return place;
+}
+
+/** Whether the request has chosen another place than the configured one, in its handler or in `beforeSave`. */
+export const hasChosenPlace = (ctx: Context, config: SessionConfig): boolean =>
+  ATTRIBUTES.some(name => ctx.sessionOptions[name] !== config[name]) &&
+    !isSamePlace(placeOf(ctx), placeOf({ app: ctx.app, sessionOptions: config }));
+
+/**
+ * Where else cookies of the same name may be that came with a request: for this host only; and, when several have come, for the
+ * host and the domains above it, for `/` and the folders of the request, and partitioned or not.
+ */
+export function otherPlaces({ hostname, path: requested }: Context, { domain, path, partitioned }: CookiePlace, hasSeveral: boolean): CookiePlace[] {
+  if (!hasSeveral) return domain ? [{ path, partitioned }] : [];
+  const labels = isDomain(hostname) && !/^[\d.]+$|^\.|\.\.|\.$/.test(hostname) ? hostname.split('.') : [];
+  const domains = labels.slice(0, -1).map((_, i) => labels.slice(i).join('.')).filter(each => !SUFFIX.test(each))
+    .slice(-MOST);
+  const folders = requested.split('/').slice(1, MOST).map((_, i, all) => `/${all.slice(0, i + 1).join('/')}`)
+    .filter(each => isPath(each) && each !== '/');
+  const all: CookiePlace[] = [{ domain, path, partitioned: partitioned ? undefined : true }];
+  for (const each of [ undefined, domain ]) for (const at of folders) all.push({ domain: each, path: at, partitioned });
+  for (const each of [ undefined, ...domains ]) for (const at of [ path, undefined ]) all.push({ domain: each, path: at, partitioned });
+  return all;
+}

@@ -1,0 +1,13 @@
+import type { Application } from 'egg';
+import type { Hints } from '../request/environment';
+import { warnOfDropped, warnOfLostTypes } from './jsonTypes';
+import { warnOfLifetime } from './lifetime';
+import { warnOfFixation } from './review';
+
+/** What requests of an application are watched for; the other hints are given when it starts. */
+export const hintsFor = (app: Application): Hints => ({
+  assigned: data => warnOfDropped(app, data),
+  saving: data => warnOfLostTypes(app, data),
+  signedInWithOldId: () => warnOfFixation(app),
+  lifetime: (what, value) => warnOfLifetime(app, what, value),
+});

@@ -1,0 +1,52 @@
+import type { Application } from 'egg';
+import { hasToJson, isPlain, MAX_DEPTH } from '../record/storable';
+import { warnOnce } from '../record/warnOnce';
+
+/**
+ * Says, but in production, which fields of a session will be something else when they are read again; once of each.
+ *
+ * @param app the application
+ * @param data the session's data, which JSON can hold
+ */
+export function warnOfLostTypes(app: Application, data: object): void {
+  if (app.config.env === 'prod') return;
+  warnOfDropped(app, data);
+  for (const [ name, value ] of Object.entries(data)) if (!isDropped(name, value)) warnOfLost(app, name, name, value, 1);
+}
+
+/** Warns of the fields that are dropped before anything is saved. */
+export function warnOfDropped(app: Application, data: object): void {
+  if (app.config.env === 'prod') return;
+  for (const [ name, value ] of Object.entries(data)) {
+    if (!isDropped(name, value) || value === undefined || OF_KOA.has(name)) continue;
+    warnOnce(app, name, '[egg-tegg-session] session.%s is not stored, as %s: use another name, or keep it elsewhere', name,
+      name[0] === '_' ? 'names that start with _ are koa-session\'s own' : 'it is a function, which JSON can\'t hold');
+  }
+}
+
+const isDropped = (name: string, value: unknown) => name[0] === '_' || typeof value === 'function';
+
+/** Koa-session's own, which every session has. */
+const OF_KOA = new Set([ '_requireSave', '_expire', '_maxAge', '_session' ]);
+
+/** `field` is the path with `*` for each index: the objects in a list are told once. */
+function warnOfLost(app: Application, path: string, field: string, value: unknown, depth: number): void {
+  if (depth > MAX_DEPTH) return;
+  if (typeof value === 'function') return warn(app, path, field, 'a function', isIndex(path) ? 'null' : 'gone');
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value) && !isPlain(value)) {
+    const text = JSON.stringify(value) as string | undefined;
+    return warn(app, path, field, `a ${value.constructor?.name}`,
+      text === undefined ? 'gone' : text === '{}' ? text : text[0] === '"' ? 'a string' : 'a plain value');
+  }
+  if (hasToJson(value)) return;
+  const isList = Array.isArray(value);
+  for (const [ name, inside ] of Object.entries(value)) warnOfLost(app, `${path}.${name}`, `${field}.${isList ? '*' : name}`, inside, depth + 1);
+}
+
+const isIndex = (path: string) => /\.\d+$/.test(path);
+
+function warn(app: Application, path: string, field: string, what: string, then: string): void {
+  warnOnce(app, field, '[egg-tegg-session] session.%s is %s, and will be %s when it is read again, as sessions are kept as JSON. ' +
+    'Keep a plain value, as date.getTime() or Object.fromEntries(map)', path, what, then);
+}

@@ -1,0 +1,14 @@
+import type { Application } from 'egg';
+import { warnOfBrowserLifetime } from '../application/activeStore';
+import type { SessionMaxAge } from '../record/SessionRecord';
+import { warnOnce } from '../record/warnOnce';
+
+const MINUTE = 60_000;
+
+/** Warns of a lifetime that is hardly meant: in development, one that has been given in seconds. */
+export function warnOfLifetime(app: Application, what: string, value: SessionMaxAge): void {
+  if (value === 'session') return warnOfBrowserLifetime(app, what);
+  if (value >= MINUTE || app.config.env === 'prod' || app.config.env === 'unittest') return;
+  warnOnce(app, `${what} ${value}`, '[egg-tegg-session] %s is %d, and that is milliseconds: a session ends after %d s. If seconds are ' +
+    'meant, write %d * 1000', what, value, value / 1000, value);
+}

@@ -1,0 +1,228 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { inspect, types } from 'node:util';
+import type { Application, Context, EggAppConfig } from 'egg';
+import { distance } from 'fastest-levenshtein';
+import { coded } from '../record/errors';
+import { isField, LONGEST, ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
+import { RISKS } from './Risk';
+import type { SessionOptions } from './SessionOptions';
+
+/**
+ * The options in force: {@link SessionOptions} without `null`, with the defaults in place, read-only; inject it anywhere as
+ * `sessionConfig`.
+ */
+export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
+  readonly key: string;
+  readonly maxAge: SessionMaxAge;
+  readonly autoCommit: boolean;
+  readonly encrypt: boolean;
+  readonly genid: (ctx: Context) => string;
+  readonly httpOnly: boolean;
+  readonly logValue: boolean;
+  readonly storeTimeout: number;
+  readonly onStoreError: 'fail' | 'anonymous';
+  readonly load: 'always' | 'injected';
+};
+
+type Rule = [ allowed: string, test: (value: any) => boolean ];
+
+const bool: Rule = [ 'true or false', value => typeof value === 'boolean' ];
+const func: Rule = [ 'a function', value => typeof value === 'function' ];
+const text: Rule = [ 'a string', value => typeof value === 'string' ];
+const hasMethods = (value: any, names: string[]) => names.every(name => typeof value?.[name] === 'function');
+const STORE_METHODS = [ 'get', 'set', 'destroy' ];
+
+const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, or \'session\'',
+  value => value === 'session' || (typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST) ];
+
+/**
+ * Checks a lifetime.
+ *
+ * @param value ms, above 0 and up to 100 years, or `'session'`
+ * @param what the name that the error gives to it, as `session.maxAge`
+ * @return the value, rounded to whole ms
+ * @throws TypeError that names the value and what is allowed
+ * @internal
+ */
+export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
+  const [ allowed, test ] = maxAge;
+  if (!test(value)) throw wrong(what, value, `it must be ${allowed}`);
+  return value === 'session' ? value : Math.round(value as number);
+}
+
+/** What says which requests a middleware serves. */
+const paths: Rule = [ 'a path, a RegExp or a function that is not async, or a list of these',
+  value => [ value ].flat().every(each => !types.isAsyncFunction(each)) ];
+
+const RULES: Record<keyof SessionOptions, Rule> = {
+  // a cookie name is a token of RFC 9110, 5.6.2
+  key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
+  maxAge,
+  autoCommit: bool,
+  overwrite: bool,
+  httpOnly: bool,
+  signed: bool,
+  encrypt: bool,
+  acceptLegacyCookie: bool,
+  rolling: bool,
+  renew: bool,
+  absoluteMaxAge: [ 'a number of milliseconds, above 0 and up to 100 years',
+    value => typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST ],
+  principal: [ 'the name of a field of the session, or a function of its data',
+    value => typeof value === 'function' || (typeof value === 'string' && value !== '' && isField(value)) ],
+  maxSessions: [ 'a whole number above 0', value => Number.isSafeInteger(value) && value > 0 ],
+  secure: bool,
+  sameSite: [ '\'lax\', \'strict\', \'none\', true or false',
+    value => typeof value === 'boolean' || /^(lax|strict|none)$/i.test(value) ],
+  domain: [ 'a string, or a function that returns one', value => typeof value === 'string' || typeof value === 'function' ],
+  path: [ 'a path that starts with /', value => typeof value === 'string' && value.startsWith('/') ],
+  partitioned: bool,
+  removeUnpartitioned: bool,
+  priority: [ '\'low\', \'medium\' or \'high\'', value => /^(low|medium|high)$/i.test(value) ],
+  externalKey: [ 'an object with get(ctx) and set(ctx, key)', value => hasMethods(value, [ 'get', 'set' ]) ],
+  store: [ 'an object with get, set and destroy', value => typeof value === 'object' && hasMethods(value, STORE_METHODS) ],
+  ContextStore: [ 'a class with the methods get, set and destroy', value => hasMethods(value?.prototype, STORE_METHODS) ],
+  load: [ '\'always\' or \'injected\'', value => value === 'always' || value === 'injected' ],
+  storeTimeout: [ 'a number of milliseconds, above 0 and up to a day', value => typeof value === 'number' && value > 0 && value <= ONE_DAY ],
+  onStoreError: [ '\'fail\' or \'anonymous\'', value => value === 'fail' || value === 'anonymous' ],
+  encode: func,
+  decode: func,
+  genid: func,
+  prefix: text,
+  valid: func,
+  beforeSave: func,
+  logValue: bool,
+  acceptedRisks: [ `a list of ${RISKS.join(', ')}`,
+    value => Array.isArray(value) && value.every(risk => RISKS.includes(risk)) ],
+  enable: bool,
+  match: paths,
+  ignore: paths,
+};
+
+/**
+ * Checks `config.session` and fills in the defaults.
+ *
+ * @param options `config.session`
+ * @param cookies `config.cookies`, Egg's defaults for all cookies
+ * @throws TypeError that names the option, its value and what is allowed, or an unknown option and the one that is meant
+ * @internal
+ */
+export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['cookies'] = {}): SessionConfig {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(RULES, name)) throw unknown(name);
+  }
+  const given: Record<string, any> = Object.fromEntries(
+    Object.entries(options).filter(([ , value ]) => value !== null && value !== undefined));
+  for (const [ name, [ allowed, test ]] of Object.entries(RULES)) {
+    if (name in given && !test(given[name])) throw wrongOption(name, given[name], `it must be ${allowed}, or be left out`);
+  }
+  const { prefix = '' } = given;
+  if ('maxSessions' in given && !('principal' in given)) {
+    throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
+  }
+  if ('maxAge' in given) given.maxAge = checkMaxAge(given.maxAge, 'config.session.maxAge');
+  const config = {
+    key: 'EGG_SESS',
+    maxAge: ONE_DAY,
+    autoCommit: true,
+    encrypt: true,
+    httpOnly: true,
+    logValue: true,
+    // a second is what a TCP packet that is lost once takes, and a failover begins with; users wait no longer than two
+    storeTimeout: 2000,
+    onStoreError: 'fail' as const,
+    load: 'always' as const,
+    genid: () => prefix + randomBytes(18).toString('base64url'),
+    ...(cookies.sameSite === undefined ? { sameSite: 'lax' as const } : {}),
+    ...given,
+  };
+  return Object.freeze(withCookiePrefix(config, cookies));
+}
+
+/** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
+export const hasKeys = ({ config: { keys } }: Application) => String(keys ?? '').split(',').some(key => key.trim());
+
+/** What is wrong with an application that has no secret. @internal */
+export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
+  return coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
+    `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`));
+}
+
+/** @internal */
+export const NEEDS_STORE = '[egg-tegg-session] config.session.externalKey needs a store, as it says how the id of a session in a store ' +
+  'travels, and there is none: add a class that extends SessionStore to a tegg module, set app.sessionStore, or remove ' +
+  'config.session.externalKey';
+
+/** @throws TypeError when a function of `config.session` is async: its answer would come too late @internal */
+export function refusePromise(result: unknown, name: string, rule = ''): void {
+  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') return;
+  // nobody waits for it: that it rejects, too, is nothing to end the process for
+  Promise.resolve(result).catch(() => undefined);
+  throw coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} returned a promise; it must not be async${rule && `; ${rule}`}`));
+}
+
+/**
+ * The text that a function of `config.session` returned.
+ *
+ * @throws TypeError when it is none, or empty
+ * @internal
+ */
+export function requireText(result: unknown, name: string): string {
+  const rule = 'it must return a string that is not empty';
+  refusePromise(result, name, rule);
+  if (typeof result === 'string' && result) return result;
+  throw wrongReturn(result, name, rule);
+}
+
+/** The error of a function of `config.session` that returned what it must not; without that itself, as it may be an id. @internal */
+export const wrongReturn = (result: unknown, name: string, rule: string) =>
+  coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} returned ${kindOf(result)}; ${rule}`));
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return value === '' || value === null || value === undefined || typeof value === 'boolean' ? inspect(value) : `a ${typeof value}`;
+}
+
+/** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */
+function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies']): SessionConfig {
+  const prefix = /^__(host|secure)-/i.exec(config.key)?.[0];
+  if (!prefix) return config;
+  const cookie = { ...cookies, secure: true, ...config };
+  const rule = `as config.session.key is ${inspect(config.key)}`;
+  if ((cookies as { autoChips?: boolean }).autoChips) {
+    throw wrongOption('key', config.key, 'with config.cookies.autoChips, Egg also writes and reads a cookie ' +
+      `_CHIPS-${config.key}, which browsers do not hold to the rules of ${prefix}: turn autoChips off (and ` +
+      'config.session.partitioned on, for CHIPS), or choose a key without this prefix');
+  }
+  if (cookie.secure !== true) throw wrongOption('secure', cookie.secure, `it must be true ${rule}`);
+  if (prefix.toLowerCase() === '__host-') {
+    if (cookie.domain) throw wrongOption('domain', cookie.domain, `it and config.cookies.domain must be left out ${rule}`);
+    if ((cookie.path ?? '/') !== '/') throw wrongOption('path', cookie.path, `it must be '/' ${rule}`);
+  }
+  return { ...config, secure: true };
+}
+
+const wrong = (what: string, value: unknown, instead: string) =>
+  coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] ${what} is ${inspect(value, { depth: 0 })}; ${instead}`));
+
+const wrongOption = (name: string, value: unknown, instead: string) => wrong(`config.session.${name}`, value, instead);
+
+function unknown(name: string): TypeError {
+  const far = (known: string) => distance(known.toLowerCase(), name.toLowerCase());
+  const nearest = Object.keys(RULES).reduce((best, known) => (far(known) < far(best) ? known : best));
+  return coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} is unknown; ` +
+    (far(nearest) <= Math.max(1, name.length / 3)
+      ? `did you mean ${nearest}?`
+      : 'remove it: the README of egg-tegg-session lists the options, under "Options"')));
+}
+
+const resolved = new WeakMap<Application, SessionConfig>();
+
+/** An application's options, resolved when they are first asked for. @internal */
+export function configOf(app: Application): SessionConfig {
+  let config = resolved.get(app);
+  if (!config) resolved.set(app, config = resolveConfig(app.config.session, app.config.cookies));
+  return config;
+}

@@ -1,0 +1,85 @@
+import { inspect } from 'node:util';
+import type { Application, Context } from 'egg';
+
+/** What comes with an event. None has the session's id or its cookie, nor, under `config.session.logValue: false`, its data. */
+export interface SessionEvent {
+  /** The request that it happened in; an anonymous context when there was none. */
+  ctx: Context;
+  /** A short hash of the session's id; undefined when the session lives in the cookie. */
+  key?: string;
+  /**
+   * The session's data, or in `session:expired` and `session:invalid` its record; undefined when there is none, and under
+   * `logValue: false`.
+   */
+  value?: unknown;
+  /**
+   * Whose session it is, by `config.session.principal`; undefined when it is nobody's, under `logValue: false`, and where it
+   * is not known: in `session:missed`, `session:invalid`, and `session:expired` without an index.
+   */
+  principal?: string;
+}
+
+/**
+ * Why a session was ended before its time: its own request did it (`logout`), `SessionRegistry` did (`revoked`), signing in
+ * elsewhere went over `maxSessions` (`evicted`), or another principal signed in with it (`replaced`).
+ */
+export type SessionEndReason = 'logout' | 'revoked' | 'evicted' | 'replaced';
+
+/**
+ * The events of `app` about sessions. They are told once what is under way is done.
+ *
+ * ```ts
+ * app.on('session:destroyed', ({ principal, reason }: SessionEvents['session:destroyed']) => { … });
+ * ```
+ */
+export interface SessionEvents {
+  /** A session was saved for the first time. */
+  'session:created': SessionEvent;
+  /** A session has a new id, `key`; `previousKey` stands for the one before. */
+  'session:regenerated': SessionEvent & { previousKey?: string };
+  /** A session was ended. */
+  'session:destroyed': SessionEvent & { reason: SessionEndReason };
+  /** A request used a session that is older than `maxAge` or `absoluteMaxAge`, and that the store still had. */
+  'session:expired': SessionEvent;
+  /** A request came with a session that may not be used. A cookie that does not open is no event: it may be another application's. */
+  'session:invalid': SessionEvent & {
+    /** @deprecated Since 1.1.0, no event has it. */
+    badCookie?: boolean;
+  };
+  /** A request came with the id of a session that the store does not have. */
+  'session:missed': SessionEvent;
+  /** A call of the store has failed; `error` has no id, command or data. */
+  'session:storeError': { ctx: Context; error: Error };
+}
+
+/** The events that are logged. @internal */
+export const LOGGED = [ 'missed', 'expired', 'invalid' ] as const;
+/** @internal */
+export type LoggedEvent = typeof LOGGED[number];
+
+/** Tells those who listen, once what is under way is done. @internal */
+export function tell<Name extends keyof SessionEvents>(app: Application, name: Name, event: SessionEvents[Name]): void {
+  if (app.listenerCount(name) === 0) return;
+  setImmediate(() => {
+    for (const listener of app.rawListeners(name)) void call(listener as Listener, app, name, event);
+  });
+}
+
+type Listener = (this: Application, event: unknown) => unknown;
+
+/** Not `app.emit`: there, what a listener throws keeps the event from the others, and ends an Egg worker. */
+async function call(listener: Listener, app: Application, name: string, event: { ctx: Context }): Promise<void> {
+  try {
+    await listener.call(app, event);
+  } catch (err) {
+    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, which changes nothing else: %s', name, printed(err));
+  }
+}
+
+function printed(value: unknown): string {
+  try {
+    return inspect(value);
+  } catch {
+    return 'with what can\'t be printed';
+  }
+}

@@ -1,0 +1,314 @@
+import type { Context } from 'egg';
+import { requireText } from '../options/SessionConfig';
+import type { ChangeTracker } from '../record/ChangeTracker';
+import {
+  applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime, type SessionChanges, type SessionMaxAge, type SessionRecord,
+} from '../record/SessionRecord';
+import { shortHash } from '../record/shortHash';
+import type { Snapshot } from '../record/Snapshot';
+import type { Store } from '../store/GuardedStore';
+import { logUntold, SessionStoreError } from '../store/SessionStoreError';
+import type { MetaFields, RecordMeta } from './RecordMeta';
+import { endSession, type SessionIndex, removeFromIndex } from './SessionIndex';
+
+/** The time, in ms, that a response may take from the store's last word about the session to its headers: its body may be slow. */
+const FRESH_MS = 500;
+
+/** The record of one request's session in the store: what is written there never undoes what others have written. */
+export class StoredSession {
+  private knownId?: string;
+  private knownKey?: string;
+  /** The lifetime that the record has: a request that chooses none leaves it as it is. */
+  maxAge?: SessionMaxAge;
+  /** Whether this request has made the id. */
+  isNewId = false;
+  /** When the store last said that it has the record, as `ChangeClock` counts. */
+  tick = 0;
+  /** When the store last said that it has the record, by `performance.now()`; -Infinity when that does not count any more. */
+  answeredAt = -Infinity;
+
+  constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: RecordMeta,
+    private readonly principals?: SessionIndex) {}
+
+  /** The session's id, made when it is first asked for. */
+  get id(): string {
+    if (this.knownId === undefined) this.use(this.newId());
+    return this.knownId!;
+  }
+
+  set id(id: string | undefined) {
+    this.knownId = id;
+    this.knownKey = undefined;
+    this.isNewId = false;
+  }
+
+  /** Takes an id that this request has made. */
+  private use(id: string): void {
+    this.id = id;
+    this.isNewId = true;
+  }
+
+  /** Whether the response may send the session's id without asking: another request, of any process, may have moved or ended it. */
+  isFresh(): boolean {
+    return performance.now() - this.answeredAt < FRESH_MS && !this.hasChanged();
+  }
+
+  /** Whether a request of this process has moved or ended the session since the store's last word about it. */
+  hasChanged(): boolean {
+    return this.store.clock.hasChanged(this.key, this.tick);
+  }
+
+  /**
+   * To be called when the request waits for anything else than the store's word: another process may have moved the session
+   * meanwhile. An id that this request has made is known to nobody who would.
+   */
+  markStale(): void {
+    if (!this.isNewId) this.answeredAt = -Infinity;
+  }
+
+  /** What the store knows the session by. */
+  get key(): string {
+    this.knownKey ??= this.store.keyOf(this.id);
+    return this.knownKey;
+  }
+
+  /** What stands for the session where people read. */
+  get name(): string {
+    return shortHash(this.id);
+  }
+
+  /** Writes a record where there is none. */
+  async create(now: Snapshot, maxAge: SessionMaxAge, id = this.id): Promise<void> {
+    const data = now.toData();
+    const about = this.meta.of(data);
+    await this.insert(this.store.keyOf(id), data, about, maxAge);
+    this.use(id);
+    this.maxAge = maxAge;
+    this.meta.keep(about, data);
+    await this.enforceMaxSessions(undefined);
+  }
+
+  /**
+   * Writes what the copy has changed, or lets the record live on when it has changed nothing.
+   *
+   * @param copy the data
+   * @param now the data as they are to be kept
+   * @param chosen the lifetime that this request has chosen
+   * @return whether the record is still there
+   */
+  save(copy: ChangeTracker, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
+    const about = this.meta.of(copy.session);
+    const hasChanged = chosen !== undefined || copy.isChanged(now);
+    const { set, unset, replace } = hasChanged ? copy.pending(now) : NO_CHANGES;
+    const more = this.meta.changes(about, replace);
+    if (!hasChanged && isEmpty({ ...more, replace: false })) {
+      return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
+    }
+    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
+    const written = this.writeIndexed(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
+    return hasChanged && !replace && this.meta.dependsOnAll ? this.followMerged(written) : written;
+  }
+
+  /**
+   * Notes whose session it is by the data of all: others may have changed some of the fields that tell. The one that comes last sees
+   * what all of them have written.
+   */
+  private async followMerged(written: Promise<boolean>): Promise<boolean> {
+    if (!await written) return false;
+    const { store, meta, key } = this;
+    try {
+      const record = await store.get(key, this.maxAge, this.options(false));
+      if (isAliveIn(store, record) && !meta.isOf(meta.indexedFor, record)) await this.recordActivity(dataOf(record));
+    } catch (err) {
+      logUntold(this.ctx, err); // what was asked for is written; the next request notes it
+    }
+    return true;
+  }
+
+  /** Writes, without letting the record live on, that the session was seen. Resolves to whether it is still there. */
+  async recordActivity(data: SessionRecord): Promise<boolean> {
+    const about = this.meta.of(data);
+    const changes: SessionChanges = { ...this.meta.changes(about), replace: false, renew: false };
+    return await this.writeIndexed(about, data, undefined, () => this.merge(changes, undefined, false));
+  }
+
+  /** Writes what others have changed in the record before it was moved, which `data` has. Resolves to whether it is still there. */
+  async mergeLate(changes: SessionChanges, data: SessionRecord, maxAge: SessionMaxAge): Promise<boolean> {
+    const about = this.meta.of(data);
+    const { set, unset } = this.meta.changes(about);
+    return await this.writeIndexed(about, data, maxAge, () =>
+      this.merge({ set: { ...changes.set, ...set }, unset: [ ...changes.unset, ...unset ], replace: false }, maxAge));
+  }
+
+  /** Writes changes, and the lifetime if it is given. Resolves to whether the record is still there. */
+  private merge(changes: SessionChanges, maxAge?: SessionMaxAge, changed = true): Promise<boolean> {
+    return this.store.merge(this.key, withLifetime(changes, maxAge), this.options(changed)).then(own => this.noteLifetime(own));
+  }
+
+  private noteLifetime(maxAge: SessionMaxAge | false): boolean {
+    if (maxAge === false) return false;
+    this.maxAge = maxAge;
+    this.tick = this.store.clock.now;
+    this.answeredAt = performance.now();
+    return true;
+  }
+
+  /**
+   * Moves the record to a new id. It is written there before the old one is taken away, so that a failure leaves one of them: the
+   * old one, or, when nobody can tell whether that was taken away, the new one.
+   *
+   * @param to the new id
+   * @param now the data
+   * @param chosen the lifetime that this request has chosen
+   * @return the old record, as others have left it, and how long its end took; or the error that leaves that unknown; undefined, and nothing moved, when one
+   *   of them has ended or moved it
+   */
+  async move(to: string, now: Snapshot, chosen?: SessionMaxAge): Promise<{ left: SessionRecord; tookMs: number } | { unknown: SessionStoreError } | undefined> {
+    const { store, meta } = this;
+    const options = this.options(true);
+    const maxAge = chosen ?? this.maxAge!;
+    const data = now.toData();
+    const about = meta.of(data, Date.now());
+    const [ from, successor ] = [ this.key, store.keyOf(to) ];
+    await this.insert(successor, data, about, maxAge, from);
+    let unknown: SessionStoreError | undefined;
+    const asked = performance.now();
+    const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
+      if (err instanceof SessionStoreError && err.mayHaveHappened) {
+        unknown = err;
+        return undefined;
+      }
+      await this.rollBack(successor, about);
+      throw err;
+    });
+    if (!unknown && (!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))) {
+      await this.rollBack(successor, about);
+      return undefined;
+    }
+    const tookMs = performance.now() - asked;
+    const before = meta.indexedFor;
+    if (!unknown && before !== undefined) await removeFromIndex(store, before, from, options);
+    this.use(to);
+    this.maxAge = maxAge;
+    meta.keep(about, data);
+    if (unknown) return { unknown };
+    await this.enforceMaxSessions(before);
+    return { left: left as SessionRecord, tookMs };
+  }
+
+  /**
+   * Writes a whole record under a key that is new; with `from`, it takes the place of the record of that key. Before that, the index
+   * has it: a session that is in no index can't be revoked. And again after that: whoever has looked in between has found nothing
+   * there, and has taken it off.
+   */
+  private async insert(key: string, data: SessionRecord, about: MetaFields, maxAge: SessionMaxAge, from?: string): Promise<void> {
+    const { store, meta, ctx } = this;
+    const { _principal } = about;
+    const options = this.options(true);
+    const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
+    if (_principal !== undefined) await note();
+    const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
+    await store.set(key, { ...data, ...about, ...origin }, maxAge, options);
+    this.tick = store.clock.now;
+    this.answeredAt = performance.now();
+    if (_principal !== undefined) await note().catch(err => logUntold(ctx, err));
+  }
+
+  /** Ends what was placed, as far as that can be done. */
+  private async rollBack(key: string, { _principal }: MetaFields): Promise<void> {
+    const options = this.options(true);
+    const isGone = await this.store.retire(key, null, TOMBSTONE_MS, options).then(() => true, () => false);
+    if (isGone && _principal !== undefined) await removeFromIndex(this.store, _principal, key, options);
+  }
+
+  /**
+   * Runs a write that makes a record say whose it is. The index has it before that: a session that is in no index can't be
+   * revoked. It has it after that too: another request may have signed out meanwhile, and have taken it off.
+   */
+  private async writeIndexed(about: MetaFields, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, replaces = false) {
+    const { store, meta, key } = this;
+    const [ before, { _principal }] = [ meta.indexedFor, about ];
+    const isNew = replaces || _principal !== before;
+    const maxAge = chosen ?? this.maxAge!;
+    const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
+    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
+    if (isNoted) await note(maxAge);
+    if (!await write()) return false;
+    // another request may have given the session another lifetime
+    if (isNoted && (isNew || this.maxAge !== maxAge)) {
+      await note(this.maxAge!);
+      this.markStale();
+    }
+    meta.keep(about, data);
+    if (!isNew) return true;
+    await this.enforceMaxSessions(before);
+    // it is written all the same when that fails
+    if (before !== undefined && before !== _principal) await this.unindex(before).catch(err => logUntold(this.ctx, err));
+    return true;
+  }
+
+  /** Takes the session off the index of a principal, unless another request has signed in again meanwhile. */
+  private async unindex(principal: string): Promise<void> {
+    const { store, meta, key, ctx } = this;
+    this.markStale();
+    await removeFromIndex(store, principal, key, { ctx });
+    const now = await store.get(key, undefined, { ctx });
+    if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+  }
+
+  /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */
+  private async enforceMaxSessions(before: string | undefined): Promise<void> {
+    const { principals, meta: { indexedFor } } = this;
+    if (!principals || !indexedFor || indexedFor === before) return;
+    this.markStale();
+    await principals.limit(indexedFor, this.key).catch(err => logUntold(this.ctx, err));
+  }
+
+  /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
+  async retire(): ReturnType<typeof endSession> {
+    if (this.knownId === undefined) return { hadEnded: false };
+    const result = await endSession(this.store, this.key, { ctx: this.ctx });
+    this.id = undefined;
+    return result;
+  }
+
+  /** The record as it is now; undefined when the session has ended. */
+  async latest(): Promise<SessionRecord | undefined> {
+    const tick = this.store.clock.now;
+    const record = await this.store.get(this.key, this.maxAge, this.options(true));
+    if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record)) return undefined;
+    this.tick = tick;
+    this.answeredAt = performance.now();
+    this.meta.load(record);
+    return record;
+  }
+
+  /**
+   * Writes other data into the record, if it is still the `latest`.
+   *
+   * @param latest the record as it was read
+   * @param data take the place of all its data
+   * @param chosen the lifetime that this request has chosen
+   */
+  async replace(latest: SessionRecord, data: SessionRecord, chosen?: SessionMaxAge):
+  Promise<'written' | 'unchanged' | 'overtaken'> {
+    this.maxAge = lifetimeOf(latest);
+    const maxAge = chosen ?? this.maxAge;
+    if (chosen === undefined && isEmpty(changesBetween(dataOf(latest), data))) return 'unchanged';
+    const about = this.meta.of(data);
+    const { set, unset } = this.meta.changes(about);
+    const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
+    const written = await this.writeIndexed(about, data, chosen, async () =>
+      this.noteLifetime(await this.store.compareAndSet(this.key, latest, record, maxAge, this.options(true)) && maxAge));
+    return written ? 'written' : 'overtaken';
+  }
+
+  /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
+  newId(): string {
+    return requireText(this.ctx.sessionOptions.genid(this.ctx), 'genid');
+  }
+
+  private options(changed: boolean) {
+    return this.meta.limiting({ ctx: this.ctx, rolling: this.ctx.sessionOptions.rolling as boolean, changed });
+  }
+}
