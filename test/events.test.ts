@@ -1,37 +1,15 @@
 import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
-import type { Application, Context } from 'egg';
-import mm, { type MockApplication } from 'egg-mock';
+import type { Context } from 'egg';
+import mm from 'egg-mock';
 import type { SessionOptions } from '..';
-import type { SessionEvents } from '../module/record/events';
 import { shortHash } from '../module/record/shortHash';
 import { later } from './support/app';
+import { listenToEvents as listen, type Told } from './support/events';
 import { IndexedSite, INDEXED_STORES } from './support/indexed';
 import { MapStore } from './support/MapStore';
 import { redisOfSuite, TestRedisStore } from './support/redis';
 import { start, stop } from './support/web';
-
-const NAMES: Array<keyof SessionEvents> = [
-  'session:created', 'session:regenerated', 'session:destroyed', 'session:expired', 'session:invalid', 'session:missed',
-  'session:storeError',
-];
-
-type Told = Record<string, any> & { event: string };
-
-/** Notes each event from now on; `take` gives those since it was last called, once all are told. */
-function listen(app: MockApplication) {
-  let told: Told[] = [];
-  for (const name of NAMES) {
-    (app as unknown as Application).on(name, event => told.push({ event: name.slice('session:'.length), ...event }));
-  }
-  return async () => {
-    for (let i = 0; i < 3; i++) await new Promise(resolve => setImmediate(resolve));
-    const taken = told;
-    told = [];
-    for (const { ctx } of taken) assert.equal(ctx.app.name, app.name);
-    return taken;
-  };
-}
 
 const brief = (told: Told[]) => told.map(({ event, reason }) => (reason ? `${event} ${reason}` : event));
 

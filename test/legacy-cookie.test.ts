@@ -169,4 +169,16 @@ describe('acceptLegacyCookie', () => {
       assert.deepEqual((await run(read)).json(), EMPTY);
     }
   });
+
+  it('true: the cookie chooses neither its lifetime nor its age, also under maxAge: \'session\'', async () => {
+    const { app, client, run } = await start({ acceptLegacyCookie: true, maxAge: 'session', absoluteMaxAge: DAY });
+    const value = Buffer.from(JSON.stringify({ n: 7, _expire: Date.now() + 1e11, _maxAge: 1e11, _createdAt: Date.now() + 1e12 })).toString('base64');
+    client.cookies.set(NAME, value).set(`${NAME}.sig`, (app.createAnonymousContext().cookies as any).keys.sign(`${NAME}=${value}`));
+    const { setCookies } = await run(session => {
+      session.n++;
+    });
+    assert.doesNotMatch(setCookies.join(), /max-age|expires/i);
+    later(2 * DAY);
+    assert.deepEqual((await run(read)).json(), EMPTY);
+  });
 });

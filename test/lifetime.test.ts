@@ -219,3 +219,15 @@ for (const [ name, create ] of [
     }
   });
 }
+
+it('a lifetime in ctx.sessionOptions that the store does not take is an error', async () => {
+  const store = new MapStore();
+  const { client } = await start({ store });
+  await client.run(count);
+  store.set = async () => { throw new Error('no'); };
+  for (const choose of [ (session: any) => { session.maxAge = DAY / 2; }, (session: any, ctx: Context) => {
+    session.toJSON();
+    ctx.sessionOptions.maxAge = DAY / 2;
+  } ]) assert.equal((await client.tryRun(choose)).status, 503);
+  await stop();
+});

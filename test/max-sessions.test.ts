@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert';
-import type { Context } from 'egg';
+import type { Application, Context } from 'egg';
 import mm from 'egg-mock';
 import { type SessionEvent } from '..';
 import { resolveConfig } from '../module/options/SessionConfig';
 import { later } from './support/app';
-import { forEachIndexedStore } from './support/indexed';
+import { forEachIndexedStore, REDIS } from './support/indexed';
+import { MapStore } from './support/MapStore';
 import { quietly } from './support/quietly';
+import { start, stop } from './support/web';
 
 let last = 0;
 /** A user of the test's own. */
@@ -219,3 +221,24 @@ describe('maxSessions that can\'t be', () => {
       { name: 'TypeError', message: /config\.session\.maxSessions is 1; it needs config\.session\.principal/ });
   });
 });
+
+describe('maxSessions, and the store', () => {
+  afterEach(stop);
+
+  it('asks nothing of it when sessions are disabled', async () => {
+    await start({ enable: false, principal: 'userId', maxSessions: 3 });
+  });
+});
+
+forEachIndexedStore('maxSessions, once the application runs', site => {
+  it('refuses a store that can\'t count, and the one before stays', async () => {
+    const app = site.app as unknown as Application;
+    const { sessionStore } = app;
+    for (const store of [ new MapStore(), null ]) {
+      assert.throws(() => {
+        app.sessionStore = store;
+      }, { code: 'ERR_SESSION_NO_STORE', message: /config\.session\.maxSessions needs a store that can tell which sessions there are/ });
+    }
+    assert.equal(app.sessionStore, sessionStore);
+  });
+}, { maxSessions: 1 }, [ REDIS ]);

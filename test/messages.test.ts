@@ -171,7 +171,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
   it('no keys in development, where it starts, and the session can\'t be used', async () => {
     const output = await start({ 'config/config.default.ts': config('{}', ''), 'config/plugin.ts': plugins('security: { enable: false },') });
     assert.match(output, /WARN .*\[egg-tegg-session\] config\.keys is '', .*\. It starts without, as this is not production; whoever uses the session gets this as an error$/m);
-    assert.match(output, /^answer 500: \{"message":"\[egg-tegg-session\] config\.keys is '', and session cookies/m);
+    assert.match(output, /^answer 500: \{"code":"ERR_SESSION_SETUP","message":"\[egg-tegg-session\] config\.keys is '', and session cookies/m);
   });
 
   it('but none are needed where no cookie is used', async () => {
@@ -365,7 +365,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
     });
     expectHeading('config.session.principal has thrown', output);
     assert.equal(output.match(/WARN .*config\.session\.principal has thrown: Cannot read properties of undefined/g)?.length, 1);
-    assert.match(output, /^answer 500: \{"message":"\[egg-tegg-session\] config\.session\.principal has thrown/m);
+    assert.match(output, /^answer 500: \{"code":"ERR_SESSION_CONFIG","message":"\[egg-tegg-session\] config\.session\.principal has thrown/m);
     expectHeading('is milliseconds', output);
     assert.match(output, /config\.session\.maxAge is 3600, and that is milliseconds: a session ends after 3\.6 s\. If seconds are meant, write 3600 \* 1000$/m);
     assert.match(output, /config\.session\.absoluteMaxAge is 1800, and that is milliseconds/);

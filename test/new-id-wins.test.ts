@@ -2,8 +2,11 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionOptions } from '..';
 import type { Server } from './support/egg-server';
+import { forEachIndexedStore, REDIS } from './support/indexed';
 import { startRedis, type TestServer } from './support/servers';
+import { NAME } from './support/web';
 import { startWorker } from './support/worker';
 
 const host = '127.0.0.1';
@@ -66,3 +69,44 @@ describe('a sign-in on one worker, as pages are read on another, with rolling', 
     });
   }
 });
+
+const LATE = 30;
+
+/** Under which options, and how, a request sends the old id beside a sign-in. */
+const SENDERS: Array<[ title: string, options: SessionOptions, send: (session: any) => unknown ]> = [
+  [ 'renew', { renew: true, maxAge: 3000 }, session => ({ v: session.v }) ],
+  [ 'a write', { maxAge: 3000 }, session => { session.w = 1; } ],
+  [ 'a lifetime', { maxAge: 3000 }, session => { session.maxAge = 4000; } ],
+  [ 'update()', { maxAge: 3000 }, session => session.update((data: any) => { data.w = 1; }) ],
+];
+
+for (const [ title, options, send ] of SENDERS) {
+  forEachIndexedStore(`a response that comes ${LATE} ms late, beside a sign-in, by ${title}`, site => {
+    it('takes the new id from no browser', async () => {
+      await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+        await sleep(60 * i);
+        const browser = site.browser();
+        await browser.run((session: any) => {
+          session.v = 1;
+        });
+        await sleep(1600); // renew: more than half is over
+        let cookie = browser.cookies.get(NAME)!;
+        const take = ({ setCookies }: { setCookies: string[] }) => {
+          for (const line of setCookies) cookie = line.slice(NAME.length + 1).split(';')[0];
+        };
+        const slow = browser.copy().tryRun(send).then(async response => {
+          await sleep(LATE);
+          take(response);
+        });
+        await sleep(Math.random() * 6);
+        const signIn = browser.copy().run(async (session: any) => {
+          session.userId = 7;
+          await session.regenerate();
+        }).then(take);
+        await Promise.all([ slow, signIn ]);
+        browser.cookies.set(NAME, cookie);
+        assert.equal(await site.user(browser), 7);
+      }));
+    });
+  }, options, [ REDIS ]);
+}

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import mm from 'egg-mock';
-import { type SessionEvent } from '..';
+import { RedisSessionStore, type SessionEvent } from '..';
 import { type Client, later } from './support/app';
 import { forEachIndexedStore, INDEXED_STORES, MEMORY, REDIS } from './support/indexed';
 
@@ -615,3 +615,44 @@ forEachIndexedStore('the index of principals in Redis', site => {
     assert.ok(await site.redis!.pttl(`session:principal:${user}`) > 24 * HOUR);
   });
 }, {}, [ REDIS ]);
+
+forEachIndexedStore('a principal that can\'t be told', site => {
+  it('shows no data in the error', async () => {
+    const { status, text } = await site.browser().tryRun((session: any) => {
+      session.user = { id: 7, email: 'secret@example.com' };
+    });
+    assert.equal(status, 500);
+    assert.match(text, /config\.session\.principal gives an object for this session/);
+    assert.doesNotMatch(text, /secret/);
+  });
+}, { principal: 'user' }, [ REDIS ]);
+
+forEachIndexedStore('a principal of the whole data', site => {
+  it('sends no old id when the session has moved before its data were read again', async () => {
+    const browser = await site.signIn(7);
+    const slow = await site.slow(browser, session => {
+      session.n = 1;
+    });
+    const { get } = RedisSessionStore.prototype;
+    mm(site.store, 'get', async (...args: Parameters<typeof get>) => {
+      mm.restore();
+      await browser.copy().run(session => session.regenerate());
+      return await get.apply(site.store as RedisSessionStore, args);
+    });
+    assert.deepEqual((await slow.finish()).setCookies, []);
+  });
+}, { principal: data => data.userId as number }, [ REDIS ]);
+
+/** What whoever only reads may need to have written. */
+for (const renewal of [ 'rolling', 'renew' ] as const) {
+  forEachIndexedStore(`under ${renewal}, a principal that fails for what is stored`, site => {
+    it('lets the session be read, and signed out', async () => {
+      const browser = await site.signIn(7);
+      const [{ id }] = await site.registry.list(7);
+      await site.store.merge!(id, { set: { broken: true }, unset: [], replace: false }, {} as never);
+      if (renewal === 'renew') later(13 * HOUR);
+      assert.equal(await site.user(browser), 7);
+      assert.equal((await browser.tryRun(session => session.destroy())).status, 200);
+    });
+  }, { [renewal]: true, principal: (data: any) => (data.broken ? data.nobody.id : data.userId) }, [ MEMORY, REDIS ]);
+}

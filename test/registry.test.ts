@@ -1,12 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import mm from 'egg-mock';
+import { Cluster } from 'ioredis';
 import Keyv from 'keyv';
 import { KeyvSessionStore, type SessionEvent, type SessionOptions, SessionRegistry } from '..';
 import { type Client, createApp, later } from './support/app';
 import { CLUSTER, forEachIndexedStore, IndexedSite, MEMORY, REDIS, redisStore } from './support/indexed';
 import { MapStore } from './support/MapStore';
 import { quietly } from './support/quietly';
+import { TestRedisStore } from './support/redis';
 
 let last = 0;
 /** A user of the test's own. */
@@ -489,5 +491,17 @@ describe('sessionRegistry where it can\'t work', () => {
     } finally {
       await app.close();
     }
+  });
+});
+
+describe('sessionRegistry.clear(), with a Cluster of which no node is there', () => {
+  it('rejects', async () => {
+    const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { clusterRetryStrategy: () => null });
+    cluster.on('error', () => undefined);
+    const list = async () => {
+      for await (const keys of new TestRedisStore(cluster).list(undefined)) assert.deepEqual(keys, []);
+    };
+    await assert.rejects(list());
+    cluster.disconnect();
   });
 });

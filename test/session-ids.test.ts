@@ -64,4 +64,11 @@ describe('session ids', () => {
       assert.equal(store.records.size, 0);
     });
   }
+
+  it('can\'t be one that no cookie can carry', async () => {
+    const { client } = await start({ store: new MapStore(), genid: () => 'x'.repeat(4000) });
+    const { status, text, setCookies } = await client.tryRun(count);
+    assert.deepEqual([ status, setCookies ], [ 500, []]);
+    assert.match(text, /config\.session\.genid returned a string; it must return at most 2000 characters/);
+  });
 });

@@ -6,8 +6,8 @@ import { IndexedSite, REDIS } from './support/indexed';
 import { NAME } from './support/web';
 
 /** In ms. */
-const TIMEOUT = 200;
-const STALLS = [ TIMEOUT / 2, 6 * TIMEOUT ];
+const TIMEOUT = 600;
+const STALLS = [ TIMEOUT / 6, 2 * TIMEOUT ];
 
 type Step = 'get' | 'set' | 'index' | 'merge' | 'compareAndSet' | 'retire' | 'list';
 type Handle = (session: any, ctx: any) => unknown;

@@ -8,10 +8,12 @@ import Redis from 'ioredis';
 import Keyv from 'keyv';
 import { Keyv as Keyv6 } from 'keyv6';
 import { type KeyvClient, KeyvSessionStore, SessionHealth, type SessionStore, type SessionStoreOptions } from '..';
+import { StoreAdapter } from '../module/store/StoreAdapter';
 import { Client, createApp } from './support/app';
 import { MapStore } from './support/MapStore';
 import { TestRedisStore } from './support/redis';
 import { redisCli, startMemcached, startMysql, startRedis, type TestServer } from './support/servers';
+import { start, stop } from './support/web';
 
 const options = {} as SessionStoreOptions;
 const MINUTE = 60_000;
@@ -229,5 +231,39 @@ describe('the limit of memcached', () => {
     await assert.rejects(strict.set('id', { text: 'x'.repeat(2000) }, MINUTE), /and 2000 are the most/);
     await strict.set('id', { text: 'x'.repeat(1000) }, MINUTE);
     assert.equal(second.times(), 0);
+  });
+});
+
+describe('a session that has grown too large for its store meanwhile', () => {
+  afterEach(stop);
+
+  it('is read all the same, under rolling', async () => {
+    const store = new MapStore();
+    const { client } = await start({ store, rolling: true });
+    await client.run((session: any) => {
+      session.text = 'x'.repeat(500);
+    });
+    Object.assign(store, { maxBytes: 300 });
+    assert.equal((await client.tryRun((session: any) => ({ length: session.text.length }))).status, 200);
+  });
+
+  it('is not written for a note of when it was seen', async () => {
+    const store = Object.assign(new MapStore(), { maxBytes: 200 });
+    const adapter = new StoreAdapter(store);
+    const options = { ctx: {} } as SessionStoreOptions;
+    await adapter.set('key', { text: 'x'.repeat(100) }, 60_000, options);
+    await assert.rejects(adapter.merge('key', { set: { _userAgent: 'y'.repeat(150) }, unset: [], replace: false, renew: false }, options),
+      { code: 'ERR_SESSION_TOO_LARGE' });
+  });
+
+  it('has 10,000 fields at most', async () => {
+    const { client } = await start({ store: new MapStore() });
+    const fill = (count: number) => client.tryRun((session: any) => {
+      for (let i = 0; i < count; i++) session[`f${i}`] = i;
+    });
+    const { status, text } = await fill(10_001);
+    assert.equal(status, 500);
+    assert.match(text, /the session would have 10001 fields, and 10000 are the most/);
+    assert.equal((await fill(10_000)).status, 200);
   });
 });

@@ -64,5 +64,5 @@ export function mountSession(app: Application): void {
   };
   const createSession = defineContextSession(env);
   setEnvironment(env);
-  if (config.maxSessions !== undefined) requireIndexed(app, env.storeFor(app.createAnonymousContext()), 'config.session.maxSessions');
+  if (config.enable !== false && config.maxSessions !== undefined) requireIndexed(app, env.storeFor(app.createAnonymousContext()), 'config.session.maxSessions');
 }

@@ -54,13 +54,18 @@ export function logEvent(name: LoggedEvent, { ctx, key, value = '' }: SessionEve
   }
 }
 
+/** The most characters of a value in a line of the log: a client may send it again and again. */
+const LONGEST = 2000;
+
 /** As `%j` does, which throws at what JSON can't hold. */
 function print(value: unknown): string {
+  let text: string | undefined;
   try {
-    return JSON.stringify(value);
+    text = JSON.stringify(value);
   } catch {
-    return inspect(value);
+    text = inspect(value);
   }
+  return text && text.length > LONGEST ? `${text.slice(0, LONGEST)}… (${text.length} characters)` : text!;
 }
 
 const isSession = (value: any) => {

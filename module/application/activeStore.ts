@@ -69,10 +69,12 @@ export function isTeggStore(app: Application, store: SessionStoreLike): boolean 
 /** @throws Error when a store can't tell which sessions there are, as `what` needs to know */
 export function requireIndexed(app: Application, store: Store | undefined, what: string): Store {
   if (store?.isIndexed) return store;
-  throw coded('ERR_SESSION_NO_STORE', new Error(`[egg-tegg-session] ${what} needs a store that can tell which sessions there are, and they are kept in ` +
-    `${originOf(app)}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the methods index and list, as a class ` +
-    'that tegg finds'));
+  throw needsIndex(what, originOf(app));
 }
+
+const needsIndex = (what: string, origin: string) => coded('ERR_SESSION_NO_STORE', new Error(`[egg-tegg-session] ${what} needs a store that can ` +
+  `tell which sessions there are, and they are kept in ${origin}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the ` +
+  'methods index and list, as a class that tegg finds'));
 
 /**
  * What can be used as the store: as `given`, but that generator functions are wrapped.
@@ -106,9 +108,16 @@ export async function checkStore(app: Application): Promise<void> {
     'requests with a session get a 503', name, silence);
 }
 
-/** Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie. */
+/**
+ * Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie.
+ *
+ * @throws Error when the application is running under `maxSessions`, which no such store can count
+ */
 export function setStore(app: Application, store: SessionStoreLike | undefined, origin: string, isTegg = false): void {
   const { session } = app.config;
+  if (announced.has(app) && configOf(app).maxSessions !== undefined && !isTegg) {
+    throw needsIndex('config.session.maxSessions', store ? origin : `the cookie ${configOf(app).key}`);
+  }
   const before = session.ContextStore || session.store ? originOf(app) : undefined;
   if (store) {
     session.ContextStore = undefined;

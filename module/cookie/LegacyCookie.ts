@@ -24,7 +24,7 @@ export function legacyTexts(ctx: Context, name: string, value: string, signature
 
 /** The record with no longer to live than a new session has: who forges a cookie chooses its lifetime too. */
 export function withCappedLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionRecord {
-  if (maxAge === 'session') return record;
+  if (maxAge === 'session') return { ...dataOf(record), _session: true };
   const cap = (value: unknown, limit: number) => (typeof value === 'number' ? Math.min(value, limit) : limit);
   return { ...dataOf(record), _maxAge: cap(record._maxAge, maxAge), _expire: cap(record._expire, Date.now() + maxAge) };
 }

@@ -7,6 +7,7 @@ import { legacyTexts } from './LegacyCookie';
 import { domainOf, hasChosenPlace, otherPlaces, placeOf } from './places';
 import { SealedCookie, type Tries } from './SealedCookie';
 import { Sealer, type Unsealed } from './Sealer';
+import { trace } from '../record/trace';
 import { keepPrivate } from './SharedCaches';
 
 /** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
@@ -191,6 +192,7 @@ export class SessionCookie<T> {
     if (found.opened.length === 0 && this.sealed && this.config.acceptLegacyCookie) this.findLegacy(ctx, values, found);
     if (found.opened.length === 0 && failure) throw failure;
     if (found.opened.length > 1) this.warnOfSeveral();
+    if (trace.enabled) trace('%s %s: cookies %s that do not open: %d', ctx.method, ctx.path, this.config.key, values.filter(Boolean).length - found.opened.length);
     return found;
   }
 

@@ -8,6 +8,7 @@ import { warnOfFixation } from './review';
 export const hintsFor = (app: Application): Hints => ({
   assigned: data => warnOfDropped(app, data),
   saving: data => warnOfLostTypes(app, data),
+  unchanged: app.config.env === 'prod' ? undefined : data => warnOfDropped(app, data),
   signedInWithOldId: () => warnOfFixation(app),
   lifetime: (what, value) => warnOfLifetime(app, what, value),
 });

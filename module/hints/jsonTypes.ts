@@ -1,4 +1,5 @@
 import type { Application } from 'egg';
+import { printable } from '../record/printable';
 import { hasToJson, isPlain, MAX_DEPTH } from '../record/storable';
 import { warnOnce } from '../record/warnOnce';
 
@@ -19,7 +20,7 @@ export function warnOfDropped(app: Application, data: object): void {
   if (app.config.env === 'prod') return;
   for (const [ name, value ] of Object.entries(data)) {
     if (!isDropped(name, value) || value === undefined || OF_KOA.has(name)) continue;
-    warnOnce(app, name, '[egg-tegg-session] session.%s is not stored, as %s: use another name, or keep it elsewhere', name,
+    warnOnce(app, name, '[egg-tegg-session] session.%s is not stored, as %s: use another name, or keep it elsewhere', printable(name),
       name[0] === '_' ? 'names that start with _ are koa-session\'s own' : 'it is a function, which JSON can\'t hold');
   }
 }
@@ -48,5 +49,5 @@ const isIndex = (path: string) => /\.\d+$/.test(path);
 
 function warn(app: Application, path: string, field: string, what: string, then: string): void {
   warnOnce(app, field, '[egg-tegg-session] session.%s is %s, and will be %s when it is read again, as sessions are kept as JSON. ' +
-    'Keep a plain value, as date.getTime() or Object.fromEntries(map)', path, what, then);
+    'Keep a plain value, as date.getTime() or Object.fromEntries(map)', printable(path), what, then);
 }

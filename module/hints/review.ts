@@ -110,6 +110,8 @@ const WITHOUT_EFFECT: Partial<Record<keyof SessionConfig, (config: SessionConfig
   partitioned: (config, app) => !isSameSiteNone(config, app) && 'browsers keep partitioned cookies with SameSite=None only. Set config.session.sameSite to \'none\'',
   removeUnpartitioned: ({ partitioned }) => !partitioned && 'it goes with config.session.partitioned. Set that too, or remove this one',
   prefix: (_, app) => Boolean(app.config.session.genid) && 'config.session.genid makes the whole id. Have that put it in front',
+  renew: ({ maxAge, rolling }) => maxAge === 'session' && !rolling &&
+    'a session that ends with the browser lives for a day after its last change. Set config.session.rolling, or a number as maxAge',
   acceptLegacyCookie: config => !isSealed(config) && 'the cookie is not sealed, and egg-session\'s are read as they are. Remove it',
   encode: (_, app) => Boolean(activeStore(app).store ?? activeStore(app).ContextStore) &&
     'sessions are in a store, and the cookie has an id; it only keeps that from being sealed. Remove it, and config.session.decode',

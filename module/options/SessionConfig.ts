@@ -179,7 +179,8 @@ export function requireText(result: unknown, name: string): string {
 export const wrongReturn = (result: unknown, name: string, rule: string) =>
   coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} returned ${kindOf(result)}; ${rule}`));
 
-function kindOf(value: unknown): string {
+/** What a value is, without what is in it, which may be secret. @internal */
+export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
   return value === '' || value === null || value === undefined || typeof value === 'boolean' ? inspect(value) : `a ${typeof value}`;

@@ -1,21 +1,27 @@
 import type { ContextSession } from './SessionData';
 import { applyChanges, changesBetween, dataOf, fieldsOf, namesOf, NO_CHANGES, type SessionChanges, type SessionRecord } from './SessionRecord';
 import { Snapshot } from './Snapshot';
-import { assertStorable } from './storable';
+import { assertFieldCount, assertStorable } from './storable';
 
 /** A session's data as a request works on them, beside what is kept of them. */
 export class ChangeTracker {
   /** Whether the data were assigned as a whole, and take the place of all that is kept. */
   replacesAll = false;
+  /** Whether these data were assigned to `ctx.session`, and are not those of a session that was read. */
+  readonly wereAssigned: boolean;
+  private readonly given: SessionRecord;
   /** How many `update()`s these data have seen while they were in no record. */
   updates = 0;
 
   /**
    * @param session koa-session's object
    * @param kept the data that are kept
-   * @param given the same, as the session was given them
+   * @param given the same, as the session was given them; undefined for what was assigned to `ctx.session`
    */
-  constructor(readonly session: ContextSession, private kept: Snapshot, private readonly given: SessionRecord = {}) {}
+  constructor(readonly session: ContextSession, private kept: Snapshot, given?: SessionRecord) {
+    this.given = given ?? {};
+    this.wereAssigned = given === undefined;
+  }
 
   /**
    * The data as they are now.
@@ -26,8 +32,9 @@ export class ChangeTracker {
     return Snapshot.of(fieldsOf(this.session));
   }
 
-  /** @throws TypeError when this request has put something into a field that must not be stored */
+  /** @throws TypeError when this request has put something into a field that must not be stored, or there are too many fields */
   assertStorable(now: Snapshot): void {
+    assertFieldCount(now.size);
     assertStorable(this.session, now.objectsNotIn(this.kept));
   }
 

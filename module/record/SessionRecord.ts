@@ -1,4 +1,5 @@
 import { coded } from './errors';
+import { printable } from './printable';
 
 /**
  * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
@@ -46,7 +47,7 @@ export const isInjectedField = (name: string) => isField(name) && !RESERVED_WHEN
 /** @throws TypeError when the name is not allowed @internal */
 export function assertName(name: string, allowed: (name: string) => boolean): void {
   if (allowed(name)) return;
-  throw coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] session.${name} is reserved and can't hold data; use another name`));
+  throw coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] session.${printable(name)} is reserved and can't hold data; use another name`));
 }
 
 /** Whether a value is a plain object, as a record is. @internal */

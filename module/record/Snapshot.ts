@@ -24,6 +24,10 @@ export class Snapshot {
     return new Snapshot(fields);
   }
 
+  get size(): number {
+    return this.fields.size;
+  }
+
   /** Whether both have the same fields; their order does not matter. */
   equals({ fields }: Snapshot): boolean {
     if (fields.size !== this.fields.size) return false;

@@ -1,8 +1,19 @@
 import { EventEmitter } from 'node:events';
 import { coded } from './errors';
+import { printable } from './printable';
 
 /** How many levels deep a field may be nested: what copies data can't follow it much further than that. */
 export const MAX_DEPTH = 500;
+
+/** The most fields of a session: stores look at each of them when they change one. */
+const MAX_FIELDS = 10_000;
+
+/** @throws TypeError when a session has more fields than stores can work with */
+export function assertFieldCount(count: number): void {
+  if (count <= MAX_FIELDS) return;
+  throw coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] the session would have ${count} fields, and ${MAX_FIELDS} are the most: keep what ` +
+    'belongs together in one field, as an object or a list, and what a client sends elsewhere'));
+}
 
 /** Whether a value is an object as `{}` makes it, also in another realm. Contexts of Koa are none: they inherit. */
 export function isPlain(value: object): boolean {
@@ -40,7 +51,7 @@ export function refused(name: string, value: unknown, reason: string): TypeError
   return cantBeStored(name, /call stack/.test(reason) ? TOO_DEEP : `${reason}. A session holds what JSON can`);
 }
 
-const cantBeStored = (path: string, reason: string) => coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] session.${path} can't be stored: ${reason}`));
+const cantBeStored = (path: string, reason: string) => coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] session.${printable(path)} can't be stored: ${reason}`));
 
 const TOO_DEEP = `it is nested more than ${MAX_DEPTH} levels deep, or leads back to itself. Keep less, or the text of JSON.stringify()`;
 

@@ -1,7 +1,6 @@
-import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { coded } from '../record/errors';
-import { refusePromise, type SessionConfig } from '../options/SessionConfig';
+import { kindOf, refusePromise, type SessionConfig } from '../options/SessionConfig';
 import { type CookiePlace, placesIn } from '../record/CookiePlace';
 import { changesBetween, type SessionChanges, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { warnOnce } from '../record/warnOnce';
@@ -93,17 +92,20 @@ export class RecordMeta {
   keep(about: MetaFields, data: SessionRecord): void {
     this.kept = about;
     this.createdAt = about._createdAt!;
-    this.principal = this.principalOf(data);
+    this.principal = this.principalUnless(data, () => true);
   }
 
   /**
    * What a record with these data is to say.
    *
+   * @param data the data
+   * @param createdAt when the session was created, in ms since 1970
+   * @param isUnchanged whether the data are those that are kept: then nobody fails who has only read them
    * @throws TypeError as `principalOf` does, which has to be before anything is written
    */
-  of(data: SessionRecord, createdAt = this.createdAt): MetaFields {
+  of(data: SessionRecord, createdAt = this.createdAt, isUnchanged?: () => boolean): MetaFields {
     const { places } = this;
-    const principal = this.principalOf(data);
+    const principal = this.principalUnless(data, isUnchanged);
     const about: MetaFields = places ? { _createdAt: createdAt, _cookie: places } : { _createdAt: createdAt };
     if (principal === undefined || !this.isIndexed) return about;
     const ip = this.ip ?? this.kept._ip;
@@ -111,6 +113,16 @@ export class RecordMeta {
       ...about, _principal: principal, _seenAt: Date.now(), ...ip === undefined ? {} : { _ip: ip },
       _userAgent: this.ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
+  }
+
+  /** Whose session it is by its data; by what the record says, when these do not tell and are `isUnchanged`. */
+  private principalUnless(data: SessionRecord, isUnchanged?: () => boolean): string | undefined {
+    try {
+      return this.principalOf(data);
+    } catch (err) {
+      if (!isUnchanged?.()) throw err;
+      return this.kept._principal;
+    }
   }
 
   /** Undefined on a unix socket, and once the client has hung up. */
@@ -210,7 +222,7 @@ export function principalOf(data: SessionRecord, { principal }: SessionConfig): 
   if (typeof value === 'object' && value !== null) value = JSON.parse(JSON.stringify(value)); // as it will be read again
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string' || Number.isFinite(value)) return String(value);
-  throw coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.principal gives ${inspect(value, { depth: 0 })} for this session; it ` +
+  throw coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.principal gives ${kindOf(value)} for this session; it ` +
     'must be a string or a number, or undefined when nobody is signed in'));
 }
 

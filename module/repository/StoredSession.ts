@@ -1,18 +1,32 @@
 import type { Context } from 'egg';
-import { requireText } from '../options/SessionConfig';
+import { requireText, wrongReturn } from '../options/SessionConfig';
 import type { ChangeTracker } from '../record/ChangeTracker';
 import {
-  applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, lifetimeOf, metaOf, NO_CHANGES, TOMBSTONE_MS, withLifetime, type SessionChanges, type SessionMaxAge, type SessionRecord,
+  applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, isTombstone, lifetimeOf, metaOf,
+  NO_CHANGES, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone, TOMBSTONE_MS, withLifetime,
 } from '../record/SessionRecord';
 import { shortHash } from '../record/shortHash';
 import type { Snapshot } from '../record/Snapshot';
 import type { Store } from '../store/GuardedStore';
+import type { SessionStoreOptions } from '../store/SessionStore';
 import { logUntold, SessionStoreError } from '../store/SessionStoreError';
 import type { MetaFields, RecordMeta } from './RecordMeta';
 import { endSession, type SessionIndex, removeFromIndex } from './SessionIndex';
 
 /** The time, in ms, that a response may take from the store's last word about the session to its headers: its body may be slow. */
 const FRESH_MS = 500;
+
+/** The most characters of an id that a cookie can carry, sealed. */
+const LONGEST_ID = 2000;
+
+/** The pauses, in ms, after which something is tried again that a store could not do, or has not answered. */
+const PAUSES = [ 1000, 2000, 4000, 8000, 16_000 ];
+
+/** Does in the background what must be done once the store answers again, as far as that is soon. */
+function onceItAnswers(attempt: () => Promise<unknown>, [ pause, ...more ] = PAUSES): void {
+  if (pause === undefined) return;
+  setTimeout(() => void attempt().catch(() => onceItAnswers(attempt, more)), pause).unref();
+}
 
 /** The record of one request's session in the store: what is written there never undoes what others have written. */
 export class StoredSession {
@@ -46,6 +60,12 @@ export class StoredSession {
   private use(id: string): void {
     this.id = id;
     this.isNewId = true;
+  }
+
+  /** The store has said that it has the record, when asked at this tick. */
+  private noteAnswer(tick = this.store.clock.now): void {
+    this.tick = tick;
+    this.answeredAt = performance.now();
   }
 
   /** Whether the response may send the session's id without asking: another request, of any process, may have moved or ended it. */
@@ -97,8 +117,8 @@ export class StoredSession {
    * @return whether the record is still there
    */
   save(copy: ChangeTracker, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
-    const about = this.meta.of(copy.session);
     const hasChanged = chosen !== undefined || copy.isChanged(now);
+    const about = this.meta.of(copy.session, undefined, () => !hasChanged);
     const { set, unset, replace } = hasChanged ? copy.pending(now) : NO_CHANGES;
     const more = this.meta.changes(about, replace);
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
@@ -116,9 +136,13 @@ export class StoredSession {
   private async followMerged(written: Promise<boolean>): Promise<boolean> {
     if (!await written) return false;
     const { store, meta, key } = this;
+    const tick = store.clock.now;
+    this.markStale();
     try {
       const record = await store.get(key, this.maxAge, this.options(false));
-      if (isAliveIn(store, record) && !meta.isOf(meta.indexedFor, record)) await this.recordActivity(dataOf(record));
+      if (!isAliveIn(store, record)) return true; // it was written, and has moved or ended since: the response finds out
+      this.noteAnswer(tick);
+      if (!meta.isOf(meta.indexedFor, record)) await this.recordActivity(dataOf(record));
     } catch (err) {
       logUntold(this.ctx, err); // what was asked for is written; the next request notes it
     }
@@ -148,8 +172,7 @@ export class StoredSession {
   private noteLifetime(maxAge: SessionMaxAge | false): boolean {
     if (maxAge === false) return false;
     this.maxAge = maxAge;
-    this.tick = this.store.clock.now;
-    this.answeredAt = performance.now();
+    this.noteAnswer();
     return true;
   }
 
@@ -174,12 +197,15 @@ export class StoredSession {
     let unknown: SessionStoreError | undefined;
     const asked = performance.now();
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
-      if (err instanceof SessionStoreError && err.mayHaveHappened) {
-        unknown = err;
-        return undefined;
+      const became = err instanceof SessionStoreError && err.mayHaveHappened ? await this.askWhatBecame(from, successor, err) : 'untouched';
+      if (became === 'ended elsewhere') return undefined;
+      if (became === 'untouched') {
+        await this.rollBack(successor, about);
+        throw err;
       }
-      await this.rollBack(successor, about);
-      throw err;
+      unknown = err;
+      if (became === 'unknown') onceItAnswers(() => this.endAfterAll(from, successor, options));
+      return undefined;
     });
     if (!unknown && (!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))) {
       await this.rollBack(successor, about);
@@ -196,6 +222,26 @@ export class StoredSession {
     return { left: left as SessionRecord, tookMs };
   }
 
+  /** What has become of a record that was to be retired, when nobody has answered that it was. */
+  private async askWhatBecame(from: string, successor: string, err: SessionStoreError): Promise<'moved' | 'ended elsewhere' | 'untouched' | 'unknown'> {
+    const { store } = this;
+    let now: SessionRecord | Tombstone | null | undefined;
+    try {
+      now = await store.get(from, this.maxAge, this.options(true));
+    } catch {
+      return 'unknown';
+    }
+    if (isTombstone(now)) return now._successor === successor ? 'moved' : 'ended elsewhere';
+    if (!isAliveIn(store, now)) return 'moved'; // a store without tombstones
+    return err.isOfServer ? 'unknown' : 'untouched'; // a server may yet do what it was asked to
+  }
+
+  /** Retires a record that has moved, unless others had ended it before: then its successor must not go on. */
+  private async endAfterAll(from: string, successor: string, options: SessionStoreOptions): Promise<void> {
+    const left = await this.store.retire(from, successor, TOMBSTONE_MS, options);
+    if (left && isTombstone(left) && left._successor !== successor) await this.store.retire(successor, null, TOMBSTONE_MS, options);
+  }
+
   /**
    * Writes a whole record under a key that is new; with `from`, it takes the place of the record of that key. Before that, the index
    * has it: a session that is in no index can't be revoked. And again after that: whoever has looked in between has found nothing
@@ -208,9 +254,12 @@ export class StoredSession {
     const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
     if (_principal !== undefined) await note();
     const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
-    await store.set(key, { ...data, ...about, ...origin }, maxAge, options);
-    this.tick = store.clock.now;
-    this.answeredAt = performance.now();
+    await store.set(key, { ...data, ...about, ...origin }, maxAge, options).catch(err => {
+      // nobody will be told of it: it must not count as one of the principal's
+      if (err instanceof SessionStoreError && err.mayHaveHappened) onceItAnswers(() => store.retire(key, null, TOMBSTONE_MS, options));
+      throw err;
+    });
+    this.noteAnswer();
     if (_principal !== undefined) await note().catch(err => logUntold(ctx, err));
   }
 
@@ -236,7 +285,7 @@ export class StoredSession {
     if (!await write()) return false;
     // another request may have given the session another lifetime
     if (isNoted && (isNew || this.maxAge !== maxAge)) {
-      await note(this.maxAge!);
+      await note(this.maxAge!).catch(err => logUntold(this.ctx, err));
       this.markStale();
     }
     meta.keep(about, data);
@@ -277,8 +326,7 @@ export class StoredSession {
     const tick = this.store.clock.now;
     const record = await this.store.get(this.key, this.maxAge, this.options(true));
     if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record)) return undefined;
-    this.tick = tick;
-    this.answeredAt = performance.now();
+    this.noteAnswer(tick);
     this.meta.load(record);
     return record;
   }
@@ -305,7 +353,9 @@ export class StoredSession {
 
   /** @throws TypeError when `config.session.genid` makes none: all sessions would be one */
   newId(): string {
-    return requireText(this.ctx.sessionOptions.genid(this.ctx), 'genid');
+    const id = requireText(this.ctx.sessionOptions.genid(this.ctx), 'genid');
+    if (id.length > LONGEST_ID) throw wrongReturn(id, 'genid', `it must return at most ${LONGEST_ID} characters, as browsers drop larger cookies`);
+    return id;
   }
 
   private options(changed: boolean) {

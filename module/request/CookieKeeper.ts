@@ -41,7 +41,7 @@ export class CookieKeeper implements Keeper {
     const { session, session: { ctx, lifetime, meta, env, state: { at } } } = this;
     const now = session.prepare(data, known);
     const chosen = lifetime.now();
-    const about = meta.of(data.session);
+    const about = meta.of(data.session, undefined, () => !data.isChanged(now));
     env.data.write(ctx, now.toJson(), lifetime.valid(), about._createdAt!);
     meta.keep(about, data.session);
     if (at !== 'saved') session.tell('session:created', {}, () => now.toData());
@@ -78,7 +78,7 @@ export class CookieKeeper implements Keeper {
     const { session, session: { ctx, env, meta, watch, state } } = this;
     if (state.at === 'saved') session.tell('session:destroyed', { reason }, () => dataOf(state.record));
     const { places } = meta;
-    session.state = destroyed(state.data === data ? null : state.data);
+    session.state = destroyed(state, data);
     meta.reset();
     watch.forget();
     env.data.expire(ctx, places, state.at !== 'new' || state.cookie === 'expired');

@@ -41,6 +41,13 @@ export class Lifetime {
     return this.valid();
   }
 
+  /** Forgets that of a session that has ended: the next one has its own, unless the request has chosen one. */
+  forget(): void {
+    if (this.isChosen) return;
+    this.ctx.sessionOptions.maxAge = this.env.config.maxAge;
+    this.kept = this.env.config.maxAge;
+  }
+
   /** Whether `session.maxAge` was set, to whatever, and is not kept yet. */
   get isChosen(): boolean {
     return this.choices !== this.keptChoices;

@@ -1,17 +1,19 @@
 import { hasChosenPlace, placeOf } from '../cookie/places';
 import type { ChangeTracker } from '../record/ChangeTracker';
 import { placesIn, remembered } from '../record/CookiePlace';
+import { coded } from '../record/errors';
 import type { SessionEndReason } from '../record/events';
 import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf, type SessionMaxAge } from '../record/SessionRecord';
+import { shortHash } from '../record/shortHash';
 import { Snapshot } from '../record/Snapshot';
-import { SessionIndex } from '../repository/SessionIndex';
+import { endSession, SessionIndex } from '../repository/SessionIndex';
 import { StoredSession } from '../repository/StoredSession';
 import type { Store } from '../store/GuardedStore';
 import { logUntold } from '../store/SessionStoreError';
 import { runBeforeSave } from './beforeSave';
-import type { Keeper, SessionInRequest, Update } from './Keeper';
+import { HAS_ENDED, type Keeper, type SessionInRequest, type Update } from './Keeper';
 import type { Chosen } from './Lifetime';
-import { type Loaded, loadFromStore } from './load';
+import { type Loaded, loadFromStore, type Refused } from './load';
 import { confirmed, destroyed, lost, sent, updated, written } from './state';
 
 /** The time, in ms, that others are given to send the old id of a session before the new one is sent: they have asked just before it moved. */
@@ -98,11 +100,11 @@ export class StoreKeeper implements Keeper {
     this.afterWrite(data, now, chosen);
   }
 
-  /** `leaveAt` is when the response may leave, if others may be about to send an old id. */
-  private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number): void {
+  /** `leaveAt` is when the response may leave, if others may be about to send the id that stood under `previousKey`. */
+  private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number, previousKey?: string): void {
     const { session, session: { lifetime, state }, stored } = this;
     if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());
-    session.notePrincipal();
+    session.notePrincipal(previousKey);
     data.markSaved(saved);
     if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile
     session.state = written(state, leaveAt);
@@ -155,8 +157,35 @@ export class StoreKeeper implements Keeper {
   async regenerate(data: ChangeTracker): Promise<void> {
     if (this.session.state.at === 'saved') await this.move(data);
     const { at } = this.session.state; // as that has left it
-    if (at === 'ended') await this.beginAnew(data);
-    else if (at !== 'saved') await this.create(data);
+    if (at === 'ended') await this.replaceEndedOf(data);
+    else if (at !== 'saved') await this.replaceRefused(data);
+  }
+
+  /**
+   * Begins a new session in place of one that has ended; not for whom that was, unless it was over when the request came: nobody can
+   * tell whether the request has signed them in again, or goes on with what it has read.
+   */
+  private async replaceEndedOf(data: ChangeTracker): Promise<void> {
+    const { session, session: { state, watch } } = this;
+    const assigned = data.assigned('record' in state ? dataOf(state.record) : {});
+    if (watch.principal !== undefined && !session.signsIn(assigned)) {
+      throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.regenerate(): ${HAS_ENDED}`));
+    }
+    await this.beginAnew(data);
+  }
+
+  /** Begins a session in place of one that this request may not use: it must not go on under the old id either. */
+  private async replaceRefused(data: ChangeTracker): Promise<void> {
+    const { state } = this.session;
+    await this.create(data);
+    if (state.at === 'new' && state.refused) await this.endRefused(state.refused, 'logout');
+  }
+
+  private async endRefused({ id, record, why }: Refused, reason: SessionEndReason): Promise<void> {
+    const { session, session: { ctx }, store } = this;
+    const { ended, name } = await endSession(store, store.keyOf(id), { ctx });
+    if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
+    else if (why === 'expired') session.tell('session:expired', { key: shortHash(id) }, () => record);
   }
 
   private async move(data: ChangeTracker): Promise<void> {
@@ -173,14 +202,13 @@ export class StoreKeeper implements Keeper {
     if (!moved) return this.markEnded();
     session.tell('session:regenerated', { previousKey }, () => now.toData());
     if ('unknown' in moved) {
-      this.afterWrite(data, now, chosen);
+      this.afterWrite(data, now, chosen, undefined, previousKey);
       throw moved.unknown;
     }
     const { left, tookMs } = moved;
     const theirs = data.changesOfOthers(left, now);
-    // where others are about to send the old id; they are slower when the store, or this machine, is
-    const leaveAt = ctx.sessionOptions.rolling || !isEmpty(theirs)
-      ? performance.now() + Math.min(Math.max(HEAD_START, 10 * tookMs), LONGEST_HEAD_START) : undefined;
+    // others may be about to send the old id; they are slower when the store, or this machine, is
+    const leaveAt = performance.now() + Math.min(Math.max(HEAD_START, 10 * tookMs), LONGEST_HEAD_START);
     const maxAge = chosen.chosen ?? lifetimeOf(left);
     const all = applyChanges(now.toData(), theirs);
     let failure: unknown;
@@ -188,7 +216,7 @@ export class StoreKeeper implements Keeper {
       failure = err;
     });
     if (merged === false) return this.markEnded();
-    this.afterWrite(data, now, chosen, leaveAt);
+    this.afterWrite(data, now, chosen, leaveAt, previousKey);
     data.applyExternal(all, now);
     if (merged) return data.markSaved(Snapshot.of(all));
     // the session has moved all the same; what others have changed is left to the next write
@@ -227,18 +255,20 @@ export class StoreKeeper implements Keeper {
   }
 
   async destroy(reason: SessionEndReason, data: ChangeTracker | null | undefined): Promise<void> {
-    const { session, session: { ctx, env: { ids }, meta, watch, state: before, state: { at } }, stored } = this;
+    const { session, session: { ctx, env: { ids }, lifetime, meta, watch, state: before, state: { at } }, stored } = this;
     const { places } = meta;
+    const refused = before.at === 'new' ? before.refused : undefined;
+    if (refused) await this.endRefused(refused, reason);
     const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoredSession['retire']>> : await stored.retire();
-    const others = at === 'new' ? undefined : await this.endOthers(reason);
+    const others = at === 'new' && !refused ? undefined : await this.endOthers(reason);
     if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
-    const { state } = session; // something may have been assigned meanwhile
-    session.state = destroyed(state.data === data ? null : state.data);
+    session.state = destroyed(session.state, data);
+    if (session.state.at === 'destroyed') lifetime.forget();
     meta.reset();
     watch.forget();
     // by now, the browser may have the cookie of another session
     if (hadEnded) ids.undo(ctx);
-    else ids.expire(ctx, places, before.at !== 'new' || before.cookie === 'expired');
+    else ids.expire(ctx, places ?? placesIn(refused?.record ?? {}), before.at !== 'new' || before.cookie === 'expired' || refused !== undefined);
     if (others) throw others.err;
   }
 
@@ -266,7 +296,7 @@ export class StoreKeeper implements Keeper {
 
   expire(): void {
     const { session: { ctx, env: { ids }, state } } = this;
-    ids.expire(ctx, placesIn(state.at === 'new' && state.expired ? state.expired.record : {}));
+    ids.expire(ctx, placesIn(state.at === 'new' && state.refused ? state.refused.record : {}));
   }
 
   beforeSave(data: ChangeTracker): void {
@@ -280,6 +310,7 @@ export class StoreKeeper implements Keeper {
     const { session, session: { ctx, env: { ids } } } = this;
     session.state = lost(session.state);
     session.watch.signedInWithOldId = false;
+    session.lifetime.forget();
     session.meta.reset();
     ids.undo(ctx);
   }

@@ -9,6 +9,8 @@ export interface Facts {
   readonly inStore: boolean;
   readonly state: State['at'];
   readonly cookie: 'none' | 'current' | 'stale' | 'expired';
+  /** The time, in ms, since the session was loaded. */
+  readonly sinceLoaded: number;
   /** Whether the data have changed, or the session was given a lifetime. */
   readonly changed: boolean;
   /** Whether the lifetime differs from the one that is kept. */
@@ -31,14 +33,20 @@ export interface Facts {
   isDue(): boolean;
 }
 
-/** Why a session is written; all but `changed` is bookkeeping, which the application did not ask for. */
+/** Why a session is written. */
 export type Reason = 'changed' | 'lifetime' | 'due' | 'rolling' | 'stale cookie' | 'renew';
+
+/** Whether the application has asked for the write; all others are bookkeeping, and no request fails for them. */
+export const isAsked = (why: Reason) => why === 'changed' || why === 'lifetime';
 
 /** What a commit does. */
 export type Decision =
   | { readonly do: 'nothing' | 'destroy' | 'drop changes' | 'refuse' | 'remove cookie' }
   | { readonly do: 'write'; readonly why: Reason }
   | { readonly do: 'refresh'; readonly noteSeen: boolean; readonly sendId: boolean };
+
+/** The longest time, in ms, after which a response still removes the cookie of a session that is over: after that, a sign-in may have set another one. */
+const REMOVAL_MS = 100;
 
 const NOTHING: Decision = { do: 'nothing' };
 
@@ -52,7 +60,7 @@ export function decide(facts: Facts): Decision {
   if (changed && facts.headersSent && (!inStore || state === 'new')) return { do: 'refuse' };
   const why = changed ? 'changed' : renewal(facts);
   if (why) return { do: 'write', why };
-  if (cookie === 'expired') return { do: 'remove cookie' };
+  if (cookie === 'expired' && facts.sinceLoaded < REMOVAL_MS) return { do: 'remove cookie' };
   if (!inStore || state !== 'saved') return NOTHING;
   const noteSeen = facts.isDue();
   const sendId = cookie === 'stale'; // an update() has given the record another time to live

@@ -15,6 +15,8 @@ export interface Hints {
   assigned(data: object): void;
   /** These data are about to be saved. */
   saving(data: object): void;
+  /** The request has used these data, and changed nothing that is kept; undefined in production. */
+  unchanged: ((data: object) => void) | undefined;
   /** Somebody has signed in, and the session has kept its id. */
   signedInWithOldId(): void;
   /** A lifetime was chosen; `what` is the name that warnings give to it. */

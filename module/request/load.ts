@@ -10,10 +10,12 @@ import { removeFromIndex } from '../repository/SessionIndex';
 import type { Store } from '../store/GuardedStore';
 import type { SessionEnvironment } from './environment';
 
-/** A session that is over by the clock of this process, and still in the store. */
-export interface Expired {
+/** A session in the store that this request may not use. */
+export interface Refused {
   id: string;
   record: SessionRecord;
+  /** `expired`: over by the clock of this process; `invalid`: by `config.session.valid`, or as it is no session. */
+  why: 'expired' | 'invalid';
 }
 
 /** What a request begins with. */
@@ -26,7 +28,7 @@ export interface Loaded {
   cookie: 'good' | 'stale' | 'expired';
   /** Whether the store has let it live on as it was read. */
   renewed?: boolean;
-  expired?: Expired;
+  refused?: Refused;
 }
 
 const NEW: Loaded = { state: 'new', record: {}, cookie: 'good' };
@@ -100,10 +102,11 @@ function refusalOf(ctx: Context, record: unknown, { config }: SessionEnvironment
 }
 
 function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue } }: SessionEnvironment, id?: string): Loaded {
+  const refused = id === undefined || refusal === 'missed' ? undefined : { id, record: record as SessionRecord, why: refusal };
   // neither the record nor the cookie is removed for that: another clock may say otherwise
-  if (refusal === 'expired' && id !== undefined) return { ...NEW, expired: { id, record: record as SessionRecord } };
+  if (refusal === 'expired' && refused) return { ...NEW, refused };
   tell(app, `session:${refusal}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
-  return refusal === 'expired' ? { ...NEW, cookie: 'expired' } : NEW;
+  return refusal === 'expired' ? { ...NEW, cookie: 'expired' } : { ...NEW, refused };
 }
 
 function kept(ctx: Context, record: SessionRecord, stale: boolean, { config }: SessionEnvironment, from?: FromStore): Loaded {
@@ -121,7 +124,7 @@ function kept(ctx: Context, record: SessionRecord, stale: boolean, { config }: S
  * @return whether it is over for all
  */
 export async function expire(ctx: Context, store: Store, { app, config }: SessionEnvironment,
-  { id, record }: Expired): Promise<boolean> {
+  { id, record }: Refused): Promise<boolean> {
   const { _principal: principal } = record as MetaFields;
   tell(app, 'session:expired', { ctx, key: shortHash(id), ...config.logValue ? { value: record, principal } : {} });
   if (!store.keepsExpiry) return false;

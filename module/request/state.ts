@@ -1,7 +1,7 @@
 import type { ChangeTracker } from '../record/ChangeTracker';
 import type { SessionRecord } from '../record/SessionRecord';
 import type { SessionStoreError } from '../store/SessionStoreError';
-import type { Expired, Loaded } from './load';
+import type { Loaded, Refused } from './load';
 
 /** The data as the application works on them: undefined until it looks at them, null after `ctx.session = null`. */
 type Data = ChangeTracker | null | undefined;
@@ -31,8 +31,10 @@ interface New {
   readonly data: Data;
   /** `expired`: the browser has the cookie of a session that is over. */
   readonly cookie: 'none' | 'expired';
-  /** A session of this id that is over by the clock of this process, and still in the store. */
-  readonly expired?: Expired;
+  /** The session in the store that the request came with, and may not use. */
+  readonly refused?: Refused;
+  /** When the request was loaded, by `performance.now()`. */
+  readonly loadedAt?: number;
   readonly regenerateFailed: boolean;
 }
 
@@ -89,12 +91,14 @@ export const UNREAD: State = { at: 'unread', data: undefined };
 export const EMPTY: State = { at: 'new', data: undefined, cookie: 'none', regenerateFailed: false };
 
 /** After the cookie was opened, or the store has answered. What was set to null before stays null. */
-export function opened({ data }: State, { state, record, cookie, renewed = false, expired }: Loaded): State {
+export function opened({ data }: State, { state, record, cookie, renewed = false, refused }: Loaded): State {
   switch (state) {
     case 'saved':
       return { at: 'saved', data, record, cookie: cookie === 'stale' ? 'stale' : 'current', renewedOnRead: renewed, written: false, regenerateFailed: false };
     case 'ended': return { at: 'ended', data, record, regenerateFailed: false };
-    default: return { at: 'new', data, cookie: cookie === 'expired' ? 'expired' : 'none', expired, regenerateFailed: false };
+    default: return {
+      at: 'new', data, cookie: cookie === 'expired' ? 'expired' : 'none', refused, loadedAt: performance.now(), regenerateFailed: false,
+    };
   }
 }
 
@@ -137,11 +141,11 @@ export function lost(state: State): State {
   return { at: 'ended', data, record, regenerateFailed };
 }
 
-/** After this request has ended it; `assigned` is what was assigned to `ctx.session` meanwhile, which is another session. */
-export function destroyed(assigned: ChangeTracker | null | undefined): State {
-  if (!assigned) return { at: 'destroyed', data: null };
-  assigned.replacesAll = false;
-  return { ...EMPTY, data: assigned } as State;
+/** After this request has ended the session with the data `ended`. What was assigned to `ctx.session` meanwhile is another session. */
+export function destroyed({ data }: State, ended: Data): State {
+  if (!data || data === ended || !data.wereAssigned) return { at: 'destroyed', data: null };
+  data.replacesAll = false;
+  return { ...EMPTY, data } as State;
 }
 
 /** While `regenerate()` is under way, and after it has failed: what changes is meant for the new id. */

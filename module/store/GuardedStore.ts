@@ -7,7 +7,7 @@ import { TooLargeError } from '../record/tooLarge';
 import { trace, traceCommand } from '../record/trace';
 import type { ChangeClock } from './ChangeClock';
 import type { Call, Deadlines } from './Deadlines';
-import { type Failure, failureOf } from './failureOf';
+import { type Failure, failureOf, isRefusal } from './failureOf';
 import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import { SessionStoreError } from './SessionStoreError';
 import type { StoreAdapter, Existing } from './StoreAdapter';
@@ -162,7 +162,7 @@ export class GuardedStore implements Store {
       health.failed(operation, call.start, error, failure, permission === 'probe');
       tell(ctx.app, 'session:storeError', { ctx, error });
       if (failure === 'writes' && instead) return instead();
-      throw new SessionStoreError(error, failure, failure === 'server' && error.name !== 'ReplyError'); // Redis has answered
+      throw new SessionStoreError(error, failure, !isRefusal(error));
     };
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {

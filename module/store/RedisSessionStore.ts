@@ -100,12 +100,22 @@ export abstract class RedisSessionStore extends SessionStore {
       return;
     }
     const start = (redis.options?.keyPrefix ?? '') + prefix; // SCAN knows nothing of ioredis' own prefix
-    for (const node of redis.nodes?.('master') ?? [ redis ]) {
+    for (const node of await this.masters()) {
       yield* cursors(async cursor => {
         const [ next, found ] = await node.scan(cursor, 'MATCH', `${start.replace(/[*?[\]\\]/g, '\\$&')}*`, 'COUNT', SCAN_COUNT);
         return [ next, found.map(key => String(key).slice(start.length)).filter(key => !key.startsWith(INDEX_PREFIX)) ];
       });
     }
+  }
+
+  /** @throws Error when a Cluster knows none: nobody could tell which sessions there are */
+  private async masters(): Promise<Array<Pick<RedisClient, 'scan'>>> {
+    const { redis } = this;
+    if (!redis.nodes) return [ redis ];
+    if (redis.nodes('master').length === 0) await redis.get(this.prefix); // it connects with the first command
+    const masters = redis.nodes('master');
+    if (masters.length === 0) throw new Error('[egg-tegg-session] the client of Redis Cluster is not connected to any master');
+    return masters;
   }
 
   /** Warns at boot of what the server would do to sessions. @internal */

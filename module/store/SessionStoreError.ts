@@ -15,7 +15,7 @@ export class SessionStoreError extends Error {
   /**
    * @param cause what the store has thrown
    * @param failure what that says of the store
-   * @param mayHaveHappened whether the call may have taken effect, or may yet: there was no answer, or none that says so
+   * @param mayHaveHappened whether the call may have taken effect, or may yet: no server has refused it
    */
   constructor(cause: Error, failure: Failure, mayHaveHappened: boolean) {
     super(cause.message, { cause });
@@ -28,6 +28,11 @@ export class SessionStoreError extends Error {
   /** Whether the server refuses to write, and still reads. */
   get refusesWrites(): boolean {
     return this.#failure === 'writes';
+  }
+
+  /** Whether other calls of the store fail too. */
+  get isOfServer(): boolean {
+    return this.#failure === 'server';
   }
 
   /** Whether the call may have taken effect, or may yet. */

@@ -107,6 +107,7 @@ export class StoreAdapter {
   private async setUntil(end: number, key: string, record: SessionRecord, options: SessionStoreOptions): Promise<void> {
     const ms = boundedBy(options, record, end - Date.now());
     if (Number(ms) <= 0) return;
+    this.requireFit(record);
     if (this.keepsExpiry) return await this.store.set(key, { ...record, _expire: undefined }, ms, options);
     // not for `ms`: this process's clock may be ahead, and `_expire` ends it
     const kept = boundedBy(options, record, lifetimeOf(record));

@@ -54,6 +54,9 @@ const redis = compile(REDIS, rules => `^(?:${rules})(?: |$)`);
 const codes = compile(CODES, rules => `^(?:${rules})$`);
 const words = compile(WORDS, rules => `\\b(?:${rules})\\b`);
 
+/** What a message quotes, which may be what a visitor has sent: it says nothing of the server. */
+const QUOTED = /(?<!\w)(["'`])(?:\\.|(?!\1)[^\\])*\1(?!\w)|\{.*\}|\[.*\]/gs;
+
 function match(text: string, { server, writes }: typeof codes): Failure {
   return server.test(text) ? 'server' : writes.test(text) ? 'writes' : 'call';
 }
@@ -67,6 +70,12 @@ const REDIS_ERROR = /^(?:ERR Error running script .*?: )?(?:@user_script: ?\d+: 
 /** What failed in the code of the store, or at what it was given. */
 const PROGRAMMING = /^(Type|Range|Syntax|Reference|URI|Eval)Error$/;
 
+/** Whether a server has answered that it refuses the call, so that it has not taken effect. What a driver or a proxy says does not tell. */
+export function isRefusal(err: unknown): boolean {
+  const { code } = Object(err) as { code?: unknown };
+  return isReply(err) || (typeof code === 'string' && OF_A_STATEMENT.test(code) && match(code, codes) !== 'server');
+}
+
 /** How far to follow what has caused an error. */
 const DEEPEST = 5;
 
@@ -79,12 +88,15 @@ export function failureOf(err: unknown): Failure {
   }
 }
 
+/** An answer of Redis, by its client. */
+const isReply = (err: unknown) => /^(ReplyError|ErrorReply)$/.test((err as Error | undefined)?.name ?? '');
+
 function classify(err: unknown, depth: number): Failure {
-  if (typeof err === 'string') return match(err, words);
+  if (typeof err === 'string') return match(err.replace(QUOTED, ''), words);
   if (typeof err !== 'object' || err === null || depth > DEEPEST) return 'call';
   if (err instanceof LateError) return 'server';
   const { name, message, code, syscall, cause, errors } = err as Record<string, unknown>;
-  if (name === 'ReplyError' || name === 'ErrorReply') return match(REDIS_ERROR.exec(String(message))![1], redis);
+  if (isReply(err)) return match(REDIS_ERROR.exec(String(message))![1], redis);
   if (syscall === 'connect' || syscall === 'getaddrinfo') return 'server';
   if (typeof code === 'string') {
     const found = match(code, codes);
@@ -92,7 +104,7 @@ function classify(err: unknown, depth: number): Failure {
   }
   for (const each of [ cause, ...(Array.isArray(errors) ? errors : []) ]) {
     const found = classify(each, depth + 1);
-    if (found !== 'call') return found;
+    if (found !== 'call' || isReply(each)) return found;
   }
-  return PROGRAMMING.test(String(name)) ? 'call' : match(`${name}: ${message}`, words);
+  return PROGRAMMING.test(String(name)) ? 'call' : match(`${name}: ${message}`.replace(QUOTED, ''), words);
 }
