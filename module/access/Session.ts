@@ -50,7 +50,8 @@ export class Session {
    * whoever has planted the old id in the browser is signed in, too. When it fails, the session goes on under the old one, unless
    * it had moved by then.
    *
-   * @throws Error when the store fails, and once the response has begun
+   * @throws Error when the store fails, once the response has begun, and when the session has ended meanwhile and this request signs nobody
+   *   else in
    */
   declare regenerate: (callback?: (err?: Error) => void) => Promise<void>;
   /** Saves the session if it changed; needed once per request under `autoCommit: false`. */
@@ -59,7 +60,10 @@ export class Session {
   /** The data as a plain object, a copy: for printing, and for handing on. */
   declare toJSON: () => SessionData;
 
-  /** Reads a field and removes it, as for a message that is shown once. */
+  /**
+   * Reads a field and removes it, such as a message that is shown once. Requests at the same time may all get it: a code that counts once
+   * is taken with `update()`.
+   */
   pop<K extends keyof SessionData>(key: K): SessionData[K] | undefined;
   pop(key: string): unknown;
   pop(key: string): unknown {

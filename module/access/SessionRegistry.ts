@@ -92,7 +92,7 @@ export class SessionRegistry {
       }
       // a session that moves while the store goes from list to list may be in none of them
     } while (lists > 1 && ended.size > before);
-    // one that was about to move was there twice
+    // a session that was moving was listed under both keys: the new record names the old key
     return [ ...ended.values() ].filter(({ record }) => !ended.has(record._movedFrom!)).length;
   }
 
@@ -132,7 +132,7 @@ class OwnSession {
     if (this.key !== undefined) this.known.add(this.key);
   }
 
-  /** The keys that it has had since then, and that other requests have moved it to. */
+  /** All keys that it has had since the call began, also those that other requests have moved it to. */
   async keys(): Promise<ReadonlySet<string>> {
     this.note();
     const seen = new Set<string>();

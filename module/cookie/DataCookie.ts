@@ -97,11 +97,14 @@ export class DataCookie implements Content<SessionRecord> {
   }
 
   placesOf({ opened, hasForeign }: Found<SessionRecord>): CookiePlace[] {
-    // one that says nothing is where cookies are by default, or of version 1.0.0, and may be anywhere: another one may be there
+    // a cookie without `_cookie` is in the default place; but one of version 1.0.0 may be anywhere, and beside foreign cookies nobody can tell
     return opened.flatMap(({ value }) => placesIn(value) ?? (hasForeign ? [] : [{}]));
   }
 
-  /** When one of them may stay, as it is not known where it is: one that says, younger than all, that the session has ended. */
+  /**
+   * Where all cookies are known, they are removed. A cookie in an unknown place would stay and count again: then a younger one takes their
+   * place, which says that the session has ended (`_ended`).
+   */
   farewell(ctx: Context, found: Found<SessionRecord>) {
     const { opened, hasForeign } = found;
     const place = placeOf(ctx);

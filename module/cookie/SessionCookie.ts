@@ -137,7 +137,7 @@ export class SessionCookie<T> {
     const isOurs = wasFound || this.sealed || (!encrypt && signed !== false);
     if (opened.length === 0 || !isOurs) {
       this.undo(ctx);
-      // who has chosen a place for this response knows of a cookie there
+      // a handler that has chosen a place for this response means the cookie there
       if (hasChosenPlace(ctx, this.config)) this.set(ctx, '');
       return;
     }

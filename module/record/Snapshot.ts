@@ -8,7 +8,7 @@ class Json {
   constructor(readonly text: string) {}
 }
 
-/** A session's data at one moment, as JSON has them; most requests make two of them and compare these. */
+/** A session's data at one moment, as JSON has them. Most requests make one at the start and one at the end, and compare them. */
 export class Snapshot {
   static readonly EMPTY = new Snapshot(new Map());
 

@@ -130,8 +130,8 @@ export class StoredSession {
   }
 
   /**
-   * Notes whose session it is by the data of all: others may have changed some of the fields that tell. The one that comes last sees
-   * what all of them have written.
+   * Reads the record after a write, and notes whose session it is by all of its data: other requests may have changed some of the fields that
+   * tell. Of requests at the same time, the last one reads what all have written.
    */
   private async followMerged(written: Promise<boolean>): Promise<boolean> {
     if (!await written) return false;

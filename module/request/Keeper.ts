@@ -64,9 +64,12 @@ export interface Keeper {
   noteSeen(): Promise<void>;
   /** The same for a session that nobody has used; a failure is logged. */
   noteUnused(): Promise<void>;
-  /** Whether the session is where this request has written it; a promise when the store has to be asked. If not, or if nobody can tell, its cookie is taken back. */
+  /**
+   * Whether the session is still where this request has written it; a promise when the store has to be asked. If not, or if the store does
+   * not answer, its cookie is taken back.
+   */
   confirm(): Promise<boolean> | true;
-  /** The request has waited for something else since the store's last word. */
+  /** To be called when the request has waited for something else since the store's last answer. */
   markStale(): void;
   /** Moves the session to a new id. */
   regenerate(data: ChangeTracker): Promise<void>;

@@ -5,12 +5,12 @@ export class PrincipalWatch {
   /** Whether somebody signed in, and the session has kept the id that it had before. */
   signedInWithOldId = false;
 
-  /** Whether a session with this principal is a sign-in: it names one, and the session was not known to be that one's. */
+  /** Whether somebody signs in who was not signed in before. */
   isSignIn(principal: string | undefined): boolean {
     return principal !== undefined && principal !== this.principal;
   }
 
-  /** Whether it takes the place of another one's. */
+  /** Whether somebody signs in where another one was signed in. */
   isReplacedBy(principal: string | undefined): boolean {
     return this.principal !== undefined && this.isSignIn(principal);
   }

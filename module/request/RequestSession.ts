@@ -177,7 +177,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     // every request that writes pays for each `await`
     if (queue.isBusy) await queue.drain();
     if (state.at === 'new' && state.refused?.why === 'expired') {
-      // it is not used here all the same when that fails
+      // a failure changes nothing here: this request does not use it
       const isOver = await expire(ctx, keeper.store!, env, state.refused).catch(err => logUntold(ctx, err));
       if (isOver) this.state = expiredForAll(this.state);
     }

@@ -16,7 +16,7 @@ import type { Chosen } from './Lifetime';
 import { type Loaded, loadFromStore, type Refused } from './load';
 import { confirmed, destroyed, lost, sent, updated, written } from './state';
 
-/** The time, in ms, that others are given to send the old id of a session before the new one is sent: they have asked just before it moved. */
+/** How long, in ms, a response with a new id waits after the old one has ended: other responses may be on their way with the old id, and the browser keeps what comes last. */
 const HEAD_START = 50;
 const LONGEST_HEAD_START = 500;
 

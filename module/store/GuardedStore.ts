@@ -78,7 +78,7 @@ export class GuardedStore implements Store {
     return this.keys ? key.slice(0, SHORT) : shortHash(key);
   }
 
-  /** Not before it has answered: until then, reads may be under way. What has failed may have been done all the same. */
+  /** Has the clock tick once the write has answered: until then, other requests may be reading the record. A write that failed counts too. */
   private ticking<T>(key: string, write: Promise<T>): Promise<T> {
     return write.finally(() => this.clock.tick(key));
   }
@@ -167,7 +167,7 @@ export class GuardedStore implements Store {
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
       deadlines.add(call = { start: performance.now(), reject });
-      // resolve() of a thenable would leave nothing for its deadline to reject
+      // not resolve(method()): if a store returns a thenable that never settles, the deadline could not reject any more
       Promise.resolve(method()).then(resolve, reject);
     }).then(result => {
       let missed: boolean;

@@ -31,7 +31,7 @@ export class StoreAdapter {
   /** Whether the store keeps the time of expiry itself; if not, it is in the record, and the store keeps it longer. */
   readonly keepsExpiry: boolean;
 
-  /** Whether it does so by a clock of its own: that of this process may be another, and has no say then. */
+  /** Whether the store decides by its own clock what has expired; if so, the clock of this process does not count. */
   readonly hasClock: boolean;
 
   /** Whether the store has `getAndTouch`. */
@@ -97,7 +97,7 @@ export class StoreAdapter {
       const maxAge = lifetimeOf(record);
       if (changes.renew !== false) await this.set(key, record, maxAge, options);
       else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
-      // else the write renews the record: only for what every request would have to say again
+      // else nothing is written, as a write would renew the record; except for its age, which each request would have to note again
       else if ('_createdAt' in changes.set) await this.set(key, record, maxAge, options);
       return maxAge;
     });
