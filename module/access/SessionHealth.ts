@@ -3,7 +3,7 @@ import { currentApp } from '../application/applications';
 import { environmentOf } from '../request/environment';
 import type { StoreHealth } from '../store/StoreHealth';
 
-/** How many calls of the store there were. Each is one of the first five, but a read that renews is a load and a renewal. */
+/** Numbers of calls of the store. Each call counts as one of the first five; a read that renews counts as a load and a renewal. */
 export interface SessionCounters {
   /** Reads of a session. */
   readonly loads: number;
@@ -61,7 +61,7 @@ export class SessionHealth {
     return { p50: health.percentile(50), p95: health.percentile(95), p99: health.percentile(99) };
   }
 
-  /** How many calls of the store there were. */
+  /** Numbers of calls of the store. */
   get counters(): SessionCounters {
     return { ...this.health.counters };
   }

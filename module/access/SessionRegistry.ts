@@ -9,7 +9,7 @@ import { type LiveSession, SessionIndex } from '../repository/SessionIndex';
 import { environmentOf } from '../request/environment';
 import { RequestSession } from '../request/RequestSession';
 
-/** After how many ended sessions `clear()` says how far it is. */
+/** `clear()` logs its progress each time it has ended so many sessions. */
 const PROGRESS = 10_000;
 
 /** A session of a principal. */

@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Sealer, Unsealed } from './Sealer';
 
-/** For how many characters of values and what they hold there is room: a few thousand sessions in cookies, or 20,000 ids. */
+/** The most characters of values and their contents that are remembered: a few thousand sessions in cookies, or 20,000 ids. */
 const ROOM = 4 * 1024 * 1024;
 
 /** About what an entry takes besides its characters. */
 const ENTRY = 100;
 
-/** How many values of a request may still be tried. */
+/** The number of values of a request that may still be tried. */
 export interface Tries {
   left: number;
 }

@@ -13,7 +13,7 @@ import { keepPrivate } from './SharedCaches';
 /** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
 export const MAX_COOKIE_BYTES = 4096;
 
-/** How many cookies of the name are tried, and may open: anybody can send hundreds, and each costs a decryption, or a read of the store. */
+/** The most cookies of the name that are tried, and that may open: anybody can send hundreds, and each costs a decryption, or a read of the store. */
 const MOST_TRIED = 4;
 
 /** What egg-cookies puts before the name of the partitioned twin of a cookie, under `config.cookies.autoChips`. */
@@ -67,7 +67,7 @@ export interface Content<T> {
   decodeLegacy(text: string): T | undefined;
   /** Where cookies have been set that hold this, as far as they say. */
   placesOf(found: Found<T>): CookiePlace[];
-  /** What is to take the place of the cookies that have opened; '' for nothing. */
+  /** The value that takes the place of the cookies that have opened; '' removes them. */
   farewell(ctx: Context, found: Found<T>): { value: string; maxAge?: SessionMaxAge };
 }
 

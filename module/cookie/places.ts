@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import { refusePromise, type SessionConfig, wrongReturn } from '../options/SessionConfig';
 import { ATTRIBUTES, type CookiePlace, isDomain, isPath, isSamePlace } from '../record/CookiePlace';
 
-/** How many domains and folders are guessed. */
+/** The most domains, and the most folders, that are guessed. */
 const MOST = 4;
 
 /** The commonest public suffixes of two labels, which browsers accept no cookie for. */

@@ -66,7 +66,7 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
   },
 };
 
-/** What is about the cookie, which nobody gets when the id travels elsewhere. */
+/** Risks of the cookie: there is none when the id travels elsewhere. */
 const OF_COOKIE: Risk[] = [ 'httpOnly', 'secure', 'keys', 'encrypt', 'signed', 'acceptLegacyCookie', 'sharedKey' ];
 
 /** What holds in development too. */

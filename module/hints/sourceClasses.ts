@@ -5,10 +5,10 @@ import type { Application } from 'egg';
 /** Folders that have no classes of the application, or those that are not meant to be loaded. */
 const SKIPPED = /^(\..*|node_modules|logs|run|public|test|coverage|typings)$/;
 
-/** How many files are read at most. */
+/** The most files that are read. */
 const MOST = 2000;
 
-/** How many characters a file may have that people write. */
+/** The most characters of a file that people write; larger ones are generated. */
 const LONGEST = 200_000;
 
 /** A class as the text of its file tells. */

@@ -143,7 +143,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
 /** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
 export const hasKeys = ({ config: { keys } }: Application) => String(keys ?? '').split(',').some(key => key.trim());
 
-/** What is wrong with an application that has no secret. @internal */
+/** The error of an application without a secret. @internal */
 export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
   return coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] config.keys is ${inspect(keys)}, and session cookies are sealed or signed with it: set it in ` +
     `${path.join(baseDir, 'config/config.default')}, to what \`node -p "crypto.randomBytes(32).toString('hex')"\` prints`));

@@ -10,7 +10,7 @@ export class ChangeTracker {
   /** Whether these data were assigned to `ctx.session`, and are not those of a session that was read. */
   readonly wereAssigned: boolean;
   private readonly given: SessionRecord;
-  /** How many `update()`s these data have seen while they were in no record. */
+  /** Counts the `update()`s of these data while they were in no record. */
   updates = 0;
 
   /**

@@ -8,7 +8,7 @@ export interface CookiePlace {
   partitioned?: true;
 }
 
-/** How many places are remembered. */
+/** The most places that are remembered. */
 const MOST = 4;
 
 export const ATTRIBUTES = [ 'domain', 'path', 'partitioned' ] as const;

@@ -57,13 +57,13 @@ export function isRecord(value: unknown): value is SessionRecord {
   return prototype === null || prototype === Object.prototype || prototype.constructor?.name === 'Object';
 }
 
-/** What is left, for a short time, where a record was: the id that took its place, or null when the session ended. */
+/** Takes the place of a record that has moved or ended, for a short time. */
 export interface Tombstone {
   /** The key that took the place of this one; null when the session ended. */
   _successor: string | null;
 }
 
-/** For how many ms an id that ended leaves a tombstone: longer than most requests take that still have it. @internal */
+/** Lifetime of a tombstone, in ms: longer than most requests that still have the old id. @internal */
 export const TOMBSTONE_MS = 30_000;
 
 /** @internal */
@@ -115,12 +115,12 @@ export function copyOf(data: SessionRecord): SessionRecord {
   }
 }
 
-/** What is in a record besides the data. @internal */
+/** The fields of a record besides the data. @internal */
 export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
 }
 
-/** How long a record lives after each write; a day when the record does not say. @internal */
+/** The time that a record lives after each write; a day when the record does not say. @internal */
 export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
   if (_session === true) return 'session';
   return typeof _maxAge === 'number' && _maxAge > 0 ? Math.min(Math.ceil(_maxAge), LONGEST) : ONE_DAY;

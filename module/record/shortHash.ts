@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** How many characters of a hash are shown. */
+/** The number of characters of a hash that are shown. */
 export const SHORT = 8;
 
 /** What stands for a session's id in log lines, events and errors, where the id itself would be a credential. */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { coded } from './errors';
 import { printable } from './printable';
 
-/** How many levels deep a field may be nested: what copies data can't follow it much further than that. */
+/** The deepest nesting of a field: functions that copy data can't follow it much further. */
 export const MAX_DEPTH = 500;
 
 /** The most fields of a session: stores look at each of them when they change one. */

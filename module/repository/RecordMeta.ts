@@ -9,10 +9,10 @@ import type { SessionStoreOptions } from '../store/SessionStore';
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
 
-/** How many characters of a `User-Agent` are kept. */
+/** The most characters of a `User-Agent` that are kept. */
 const MAX_USER_AGENT = 256;
 
-/** How many characters of an address are kept: behind a proxy, it may be whatever a header says. */
+/** The most characters of an address that are kept: behind a proxy, a header may say anything. */
 const MAX_IP = 64;
 
 /** What a record says about its session besides the data and the lifetime. */
@@ -131,7 +131,7 @@ export class RecordMeta {
     return ip ? String(ip).slice(0, MAX_IP) : undefined;
   }
 
-  /** What has to change in the record so that it says `about`; all of it, when the data take the place of what others write. */
+  /** The changes that make the record say `about`; with `replace`, all of its fields. */
   changes(about: MetaFields, replace = false): Pick<SessionChanges, 'set' | 'unset'> {
     return replace ? { set: { ...about }, unset: META_FIELDS.filter(name => !(name in about)) } : changesBetween(this.kept, about);
   }
@@ -157,7 +157,7 @@ export class RecordMeta {
     return this.kept._principal;
   }
 
-  /** For how many ms the index has to have a session at least that lives for `maxAge` after each write. */
+  /** The time, in ms, that the index has to keep a session which lives for `maxAge` after each write. */
   indexMs(maxAge: SessionMaxAge): number {
     const ms = maxAge === 'session' ? DAY : maxAge;
     // it may live on for some time though the index can't be written

@@ -6,10 +6,10 @@ import type { Store } from '../store/GuardedStore';
 import type { SessionStoreOptions } from '../store/SessionStore';
 import { type MetaFields, hasOutlived, principalIn } from './RecordMeta';
 
-/** How many sessions are read or ended at a time: a server has to answer others in between. */
+/** The most sessions that are read or ended at a time, so that a server can answer others in between. */
 const BATCH = 100;
 
-/** By how many ms a session that has just been seen may seem to be older than another, where clocks go alike. */
+/** The most time, in ms, that a session which was just seen may seem older than another; more means that clocks differ. */
 const MINUTE = 60_000;
 
 /** A session that is in the store, and its key there. */

@@ -222,7 +222,7 @@ export class StoredSession {
     return { left: left as SessionRecord, tookMs };
   }
 
-  /** What has become of a record that was to be retired, when nobody has answered that it was. */
+  /** Asks what has become of a record whose retirement was not confirmed. */
   private async askWhatBecame(from: string, successor: string, err: SessionStoreError): Promise<'moved' | 'ended elsewhere' | 'untouched' | 'unknown'> {
     const { store } = this;
     let now: SessionRecord | Tombstone | null | undefined;

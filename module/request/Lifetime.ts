@@ -16,7 +16,7 @@ export interface Chosen {
  */
 export class Lifetime {
   private kept?: SessionMaxAge;
-  /** How often the request has chosen, and how many of these are kept. */
+  /** Counts the choices of the request; `keptChoices` those that are kept. */
   private choices = 0;
   private keptChoices = 0;
 

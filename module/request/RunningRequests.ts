@@ -5,7 +5,7 @@ import { logUntold } from '../store/SessionStoreError';
 /** The time, in ms, that a closing application waits for its requests: egg-cluster ends the process after 5 s. */
 const PATIENCE = 4000;
 
-/** What is used of a request's session. */
+/** The part of a request's session that is used here. */
 interface Running {
   readonly commitsItself: boolean;
   commit(): Promise<void>;

@@ -53,7 +53,7 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   });
 }
 
-/** Of several sessions, the one that is alive counts, of several the youngest: the others were not signed in to last. */
+/** Chooses among the sessions of several cookies: the youngest that is alive, which was signed in to last. */
 async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx: Context, store: Store, env: SessionEnvironment): Promise<Loaded> {
   const { maxAge, rolling } = ctx.sessionOptions;
   const all = await Promise.all(ids.map(async ({ value: id, stale }) => {

@@ -6,7 +6,7 @@ import { TOMBSTONE_MS } from '../record/SessionRecord';
  * said of a record before its latest tick may be wrong.
  */
 export class ChangeClock {
-  /** How often it has ticked. */
+  /** The number of ticks. */
   now = 0;
   private readonly latest = new LRUCache<string, number>({ max: 10_000, ttl: TOMBSTONE_MS });
 

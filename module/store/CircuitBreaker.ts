@@ -1,9 +1,9 @@
 import type { Application } from 'egg';
 
-/** How many ms a store is left alone after it was found to be down, until a call asks whether it is back. @internal */
+/** Pause, in ms, in which a store that is down is left alone, until a call asks whether it is back. @internal */
 export const PAUSE = 1000;
 
-/** From how many failures on, with no success in between, a store counts as down. */
+/** The number of failures, with no success in between, after which a store counts as down. */
 const FAILURES = 5;
 
 /** An outage is over when a call succeeds and none has failed for so many ms: what fails now and then is told once. */
@@ -12,7 +12,7 @@ const QUIET = 5000;
 /** What Redis adds to an error: it is the same one in each script. */
 const IN_A_SCRIPT = /\.? script: \w+, on @user_script:\d+\.?$/;
 
-/** How many causes of an outage are logged, each once. */
+/** The most causes of an outage that are logged, each once. */
 const MAX_CAUSES = 10;
 
 type Logger = Application['coreLogger'];
@@ -22,13 +22,13 @@ export class CircuitBreaker {
   private readonly logger: Logger;
   private readonly patience: number;
   private readonly lines: { down: string; up: string };
-  /** Until when, by `performance.now()`, the store is left alone. */
+  /** The end of the pause, by `performance.now()`. */
   private pausedUntil?: number;
   private probing = false;
   private failures = 0;
   private lastSuccess = performance.now();
   private outage?: { lastFailure: number; failures: number; causes: Set<string> };
-  /** What was the last to count. */
+  /** The last failure that counted. */
   cause?: Error;
 
   /**

@@ -18,7 +18,7 @@ type Members = 'keepsExpiry' | 'hasClock' | 'renewsOnRead' | 'isIndexed' | Store
 /** What `keyOf` gives for an id, in a store that is given no ids. */
 const HASH = /^[\w-]{43}$/;
 
-/** How many characters an id may have to be remembered: a client can make up any, and long ones, under `externalKey`. */
+/** The most characters of an id that is remembered: under `externalKey`, a client can make up long ones. */
 const LONGEST_ID = 256;
 
 /** What a request's session sees of a store. */
@@ -187,7 +187,7 @@ export class GuardedStore implements Store {
 interface About<T> {
   key?: string;
   successor?: string | null;
-  /** What it writes. */
+  /** The fields that it writes. */
   written?: SessionRecord;
   /** What to do when the server refuses to write. */
   instead?: () => Promise<T>;

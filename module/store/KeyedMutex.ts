@@ -1,12 +1,12 @@
 import { withDeadline } from './deadline';
 
-/** For how many ms a task may wait for the ones before it, and run. */
+/** Timeout of a task, in ms: its waiting and its run together. */
 const TIMEOUT = 10_000;
 const tooLate = () => new Error('[egg-tegg-session] the session store took longer than 10 s');
 
 const running = new Map<string, Promise<unknown>>();
 
-/** How many ids have a task that waits or runs. */
+/** The number of ids that have a task which waits or runs. */
 export const runningKeys = () => running.size;
 
 /**

@@ -3,7 +3,7 @@ import { requireFit } from '../record/tooLarge';
 import { type Check, requireClient, wrongClient } from './requireClient';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
-/** What is used of a Keyv: give it `new Keyv(…)`. */
+/** The part of a Keyv that is used: give it `new Keyv(…)`. */
 export interface KeyvClient {
   /** Keyv 5 has it, and it is set to true: an error must not pass for a session that is not there. */
   throwOnErrors?: boolean;
@@ -156,14 +156,14 @@ async function ask<T>(keyv: KeyvClient, what: (keyv: KeyvClient) => Promise<T>):
 /** Up to so many characters of JSON, no server is set to take less. */
 const SMALL = 16_000;
 
-/** How many bytes Keyv puts around a value, at most. */
+/** The most bytes that Keyv puts around a value. */
 const AROUND = 100;
 
-/** How many bytes of an item memcached needs for the key, with its namespace, and for itself. */
+/** The bytes of an item that memcached needs for the key, with its namespace, and for itself. */
 const OVERHEAD = 512;
 const DEFAULT_ITEM_SIZE = 1024 * 1024;
 
-/** What is used of memjs, the client of @keyv/memcache. */
+/** The part of memjs that is used, the client of @keyv/memcache. */
 interface Memjs {
   servers?: unknown[];
   statsWithKey(key: string, callback: (err: unknown, server: string, stats?: Record<string, string>) => void): void;
@@ -171,7 +171,7 @@ interface Memjs {
 
 const limits = new WeakMap<object, number>();
 
-/** How much memcached takes, which is asked once; undefined when it is another server. */
+/** The most bytes that memcached takes, which is asked once; undefined when it is another server. */
 async function limitOf(keyv: KeyvClient): Promise<number | undefined> {
   const { store } = keyv as { store?: { client?: Memjs; store?: { client?: Memjs } } };
   const client = store?.client ?? store?.store?.client;
@@ -196,7 +196,7 @@ function itemSizesOf(client: Memjs): Promise<number[]> {
   }));
 }
 
-/** How many bytes Keyv sends for a value: it may compress or encrypt it. */
+/** The number of bytes that Keyv sends for a value: it may compress or encrypt it. */
 async function bytesOf(keyv: KeyvClient, data: { value: string; expires: number }): Promise<number> {
   const { serializeData, encode } = keyv as { serializeData?: (data: object) => unknown; encode?: (data: object) => unknown };
   const sent = await (serializeData ?? encode ?? JSON.stringify).call(keyv, data);

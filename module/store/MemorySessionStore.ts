@@ -4,7 +4,7 @@ import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
 
-/** How often, in ms, expired sessions are removed that nobody asks for. */
+/** Interval, in ms, at which expired sessions are removed that nobody asks for. */
 const PURGE_INTERVAL = 5000;
 
 /**
@@ -26,7 +26,7 @@ export abstract class MemorySessionStore extends SessionStore {
   private cache?: LRUCache<string, string>;
   private purging?: NodeJS.Timeout;
   private lastRevision = 0;
-  /** Until when, in ms since 1970, which keys are a principal's. */
+  /** The keys of each principal, each with the end of its time there, in ms since 1970. */
   private readonly principals = new Map<string, Map<string, number>>();
 
   async get(key: string): Promise<SessionRecord | undefined> {

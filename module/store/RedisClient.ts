@@ -1,4 +1,4 @@
-/** What is used of an ioredis client: a single one, one behind Sentinel, or a Cluster. */
+/** The part of an ioredis client that is used: of a single one, one behind Sentinel, or a Cluster. */
 export interface RedisClient {
   get(key: string): Promise<string | null>;
   set(key: string, value: string, PX: 'PX', ms: number): Promise<unknown>;

@@ -11,7 +11,7 @@ import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
 
-/** How many keys a SCAN looks at, so that Redis answers others in between. */
+/** The number of keys that a SCAN looks at, so that Redis answers others in between. */
 const SCAN_COUNT = 500;
 
 /**

@@ -142,7 +142,7 @@ export abstract class SessionStore {
    */
   checkAtBoot?(check: Check): Promise<string | undefined>;
 
-  /** For how many ms to keep a record: whole ones, as servers take no others. */
+  /** The time to keep a record, in whole ms. */
   protected ttl(maxAge: SessionMaxAge): number {
     return maxAge === 'session' ? ONE_DAY : Math.ceil(maxAge);
   }

@@ -6,7 +6,7 @@ import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreLike, type SessionStoreOptions,
 } from './SessionStore';
 
-/** For how many ms koa-session has stores keep a session after it has expired. */
+/** The time, in ms, that koa-session has stores keep a session after it has expired. */
 const GRACE = 10_000;
 
 /** What a store has for a key. */
@@ -20,7 +20,7 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
   return Object.assign(result, lifetimeFields(maxAge));
 }
 
-/** For how long to keep a record now: for its lifetime, or until it has to end. */
+/** The time to keep a record from now on: its lifetime, or what is left of it. */
 function boundedBy({ absoluteMaxAge }: SessionStoreOptions, record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
   const left = Math.max(1, msLeft(record, absoluteMaxAge));
   return left < (maxAge === 'session' ? ONE_DAY : maxAge) ? left : maxAge;

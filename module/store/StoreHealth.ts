@@ -3,7 +3,7 @@ import type { Application } from 'egg';
 import { CircuitBreaker, PAUSE } from './CircuitBreaker';
 import type { Failure } from './failureOf';
 
-/** Of how many calls the latencies are kept. */
+/** The number of calls whose latencies are kept. */
 const SAMPLES = 1000;
 
 /** A method of the store. */
@@ -23,7 +23,7 @@ export type StoreOperation = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' |
 export interface StoreCall {
   /** The method that was called. */
   operation: StoreOperation;
-  /** How long it took, in ms; 0 when it was not made. */
+  /** Its duration in ms; 0 when it was not made. */
   duration: number;
   /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
   rejected: boolean;
@@ -48,7 +48,7 @@ export class StoreHealth {
   lastError?: { error: Error; at: number };
   private readonly latencies: number[] = [];
   private samples = 0;
-  /** Until when, by `performance.now()`, a server that has refused to write is only read. */
+  /** The end, by `performance.now()`, of the time in which a server that has refused to write is only read. */
   private readOnlyUntil = 0;
   private readonly reads: CircuitBreaker;
   private readonly writes: CircuitBreaker;

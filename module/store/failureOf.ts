@@ -7,7 +7,7 @@ export type Failure = 'server' | 'writes' | 'call';
 /** A call that was given up, as it took too long. */
 export class LateError extends Error {}
 
-/** For each answer of servers, and for each error of drivers, what it says; `*` stands for more letters. docs/operations.md has the same lists. */
+/** Answers of servers and errors of drivers, by what they say; `*` stands for more letters. docs/operations.md has the same lists. */
 export interface Rules {
   server: readonly string[];
   writes: readonly string[];
@@ -76,7 +76,7 @@ export function isRefusal(err: unknown): boolean {
   return isReply(err) || (typeof code === 'string' && OF_A_STATEMENT.test(code) && match(code, codes) !== 'server');
 }
 
-/** How far to follow what has caused an error. */
+/** The longest chain of causes that is followed. */
 const DEEPEST = 5;
 
 /** Tells what a failed call says of the store, whatever its driver. An error that it does not know says nothing. */

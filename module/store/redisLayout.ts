@@ -49,10 +49,10 @@ function linesOf(record: SessionRecord): string[] {
 /** Of every other record it is another. */
 const newRevision = () => String(randomInt(2 ** 47));
 
-/** By how many ms the clocks may differ that count as the same: a call takes its time, too. */
+/** The most difference, in ms, between clocks that count as the same: a call takes its time, too. */
 const MARGIN = 1000;
 
-/** From how many changes on MERGE makes a table. */
+/** The number of changes from which on MERGE makes a table. */
 const MANY = 100;
 
 /** The ARGV of MERGE. */
@@ -96,7 +96,7 @@ const READ = `
   local function ttl(lifetime) return tonumber(lifetime == 'session' and '${ONE_DAY}' or lifetime) end
   local function expire(lifetime, till) return lifetime == 'session' and '         null' or string.format('%13.0f', till) end
 `;
-/** How much of a text `read` looks at, and where the time of creation is in most records. */
+/** The number of bytes that `read` looks at; the time of creation is among them in most records. */
 const HEAD = 159;
 
 const CLOCK = `

@@ -1,12 +1,12 @@
 import { coded } from '../record/errors';
 
-/** What is to be checked at boot. */
+/** A check at boot. */
 export interface Check {
   /** The store, for people to read. */
   name: string;
   /** Whether it has to know the sessions of principals. */
   indexes: boolean;
-  /** How long to wait for its server. */
+  /** Timeout for the answer of its server, in ms. */
   ms: number;
 }
 
