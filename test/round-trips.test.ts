@@ -1,41 +1,13 @@
 import { strict as assert } from 'node:assert';
-import { once } from 'node:events';
-import type Redis from 'ioredis';
 import type { SessionOptions } from '..';
 import type { Client } from './support/app';
+import { Monitor } from './support/Monitor';
 import { redisOfSuite, TestRedisStore } from './support/redis';
 import { type Handle, start, stop } from './support/web';
 
 const GET = 'get';
 const SET = 'set';
 const SCRIPT = 'evalsha';
-
-/** Tells what a server is sent. */
-class Monitor {
-  private readonly commands: string[] = [];
-
-  private constructor(private readonly redis: Redis, private readonly monitor: Redis) {
-    monitor.on('monitor', (_: string, [ command ]: string[], source: string) => {
-      if (source !== 'lua') this.commands.push(command.toLowerCase());
-    });
-  }
-
-  static async of(redis: Redis): Promise<Monitor> {
-    await redis.ping(); // no other connection may be about to begin: ioredis takes its INFO for an answer
-    return new Monitor(redis, await redis.monitor());
-  }
-
-  /** The commands since the last call of this. */
-  async take(): Promise<string[]> {
-    await this.redis.echo('');
-    while (this.commands.at(-1) !== 'echo') await once(this.monitor, 'monitor');
-    return this.commands.splice(0).slice(0, -1);
-  }
-
-  stop(): void {
-    this.monitor.disconnect();
-  }
-}
 
 const write: Handle = session => {
   session.userId = 1;
