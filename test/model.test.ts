@@ -181,6 +181,7 @@ class RequestModel {
     }
     this.state = 'destroyed';
     this.data = null;
+    this.forgetMaxAge();
     this.cookie = endedElsewhere || this.cameWith === undefined ? 'keeps' : 'drops';
     this.cookieIsDue = false;
   }
@@ -193,6 +194,7 @@ class RequestModel {
         if (!this.replaced) this.show(merge(base, this.data!, left.data));
         if (!this.choseMaxAge) this.maxAge = left.maxAge;
       } else {
+        this.forgetMaxAge();
         this.keepOwn();
       }
     } else if (this.state === 'ended') {
@@ -260,8 +262,14 @@ class RequestModel {
     this.cookieIsDue = false;
   }
 
+  /** The lifetime of a session that has ended is none of the next one's. */
+  private forgetMaxAge() {
+    if (!this.choseMaxAge) this.maxAge = DAY;
+  }
+
   private end() {
     this.state = 'ended';
+    this.forgetMaxAge();
     this.cookie = 'keeps';
     this.cookieIsDue = false;
   }

@@ -106,7 +106,9 @@ export function injectSession(): Session {
     },
     set(_, key, value) {
       if (key !== 'maxAge') assertName(String(key), isInjectedField);
-      return Reflect.set(writable(), key, value);
+      const session = writable();
+      if (session[String(key)] === value || typeof value === 'object') usable(requestContext()).request?.noteReassigned(String(key));
+      return Reflect.set(session, key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,
     deleteProperty: (_, key) => !isField(current(), key) || Reflect.deleteProperty(writable(), key),

@@ -256,7 +256,8 @@ export class StoredSession {
     const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
     await store.set(key, { ...data, ...about, ...origin }, maxAge, options).catch(err => {
       // nobody will be told of it: it must not count as one of the principal's
-      if (err instanceof SessionStoreError && err.mayHaveHappened) onceItAnswers(() => store.retire(key, null, TOMBSTONE_MS, options));
+      const mayBeListed = _principal !== undefined && err instanceof SessionStoreError && err.mayHaveHappened;
+      if (mayBeListed) onceItAnswers(() => store.retire(key, null, TOMBSTONE_MS, options));
       throw err;
     });
     this.noteAnswer();

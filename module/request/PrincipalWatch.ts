@@ -5,6 +5,15 @@ export class PrincipalWatch {
   /** Whether somebody signed in, and the session has kept the id that it had before. */
   signedInWithOldId = false;
 
+  /** Whose session this request has begun with, and that has ended elsewhere meanwhile. */
+  ended?: string;
+
+  /** The session has ended elsewhere; the next one is nobody's. */
+  hasEnded(): void {
+    this.ended = this.principal ?? this.ended;
+    this.principal = undefined;
+  }
+
   /** Whether somebody signs in who was not signed in before. */
   isSignIn(principal: string | undefined): boolean {
     return principal !== undefined && principal !== this.principal;

@@ -297,6 +297,11 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     return this.state.at === 'saved' || this.state.at === 'ended' ? this.keeper.key : undefined;
   }
 
+  /** The application has assigned a field the value that it has. */
+  noteReassigned(name: string): void {
+    this.state.data?.noteReassigned(name);
+  }
+
   get maxAge(): unknown {
     return this.lifetime.maxAge;
   }
@@ -473,8 +478,17 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     this.keeper.beforeSave(data);
     const now = (!config.beforeSave && known) || data.now();
     data.assertStorable(now);
+    this.requireOther(data);
     hints.saving(data.session);
     return now;
+  }
+
+  /** @throws Error when the data name whom a session had that has ended meanwhile: they may have been read from it */
+  private requireOther({ session }: ChangeTracker): void {
+    const { ended } = this.watch;
+    if (ended !== undefined && this.meta.principalIn(session) === ended) {
+      throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] the session cannot be saved as that of the same principal: ${HAS_ENDED}`));
+    }
   }
 
   /** Takes the principal of what was saved, and tells when it is another one's; `previousKey` stands for the id that the session had then. */

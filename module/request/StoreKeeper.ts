@@ -87,7 +87,7 @@ export class StoreKeeper implements Keeper {
     const { session, session: { state } } = this;
     session.requireHeaders('a new session', true);
     data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);
-    session.watch.principal = undefined;
+    session.watch.hasEnded();
     await this.create(data);
   }
 
@@ -162,13 +162,13 @@ export class StoreKeeper implements Keeper {
   }
 
   /**
-   * Begins a new session in place of one that has ended; not for whom that was, unless it was over when the request came: nobody can
-   * tell whether the request has signed them in again, or goes on with what it has read.
+   * Begins a new session in place of one that has ended. Whoever was signed in there is not signed in again by what this request has
+   * assigned: nobody can tell whether that is a sign-in, or was read from the session that ended.
    */
   private async replaceEndedOf(data: ChangeTracker): Promise<void> {
     const { session, session: { state, watch } } = this;
     const assigned = data.assigned('record' in state ? dataOf(state.record) : {});
-    if (watch.principal !== undefined && !session.signsIn(assigned)) {
+    if (watch.principal !== undefined && Object.keys(assigned).length > 0 && !session.signsIn(assigned)) {
       throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.regenerate(): ${HAS_ENDED}`));
     }
     await this.beginAnew(data);
