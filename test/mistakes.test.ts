@@ -376,6 +376,14 @@ describe('an application without config.keys', () => {
     });
   }
 
+  it('does not start with keys that Egg can\'t take, and the error does not show them', async () => {
+    for (const [ keys, kind ] of [[ 123, 'a number' ], [[], 'an array' ], [[ 'secret' ], 'an array' ], [[ undefined ], 'an array' ], [{ a: 'secret' }, 'an object' ], [ false, 'false' ]]) {
+      await assert.rejects(start({}, { config: { keys } }), {
+        name: 'TypeError', code: 'ERR_SESSION_SETUP', message: `[egg-tegg-session] config.keys is ${kind}; it must be a string, with commas between several keys`,
+      });
+    }
+  });
+
   it('does not start in production', async () => {
     for (const keys of [[], [ ' ', '' ]]) {
       await assert.rejects(start({}, { keys, boot: app => mm(app.config, 'env', 'prod') }), /config\.keys is '.*', and session cookies are sealed/);

@@ -313,11 +313,11 @@ describe('a store that lies', () => {
   });
 });
 
-describe('a hook of config.session that is async', () => {
+describe('a hook of config.session that returns a promise', () => {
   afterEach(stop);
   for (const [ name, session ] of Object.entries({
-    valid: { valid: async () => false },
-    beforeSave: { beforeSave: async () => undefined },
+    valid: { valid: () => Promise.resolve(false) },
+    beforeSave: { beforeSave: () => Promise.resolve() },
   } as unknown as Record<string, SessionOptions>)) {
     it(`${name}: fails the request, as its answer would come too late`, async () => {
       const { client } = await start({ store: new MapStore(), ...session });
