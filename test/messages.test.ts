@@ -137,6 +137,16 @@ describe('mistakes of a newcomer, and what they are told', () => {
     expectHeading('a listener of', output);
   });
 
+  it('a store that gives the text it has kept', async () => {
+    for (const [ value, said ] of [[ '{"n":1}', 'returned a string' ], [[ 1 ], 'returned an array' ], [ 7, 'returned a number' ]] as const) {
+      const output = await logged({ store: { get: () => value, set: () => undefined, destroy: () => undefined } as never }, async client => {
+        for (let i = 0; i < 3; i++) await write(client);
+      });
+      expectHeading('returned …, and not', output);
+      assert.equal(output.split(said).length, 2);
+    }
+  });
+
   /** What stops an application. */
   const bootError = (session: SessionOptions) => startWeb(session).then(() => '', (err: Error) => err.message).finally(stop);
 
@@ -163,7 +173,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
   ]) {
     it(`no keys: ${what}`, async () => {
       const output = await start({ 'config/config.default.ts': config(session, `${keys} ${LOGS}`) }, { EGG_SERVER_ENV: 'prod' });
-      expectHeading('config.keys is', output);
+      expectHeading('config.keys is …, and session cookies', output);
       assert.match(output, STOPS);
     });
   }
@@ -171,7 +181,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
   it('no keys in development, where it starts, and the session can\'t be used', async () => {
     const output = await start({ 'config/config.default.ts': config('{}', ''), 'config/plugin.ts': plugins('security: { enable: false },') });
     assert.match(output, /WARN .*\[egg-tegg-session\] config\.keys is '', .*\. It starts without, as this is not production; whoever uses the session gets this as an error$/m);
-    assert.match(output, /^answer 500: \{"message":"\[egg-tegg-session\] config\.keys is '', and session cookies/m);
+    assert.match(output, /^answer 500: \{.*"message":"\[egg-tegg-session\] config\.keys is '', and session cookies/m);
   });
 
   it('but none are needed where no cookie is used', async () => {
@@ -326,6 +336,36 @@ describe('mistakes of a newcomer, and what they are told', () => {
     assert.match(output, /\] AppSessionStore \(.*store\/AppSessionStore\.ts\) is not/);
   });
 
+  const METHODS = 'async get() { return undefined; } async set() {} async destroy() {}';
+  const storeFile = (code: string) => ({
+    'app/module/store/package.json': redisStore()['app/module/store/package.json'], 'app/module/store/AppSessionStore.ts': `${IMPORTS} ${code}`,
+  });
+  for (const [ what, code ] of [
+    [ 'is only called one', `@SingletonProto() export class AppSessionStore { ${METHODS} }` ],
+    [ 'implements SessionStore', `@SingletonProto() export class Kept implements SessionStore { close = async () => undefined; ${METHODS} }` ],
+  ]) {
+    it(`a store that ${what}`, async () => {
+      const output = await start(storeFile(code));
+      expectHeading('as it does not extend SessionStore', output);
+      assert.match(output, /\] (AppSessionStore|Kept) \(.*store\/AppSessionStore\.ts\) is not the session store/);
+      assert.match(output, COUNTS);
+    });
+  }
+
+  it('a store whose decorator is not called', async () => {
+    const output = await start(storeFile(`@SingletonProto export class AppSessionStore extends SessionStore { ${METHODS} }`));
+    expectHeading('its decorator is not called', output);
+    assert.match(output, /\] AppSessionStore \(.*store\/AppSessionStore\.ts\) is not the session store/);
+  });
+
+  it('but nothing is said of a class that is no store, or of one beside a store', async () => {
+    const quiet = [
+      storeFile(`@SingletonProto() export class Sessions { ${METHODS} } @SingletonProto() export class UserSessionStore { async find() { return 1; } } export class OldSessionStore { ${METHODS} }`),
+      storeFile(`@SingletonProto() export class AppSessionStore extends SessionStore { ${METHODS} } @SingletonProto() export class OtherSessionStore { ${METHODS} }`),
+    ];
+    for (const files of quiet) assert.doesNotMatch(await start(files), /is not the session store/);
+  });
+
   it('a store class, and app.sessionStore', async () => {
     const memoryStore = {
       'app/module/store/package.json': redisStore()['app/module/store/package.json'],
@@ -365,7 +405,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
     });
     expectHeading('config.session.principal has thrown', output);
     assert.equal(output.match(/WARN .*config\.session\.principal has thrown: Cannot read properties of undefined/g)?.length, 1);
-    assert.match(output, /^answer 500: \{"message":"\[egg-tegg-session\] config\.session\.principal has thrown/m);
+    assert.match(output, /^answer 500: \{.*"message":"\[egg-tegg-session\] config\.session\.principal has thrown/m);
     expectHeading('is milliseconds', output);
     assert.match(output, /config\.session\.maxAge is 3600, and that is milliseconds: a session ends after 3\.6 s\. If seconds are meant, write 3600 \* 1000$/m);
     assert.match(output, /config\.session\.absoluteMaxAge is 1800, and that is milliseconds/);

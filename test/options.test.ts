@@ -140,6 +140,23 @@ describe('config.session', () => {
       assert.match((await count(client, HTTPS)).setCookies[0], /; secure/);
     });
 
+    it('that the session can\'t be saved over plain HTTP names the option, and the way out', async () => {
+      for (const [ session, option, use ] of [
+        [{ secure: true }, 'config.session.secure' ], [{ key: '__Host-sid' }, 'config.session.key' ], [{ key: '__secure-sid', secure: true }, 'config.session.key' ],
+        [{}, 'ctx.sessionOptions.secure', (ctx: Context) => Object.assign(ctx.sessionOptions, { secure: true }) ],
+      ] as Array<[ SessionOptions, string, ((ctx: Context) => unknown)? ]>) {
+        await app?.close();
+        await start(session);
+        const { status, text } = await client.tryRun((data, ctx) => {
+          use?.(ctx);
+          data.n = 1;
+        }, { accept: 'application/json' });
+        assert.equal(status, 500);
+        assert.equal(JSON.parse(text).message, `[egg-tegg-session] the cookie ${session.key ?? 'EGG_SESS'} is for HTTPS only, by ${option}, and this request ` +
+          'came over plain HTTP. In development, set that option in config.prod only; if a proxy in front speaks HTTPS, set config.proxy to true');
+      }
+    });
+
     it('left out: follows the request', async () => {
       await start({}, { config: { proxy: true } });
       assert.doesNotMatch((await count()).setCookies[0], /; secure/);

@@ -1,6 +1,6 @@
 import type { Application } from 'egg';
 import type { Hints } from '../request/environment';
-import { warnOfDropped, warnOfLostTypes } from './jsonTypes';
+import { warnOfDropped, warnOfLostTypes, warnOfNoRecord } from './jsonTypes';
 import { warnOfLifetime } from './lifetime';
 import { warnOfFixation } from './review';
 
@@ -8,6 +8,7 @@ import { warnOfFixation } from './review';
 export const hintsFor = (app: Application): Hints => ({
   assigned: data => warnOfDropped(app, data),
   saving: data => warnOfLostTypes(app, data),
+  notARecord: value => warnOfNoRecord(app, value),
   signedInWithOldId: () => warnOfFixation(app),
   lifetime: (what, value) => warnOfLifetime(app, what, value),
 });

@@ -24,6 +24,13 @@ export function warnOfDropped(app: Application, data: object): void {
   }
 }
 
+/** Warns of a store that does not give what it was given, also in production: it loses each session. */
+export function warnOfNoRecord(app: Application, value: unknown): void {
+  const what = Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  warnOnce(app, 'get()', '[egg-tegg-session] the session store\'s get() returned %s, and not the object that set() was given: %s', what,
+    typeof value === 'string' ? 'parse it, like JSON.parse(text)' : 'return a plain object');
+}
+
 const isDropped = (name: string, value: unknown) => name[0] === '_' || typeof value === 'function';
 
 /** Koa-session's own, which every session has. */

@@ -15,6 +15,8 @@ export interface Hints {
   assigned(data: object): void;
   /** These data are about to be saved. */
   saving(data: object): void;
+  /** The store has given this in place of a record. */
+  notARecord(value: unknown): void;
   /** Somebody has signed in, and the session has kept its id. */
   signedInWithOldId(): void;
   /** A lifetime was chosen; `what` is the name that warnings give to it. */

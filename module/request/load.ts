@@ -99,9 +99,10 @@ function refusalOf(ctx: Context, record: unknown, { config }: SessionEnvironment
   return isValid ? undefined : 'invalid';
 }
 
-function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue } }: SessionEnvironment, id?: string): Loaded {
+function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue }, hints }: SessionEnvironment, id?: string): Loaded {
   // neither the record nor the cookie is removed for that: another clock may say otherwise
   if (refusal === 'expired' && id !== undefined) return { ...NEW, expired: { id, record: record as SessionRecord } };
+  if (refusal === 'invalid' && id !== undefined && !isRecord(record)) hints.notARecord(record);
   tell(app, `session:${refusal}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
   return refusal === 'expired' ? { ...NEW, cookie: 'expired' } : NEW;
 }
