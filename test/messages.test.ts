@@ -299,7 +299,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
   });
 
   for (const [ what, value, part ] of [
-    [ 'a BigInt', '5n', 'BigInt' ], [ 'a circle', '(() => { const a: any = {}; a.a = a; return a; })()', 'circular' ],
+    [ 'a BigInt', '5n', 'it is a BigInt' ], [ 'a circle', '(() => { const a: any = {}; a.a = a; return a; })()', 'circular' ],
   ]) {
     it(what, async () => {
       const output = await start(controller(`this.session.visits = ${value};`));

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import type { Application, Context, EggAppConfig } from 'egg';
 import { coded } from '../record/errors';
+import { kindOf } from '../record/kindOf';
 import { ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
 import { meantBy, RULES } from './rules';
 import type { SessionOptions } from './SessionOptions';
@@ -138,12 +139,6 @@ export function requireText(result: unknown, name: string): string {
 /** The error of a function of `config.session` that returned what it must not; without that itself, as it may be an id. @internal */
 export const wrongReturn = (result: unknown, name: string, rule: string) =>
   coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} returned ${kindOf(result)}; ${rule}`));
-
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return value === '' || value === null || value === undefined || typeof value === 'boolean' ? inspect(value) : `a ${typeof value}`;
-}
 
 /** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */
 function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies']): SessionConfig {
