@@ -298,6 +298,15 @@ describe('mistakes of a newcomer, and what they are told', () => {
     assert.match(output, /^the application does not start: Object mySession not found in LOAD_UNIT:web/m);
   });
 
+  it('a field that has a name of its own, and a type that is only imported as such', async () => {
+    const code = (type: string) => `import { Inject, SingletonProto } from '@eggjs/tegg'; import type { Session, SessionStore } from 'egg-tegg-session';
+      @SingletonProto() export class Visitor { @Inject() private readonly sess: ${type}; get() { return this.sess; } }`;
+    const output = await start({ 'app/module/web/Visitor.ts': code('Session') });
+    expectHeading('nothing has that name', output);
+    assert.match(output, /\] Visitor \(.*web\/Visitor\.ts\) has sess injected/);
+    assert.doesNotMatch(await start({ 'app/module/web/Visitor.ts': code('SessionStore') }), /nothing has that name/);
+  });
+
   for (const [ what, value, part ] of [
     [ 'a BigInt', '5n', 'it is a BigInt' ], [ 'a circle', '(() => { const a: any = {}; a.a = a; return a; })()', 'circular' ],
   ]) {

@@ -69,6 +69,10 @@ function isLeftOut(dir: string, isInModule: (file: string) => boolean): boolean 
   return fs.existsSync(file) && /"eggModule"/.test(fs.readFileSync(file, 'utf8')) && !isInModule(file);
 }
 
+/** Whether a file declares a field or a parameter of this name, of letters and digits, with the type `Session`. */
+export const isDeclaredSession = (file: string, name: string): boolean =>
+  fs.existsSync(file) && new RegExp(String.raw`\b${name}[!?]?\s*:\s*Session\b`).test(fs.readFileSync(file, 'utf8'));
+
 const COMMENT = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 const ARGUMENTS = String.raw`\((?:[^()]|\([^()]*\))*\)`;
 const CLASS = new RegExp(String.raw`^[ \t]*((?:@[\w.]+(?:${ARGUMENTS})?\s+)*)(export\s+)?(?:default\s+)?((?:@[\w.]+(?:${ARGUMENTS})?\s+)*)` +
