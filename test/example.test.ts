@@ -270,6 +270,12 @@ describe('example', () => {
     }
   });
 
+  it('says that a port is taken, and how to choose another', async () => {
+    const PORT = String(await example.start());
+    await assert.rejects(example.start({ PORT }), new RegExp(`Port ${PORT} is taken\\. Choose another one: PORT=8080 npm start\n$`));
+    await example.stop();
+  });
+
   it('a STORE that it does not have stops it', async () => {
     await assert.rejects(example.start({ STORE: 'redid' }), /STORE is redid; it must be memory or redis/);
   });
