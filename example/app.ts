@@ -4,6 +4,6 @@ export default class AppBoot implements IBoot {
   constructor(private readonly app: Application) {}
 
   configWillLoad() {
-    this.app.config.coreMiddleware.unshift('expiredForm'); // before the plugins' own, as it hears of their errors
+    this.app.config.coreMiddleware.unshift('errorPages'); // before the plugins' own: it hears of their errors
   }
 }

@@ -14,13 +14,14 @@ process.env.EGG_APP_CONFIG = JSON.stringify({
 async function main() {
   const { start } = await import('egg');
   const app = await start({ baseDir: path.join(__dirname, '../example'), ignoreWarning: true });
-  const server = app.listen(Number(process.env.PORT || 7001), '127.0.0.1', () => {
+  const port = Number(process.env.PORT || 7001);
+  const server = app.listen(port, '127.0.0.1', () => {
     console.log(`The example runs on http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   });
-  server.on('error', fail);
+  server.on('error', (err: NodeJS.ErrnoException) => fail(err.code === 'EADDRINUSE' ? `Port ${port} is taken. Choose another one: PORT=8080 npm start` : err));
 }
 
-function fail(err: Error) {
+function fail(err: unknown) {
   console.error(err);
   process.exit(1);
 }

@@ -95,10 +95,11 @@ describe('bad input', () => {
     assert.equal(response.status, 200, response.text);
     assert.deepEqual(response.json(), FRESH);
     assert.deepEqual(response.setCookies, []);
-    const told = logged();
+    const all = logged();
+    const told = all.filter(each => !each.includes('the session store\'s get() returned')); // comes once for all of them
     assert.equal(told.length, line ? 1 : 0);
     if (line) assert.match(told[0], line);
-    assert.ok(!told.join().includes(MARK), told.join());
+    assert.ok(!all.join().includes(MARK), all.join());
     assert.equal(({} as any)[MARK], undefined);
 
     const set = await client.run(session => {

@@ -20,8 +20,8 @@ describe('a cookie name with a prefix', () => {
       const http = await client.tryRun(count);
       assert.equal(http.status, 500);
       assert.deepEqual(http.setCookies, []);
-      app.expectLog(`the cookie ${key} is for HTTPS only, and this request came over plain HTTP. ` +
-        'If a proxy in front speaks HTTPS, set config.proxy to true');
+      app.expectLog(`the cookie ${key} is for HTTPS only, by config.session.key, and this request came over plain HTTP. In development, set that ` +
+        'option in config.prod only; if a proxy in front speaks HTTPS, set config.proxy to true');
       const https = await run(count, HTTPS);
       assert.match(https.setCookies[0], new RegExp(`^${key}=[^;]+; path=/; max-age=86400; expires=[^;]+; samesite=lax; secure; httponly$`));
       assert.deepEqual((await run(count, HTTPS)).json(), { n: 2 });

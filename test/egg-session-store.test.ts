@@ -316,6 +316,7 @@ asEggSession(subject => {
     it('decode that fails fails the request once, and removes the cookie', async () => {
       const { run, tryRun } = await start(subject, {
         session: {
+          encode: JSON.stringify,
           decode: () => {
             throw new TypeError('not mine');
           },

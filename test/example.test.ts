@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { Example, Visitor } from './support/example';
+import { freePort } from './support/ports';
 import { redisCli, startRedis, type TestServer } from './support/servers';
 
 const ROOT = path.join(__dirname, '..');
@@ -250,6 +251,28 @@ describe('example', () => {
     const alone = new Visitor(await example.start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.ts')));
     assert.match((await alone.visit('/promises')).text, /id="alone">/);
     assert.deepEqual((await alone.submit('/promises')).verdicts, [ 'kept', 'kept', 'kept' ]);
+    await example.stop();
+  });
+
+  it('says in words that its store is down', async () => {
+    const visitor = new Visitor(await example.start({ STORE: 'redis', REDIS_URL: `redis://127.0.0.1:${await freePort()}` }));
+    for (const [ locale, title ] of [[ 'en', 'Please come back in a moment' ], [ 'zh-CN', '请稍后再来' ]]) {
+      const response = await visitor.another({ 'accept-language': locale, accept: 'text/html', cookie: 'teahouse=an-id' }).visit('/sign-in');
+      assert.deepEqual([ response.status, response.title ], [ 503, title ]);
+      assert.doesNotMatch(response.text, /max retries|Service Unavailable/);
+    }
+    await example.stop();
+  });
+
+  it('a REDIS_URL that is none stops it, and is not shown', async () => {
+    for (const REDIS_URL of [ '127.0.0.1', 'localhost:6379', 'http://:secret@127.0.0.1', 'redis://' ]) {
+      await assert.rejects(example.start({ STORE: 'redis', REDIS_URL }), (err: Error) => /REDIS_URL is no URL of a Redis; it must be like redis:/.test(err.message) && !err.message.includes('secret'));
+    }
+  });
+
+  it('says that a port is taken, and how to choose another', async () => {
+    const PORT = String(await example.start());
+    await assert.rejects(example.start({ PORT }), new RegExp(`Port ${PORT} is taken\\. Choose another one: PORT=8080 npm start\n$`));
     await example.stop();
   });
 

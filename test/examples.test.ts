@@ -12,7 +12,7 @@ import { review } from '../module/hints/review';
 import { RISKS } from '../module/options/Risk';
 import { type AppOptions, Client, createApp } from './support/app';
 import { blocksOf, configOf, exportsOf, filesOf, ROOT, textOf } from './support/docs';
-import { start } from './support/newcomer';
+import { plugins, start } from './support/newcomer';
 
 const APPLICATION = { 'package.json': '{ "name": "shop", "egg": { "typescript": true } }' };
 
@@ -21,6 +21,7 @@ it('the application of docs/javascript.md counts visits', async () => {
     'app/module/web/HomeController.ts': null };
   const files = Object.fromEntries(filesOf('docs/javascript.md'));
   assert.deepEqual(Object.keys(files).filter(file => file.endsWith('.js')), [ 'config/plugin.js', 'config/config.default.js',
+    'config/config.local.js',
     'app/router.js', 'app/module/visits/VisitsController.js', 'app/module/store/AppSessionStore.js' ]);
   const output = await start({ ...theirs, ...files, 'package.json': '{ "name": "shop" }' });
   assert.equal(output.match(/^answer 200: \{"visits":1\}$/mg)?.length, 2, output);
@@ -39,10 +40,31 @@ it('the application of the README passes the tests of docs/testing.md', async ()
     const { stdout } = await promisify(execFile)(process.execPath, [ path.join(ROOT, 'node_modules/mocha/bin/mocha.js'),
       '-r', path.join(__dirname, 'support/transpile.js'), '-r', 'egg-mock/register', '--timeout', '20000', '--exit', 'test/*.test.ts' ],
     { cwd: dir, env: { ...process.env, NODE_ENV: 'test', EGG_SERVER_ENV: undefined, EGG_TYPESCRIPT: 'true', NODE_V8_COVERAGE: undefined } });
-    assert.match(stdout, /\b3 passing\b/);
+    assert.match(stdout, /\b4 passing\b/);
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
+});
+
+describe('the application of the README', () => {
+  const theirs = { 'app/module/web/package.json': null, 'app/module/web/HomeController.ts': null };
+  const files = Object.fromEntries([ ...filesOf('README.md') ].filter(([ name ]) => !name.startsWith('app/module/store/')));
+  const curl = /^curl .*$/m.exec(blocksOf('README.md').find(({ code }) => code.includes('sign-in\n'))!.code)![0];
+
+  it('is signed in to by its curl line, which has the CSRF token', async () => {
+    const output = await start({ ...theirs, ...files, ...APPLICATION, 'config/plugin.ts': plugins() }, {}, [
+      'curl -s -b jar -c jar http://127.0.0.1:7001/', curl.replace('-X POST', '-s -X POST'),
+    ]);
+    assert.match(output, /^answer 200: \{"visits":1\}$/m);
+    assert.match(output, /^\$ curl .*\n\{"visits":1\}\n\$ curl .*\n\{"signedIn":true\}$/m);
+  });
+
+  it('does not start in production without a key of its own', async () => {
+    const output = await start({ ...theirs, ...files, ...APPLICATION, 'config/plugin.ts': plugins() }, {
+      EGG_SERVER_ENV: 'prod', SESSION_KEYS: undefined, EGG_HOME: fs.mkdtempSync(path.join(os.tmpdir(), 'logs-')),
+    });
+    assert.match(output, /^the application does not start: \[egg-tegg-session\] config\.keys is ''/m);
+  });
 });
 
 it('the adapter for PostgreSQL in docs/stores.md is the one that is tested', () => {

@@ -202,7 +202,7 @@ describe('the injected session', () => {
       await signIn(client, 1);
       const response = await client.run(async session => {
         await session.destroy();
-        const ended = { name: 'TypeError', message: /the session was destroyed earlier in this request/ };
+        const ended = { name: 'TypeError', message: /the session was destroyed earlier in this request: use it before, or begin another one by ctx\.session = \{\}$/ };
         assert.throws(() => {
           session.userId = 2;
         }, ended);
@@ -236,12 +236,39 @@ describe('the injected session', () => {
     });
   });
 
+  it('calls the callback of destroy(), as those of save() and regenerate()', async () => {
+    for (const method of [ 'save', 'regenerate', 'destroy' ]) {
+      const response = await client.run(async session => {
+        session.n = 1;
+        const err = await new Promise(resolve => {
+          assert.equal(session[method](resolve), undefined);
+        });
+        return { err: err ?? null };
+      });
+      assert.deepEqual(response.json(), { err: null }, method);
+    }
+    assert.deepEqual((await client.run(session => ({ n: session.n ?? null }))).json(), { n: null });
+  });
+
+  it('refuses what is no function in update(), and says what to write', async () => {
+    for (const [ value, kind ] of [[{ v: 1 }, 'an object' ], [ undefined, 'undefined' ], [ 'text', 'a string' ]]) {
+      await client.run(session => assert.rejects(session.update(value as never), {
+        name: 'TypeError', code: 'ERR_SESSION_ARGUMENT',
+        message: `[egg-tegg-session] session.update() was given ${kind}; it takes a function that changes the data, like update(data => { data.n = 1; })`,
+      }));
+    }
+  });
+
   it('refuses a string or a number as ctx.session, as koa-session does', async () => {
     for (const value of [ 'a string', 5 ]) {
       const response = await client.run((_, ctx: Context) => {
         assert.throws(() => {
           ctx.session = value as never;
-        }, { message: 'this.session can only be set as null or an object.' });
+        }, {
+          name: 'Error', code: 'ERR_SESSION_ARGUMENT',
+          message: `[egg-tegg-session] this.session can only be set as null or an object. ctx.session was set to a ${typeof value}: set a field, like ` +
+            'ctx.session.user = …; null ends the session',
+        });
         return { ok: true };
       });
       assert.deepEqual(response.json(), { ok: true }, response.text);

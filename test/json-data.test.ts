@@ -51,13 +51,15 @@ for (const [ mode, given ] of MODES) {
       (value.a as { b: unknown[] }).b.push(value);
       return value;
     };
-    const VALUES: Array<[ what: string, make: () => unknown, reason: string ]> = [
-      [ 'a BigInt', () => 5n, 'Do not know how to serialize a BigInt' ],
-      [ 'a BigInt deep inside', () => ({ list: [{ big: 5n }] }), 'Do not know how to serialize a BigInt' ],
-      [ 'a circle', circle, 'Converting circular structure to JSON' ],
+    const BIG = 'it is a BigInt, which JSON can\'t hold. Keep String(value), and read BigInt(…) of that';
+    const VALUES: Array<[ what: string, make: () => unknown, reason: string, path?: string ]> = [
+      [ 'a BigInt', () => 5n, BIG ],
+      [ 'a BigInt deep inside', () => ({ big: 1, list: [{}, { big: 5n }] }), BIG, '.list.1.big' ],
+      [ 'a BigInt that a toJSON gives', () => ({ toJSON: () => 5n }), 'Do not know how to serialize a BigInt. A session holds what JSON can' ],
+      [ 'a circle', circle, 'Converting circular structure to JSON. A session holds what JSON can' ],
       [ 'what throws', () => ({ toJSON() {
         throw new Error('not me');
-      } }), 'not me' ],
+      } }), 'not me. A session holds what JSON can' ],
     ];
     const CALLS: Array<[ call: string, run: (session: any) => unknown ]> = [
       [ 'with the response', () => undefined ],
@@ -65,8 +67,8 @@ for (const [ mode, given ] of MODES) {
       [ 'by regenerate()', session => session.regenerate() ],
       [ 'by update()', session => session.update(() => undefined) ],
     ];
-    for (const [ what, make, reason ] of VALUES) {
-      const error = `[egg-tegg-session] session.bad can't be stored: ${reason}. A session holds what JSON can`;
+    for (const [ what, make, reason, path = '' ] of VALUES) {
+      const error = `[egg-tegg-session] session.bad${path} can't be stored: ${reason}`;
 
       for (const [ call, save ] of CALLS) {
         it(`${what} is an error that names the field, saved ${call}, and nothing is saved`, async () => {

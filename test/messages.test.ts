@@ -137,6 +137,16 @@ describe('mistakes of a newcomer, and what they are told', () => {
     expectHeading('a listener of', output);
   });
 
+  it('a store that gives the text it has kept', async () => {
+    for (const [ value, said ] of [[ '{"n":1}', 'returned a string' ], [[ 1 ], 'returned an array' ], [ 7, 'returned a number' ]] as const) {
+      const output = await logged({ store: { get: () => value, set: () => undefined, destroy: () => undefined } as never }, async client => {
+        for (let i = 0; i < 3; i++) await write(client);
+      });
+      expectHeading('returned …, and not', output);
+      assert.equal(output.split(said).length, 2);
+    }
+  });
+
   /** What stops an application. */
   const bootError = (session: SessionOptions) => startWeb(session).then(() => '', (err: Error) => err.message).finally(stop);
 
@@ -163,7 +173,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
   ]) {
     it(`no keys: ${what}`, async () => {
       const output = await start({ 'config/config.default.ts': config(session, `${keys} ${LOGS}`) }, { EGG_SERVER_ENV: 'prod' });
-      expectHeading('config.keys is', output);
+      expectHeading('config.keys is …, and session cookies', output);
       assert.match(output, STOPS);
     });
   }
@@ -288,8 +298,17 @@ describe('mistakes of a newcomer, and what they are told', () => {
     assert.match(output, /^the application does not start: Object mySession not found in LOAD_UNIT:web/m);
   });
 
+  it('a field that has a name of its own, and a type that is only imported as such', async () => {
+    const code = (type: string) => `import { Inject, SingletonProto } from '@eggjs/tegg'; import type { Session, SessionStore } from 'egg-tegg-session';
+      @SingletonProto() export class Visitor { @Inject() private readonly sess: ${type}; get() { return this.sess; } }`;
+    const output = await start({ 'app/module/web/Visitor.ts': code('Session') });
+    expectHeading('nothing has that name', output);
+    assert.match(output, /\] Visitor \(.*web\/Visitor\.ts\) has sess injected/);
+    assert.doesNotMatch(await start({ 'app/module/web/Visitor.ts': code('SessionStore') }), /nothing has that name/);
+  });
+
   for (const [ what, value, part ] of [
-    [ 'a BigInt', '5n', 'BigInt' ], [ 'a circle', '(() => { const a: any = {}; a.a = a; return a; })()', 'circular' ],
+    [ 'a BigInt', '5n', 'it is a BigInt' ], [ 'a circle', '(() => { const a: any = {}; a.a = a; return a; })()', 'circular' ],
   ]) {
     it(what, async () => {
       const output = await start(controller(`this.session.visits = ${value};`));
@@ -324,6 +343,36 @@ describe('mistakes of a newcomer, and what they are told', () => {
     const output = await start({ ...others, 'app/module/store/AppSessionStore.ts': code!.replace('export class', 'class') });
     expectHeading('not the session store, as its file does not export it', output);
     assert.match(output, /\] AppSessionStore \(.*store\/AppSessionStore\.ts\) is not/);
+  });
+
+  const METHODS = 'async get() { return undefined; } async set() {} async destroy() {}';
+  const storeFile = (code: string) => ({
+    'app/module/store/package.json': redisStore()['app/module/store/package.json'], 'app/module/store/AppSessionStore.ts': `${IMPORTS} ${code}`,
+  });
+  for (const [ what, code ] of [
+    [ 'is only called one', `@SingletonProto() export class AppSessionStore { ${METHODS} }` ],
+    [ 'implements SessionStore', `@SingletonProto() export class Kept implements SessionStore { close = async () => undefined; ${METHODS} }` ],
+  ]) {
+    it(`a store that ${what}`, async () => {
+      const output = await start(storeFile(code));
+      expectHeading('as it does not extend SessionStore', output);
+      assert.match(output, /\] (AppSessionStore|Kept) \(.*store\/AppSessionStore\.ts\) is not the session store/);
+      assert.match(output, COUNTS);
+    });
+  }
+
+  it('a store whose decorator is not called', async () => {
+    const output = await start(storeFile(`@SingletonProto export class AppSessionStore extends SessionStore { ${METHODS} }`));
+    expectHeading('its decorator is not called', output);
+    assert.match(output, /\] AppSessionStore \(.*store\/AppSessionStore\.ts\) is not the session store/);
+  });
+
+  it('but nothing is said of a class that is no store, or of one beside a store', async () => {
+    const quiet = [
+      storeFile(`@SingletonProto() export class Sessions { ${METHODS} } @SingletonProto() export class UserSessionStore { async find() { return 1; } } export class OldSessionStore { ${METHODS} }`),
+      storeFile(`@SingletonProto() export class AppSessionStore extends SessionStore { ${METHODS} } @SingletonProto() export class OtherSessionStore { ${METHODS} }`),
+    ];
+    for (const files of quiet) assert.doesNotMatch(await start(files), /is not the session store/);
   });
 
   it('a store class, and app.sessionStore', async () => {

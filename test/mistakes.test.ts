@@ -5,7 +5,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import type { Redis } from 'ioredis';
 import type { SessionOptions, SessionStoreLike } from '..';
 import { AppSessionStore as AppRedisStore } from './fixtures/apps/redis-store/modules/store/AppSessionStore';
-import { ContextByProperty, SingletonByConstructor, SingletonByProperty } from './fixtures/apps/web/modules/inject/services';
+import { ContextByConstructor, ContextByProperty, SingletonByConstructor, SingletonByProperty } from './fixtures/apps/web/modules/inject/services';
 import type { Client } from './support/app';
 import { forEachIndexedStore, INDEXED_STORES, IndexedSite } from './support/indexed';
 import { MapStore } from './support/MapStore';
@@ -284,10 +284,10 @@ describe('this.session = …', () => {
   });
 
   it('in a class that has it injected says what to do instead, and changes nothing', async () => {
-    const singleton = await app.getEggObject<any>(SingletonByProperty);
+    const singletons = [ await app.getEggObject<any>(SingletonByProperty), await app.getEggObject<any>(SingletonByConstructor) ];
     await client.run(async (_, ctx) => {
-      const perRequest = await ctx.getEggObject<any>(ContextByProperty);
-      for (const object of [ singleton, perRequest ]) {
+      const perRequest = [ await ctx.getEggObject<any>(ContextByProperty), await ctx.getEggObject<any>(ContextByConstructor) ];
+      for (const object of [ ...singletons, ...perRequest ]) {
         object.session.n = 1;
         for (const value of [ null, undefined, {}, { userId: 7 }, ctx.session ]) {
           assert.throws(() => {
@@ -307,19 +307,36 @@ describe('this.session = …', () => {
     }, MESSAGE('mine'));
   });
 
-  it('leaves other fields, what a test puts there, and a field of the class\'s own alone', async () => {
-    const singleton = await app.getEggObject<any>(SingletonByProperty);
-    mm(singleton, 'session', { userId: 7 });
-    assert.deepEqual(singleton.session, { userId: 7 });
-    mm.restore();
+  it('with a constructor goes by the value, whatever the field is called, also where an object is made for each who has it injected', async () => {
+    const { Renamed, UsesNamed } = await import('./fixtures/apps/web/modules/inject/services');
+    const renamed = await app.getEggObject<any>(Renamed);
     assert.throws(() => {
-      singleton.sessionConfig = null;
+      renamed.visitor = { userId: 7 };
+    }, MESSAGE('visitor'));
+    const { named } = await app.getEggObject<any>(UsesNamed);
+    assert.equal(named.name, 'a');
+    assert.throws(() => {
+      named.session = { userId: 7 };
+    }, MESSAGE('session'));
+  });
+
+  it('leaves other fields, and what a test puts there, alone', async () => {
+    for (const clazz of [ SingletonByProperty, SingletonByConstructor ]) {
+      const singleton = await app.getEggObject<any>(clazz);
+      const { session } = singleton;
+      mm(singleton, 'session', { userId: 7 });
+      assert.deepEqual(singleton.session, { userId: 7 });
+      mm.restore();
+      assert.equal(singleton.session, session);
+    }
+    const byProperty = await app.getEggObject<any>(SingletonByProperty);
+    assert.throws(() => {
+      byProperty.sessionConfig = null;
     }, /only a getter/);
     const byConstructor = await app.getEggObject<any>(SingletonByConstructor);
-    const { session } = byConstructor;
-    byConstructor.session = null;
-    assert.equal(byConstructor.session, null);
-    byConstructor.session = session;
+    const { sessionConfig } = byConstructor;
+    byConstructor.sessionConfig = null;
+    byConstructor.sessionConfig = sessionConfig;
   });
 });
 
@@ -358,6 +375,14 @@ describe('an application without config.keys', () => {
       }
     });
   }
+
+  it('does not start with keys that Egg can\'t take, and the error does not show them', async () => {
+    for (const [ keys, kind ] of [[ 123, 'a number' ], [[], 'an array' ], [[ 'secret' ], 'an array' ], [[ undefined ], 'an array' ], [{ a: 'secret' }, 'an object' ], [ false, 'false' ]]) {
+      await assert.rejects(start({}, { config: { keys } }), {
+        name: 'TypeError', code: 'ERR_SESSION_SETUP', message: `[egg-tegg-session] config.keys is ${kind}; it must be a string, with commas between several keys`,
+      });
+    }
+  });
 
   it('does not start in production', async () => {
     for (const keys of [[], [ ' ', '' ]]) {

@@ -88,6 +88,17 @@ for (const [ mode, given ] of MODES) {
       assert.deepEqual(called, [ 'save', 'regenerate', 'manuallyCommit', 'regenerate' ]);
     });
 
+    it('is refused when it is no object', async () => {
+      const { app, client } = await start(given());
+      for (const [ value, kind ] of [[ 'text', 'a string' ], [ 5, 'a number' ]]) {
+        app.mockSession(value as never);
+        for (const use of [ (session: any) => session.n, (session: any) => Object.assign(session, { n: 1 }) ]) {
+          const { text } = await client.tryRun(use, { accept: 'application/json' });
+          assert.equal(JSON.parse(text).message, `[egg-tegg-session] app.mockSession() was given ${kind}: give it an object with the fields of the session`);
+        }
+      }
+    });
+
     it('works in app.mockContext(), without a request', async () => {
       const { app } = await start(given());
       app.mockSession({ n: 1 });

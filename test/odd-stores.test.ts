@@ -4,6 +4,7 @@ import { mock } from 'node:test';
 import vm from 'node:vm';
 import { MemorySessionStore, type SessionOptions, type SessionRecord } from '..';
 import { StoreAdapter } from '../module/store/StoreAdapter';
+import { StoreUnderTest } from '../testing/StoreUnderTest';
 import { MapStore } from './support/MapStore';
 import { count, EMPTY, listen, read, start, stop } from './support/web';
 
@@ -133,8 +134,8 @@ describe('a store that throws', () => {
   const THROWN: Array<[ what: string, make: () => unknown, message: RegExp ]> = [
     [ 'undefined', () => undefined, /the session store failed with undefined instead of an Error/ ],
     [ 'null', () => null, /the session store failed with null instead of an Error/ ],
-    [ 'a text', () => 'oh no', /the session store failed with string instead of an Error/ ],
-    [ 'an object', () => ({ secret: 'oh no' }), /the session store failed with object instead of an Error/ ],
+    [ 'a text', () => 'oh no', /the session store failed with a string instead of an Error/ ],
+    [ 'an object', () => ({ secret: 'oh no' }), /the session store failed with an object instead of an Error/ ],
     [ 'an Error', () => new Error('as it says'), /as it says/ ],
     [ 'a frozen Error', () => Object.freeze(new TypeError('as it says')), /as it says/ ],
     [ 'an Error without a stack', () => Object.assign(new Error('as it says'), { stack: undefined }), /as it says/ ],
@@ -313,11 +314,11 @@ describe('a store that lies', () => {
   });
 });
 
-describe('a hook of config.session that is async', () => {
+describe('a hook of config.session that returns a promise', () => {
   afterEach(stop);
   for (const [ name, session ] of Object.entries({
-    valid: { valid: async () => false },
-    beforeSave: { beforeSave: async () => undefined },
+    valid: { valid: () => Promise.resolve(false) },
+    beforeSave: { beforeSave: () => Promise.resolve() },
   } as unknown as Record<string, SessionOptions>)) {
     it(`${name}: fails the request, as its answer would come too late`, async () => {
       const { client } = await start({ store: new MapStore(), ...session });
@@ -403,5 +404,13 @@ describe('while the store fails', () => {
     for (let i = 0; i < 3; i++) await run(read);
     const { _mockLogs: lines } = app.getLogger('coreLogger') as unknown as { _mockLogs: string[] };
     assert.equal(lines.filter(line => line.includes('the disk is full')).length, 1);
+  });
+});
+
+describe('testSessionStore, of a store whose get() gives the text that it has kept', () => {
+  it('says so', async () => {
+    const subject = new StoreUnderTest();
+    subject.store = Object.assign(new OddStore(), { found: async () => '{"n":1}' });
+    await assert.rejects(subject.read('key'), /^AssertionError.*: get\(\) returned a string, and not the object that set\(\) was given\. If it is a text, parse it$/);
   });
 });

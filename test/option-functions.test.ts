@@ -54,7 +54,7 @@ describe('the functions in config.session', () => {
   ];
   for (const [ name, kind, make ] of ASYNC) {
     for (const [ what, result ] of [
-      [ 'is async', async () => 'a' ], [ 'is async and rejects', reject ],
+      [ 'returns a promise', () => Promise.resolve('a') ], [ 'returns a promise that rejects', () => reject() ],
       [ 'returns a promise of a library', () => ({ then: (resolve: (value: string) => void) => setImmediate(resolve, 'a') }) ],
     ] as const) {
       it(`${name} ${what}: the request fails, with a TypeError that says so, and loses nothing (${kind})`, async () => {
@@ -75,10 +75,10 @@ describe('the functions in config.session', () => {
   for (const [ name, given, make, rule ] of [
     [ 'encode', IN_COOKIE, (encode: unknown) => ({ decode: JSON.parse, encode }), 'it must return a string that is not empty' ],
     [ 'genid', IN_STORE, (genid: unknown) => ({ genid }), 'it must return a string that is not empty' ],
-    [ 'domain', IN_COOKIE, (domain: unknown) => ({ domain }), 'it must return a string, or nothing for this host only' ],
+    [ 'domain', IN_COOKIE, (domain: unknown) => ({ domain }), 'it must return a domain of letters, digits, - and ., without scheme, port and path, or nothing for this host only' ],
   ] as const) {
     for (const [ what, value ] of [
-      [ 'an array', [ 'secret' ]], [ 'a number', 7 ], [ 'an object', { id: 'secret' }], [ 'an object', Buffer.from('secret') ],
+      ...name === 'domain' ? [[ 'a string', 'https://secret' ], [ 'a string', 'secret:80' ]] as const : [], [ 'an array', [ 'secret' ]], [ 'a number', 7 ], [ 'an object', { id: 'secret' }], [ 'an object', Buffer.from('secret') ],
       [ 'a function', () => 'secret' ], [ 'true', true ], ...name === 'domain' ? [] : [[ '\'\'', '' ], [ 'undefined', undefined ], [ 'null', null ]] as const,
     ] as const) {
       it(`${name} that returns ${what}: a TypeError that names it, without the value`, async () => {
@@ -130,7 +130,7 @@ describe('the functions in config.session', () => {
       session.n = 1;
     }, HTTPS);
     assert.equal(status, 500);
-    assert.match(text, /config\.session\.domain returned a number; it must return a string/);
+    assert.match(text, /config\.session\.domain returned a number; it must return a domain/);
   });
 
   for (const name of [ 'match', 'ignore' ] as const) {

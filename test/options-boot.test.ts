@@ -25,7 +25,7 @@ describe('options, before the application starts', () => {
       });
     }
 
-    for (const name of [ 'ttl', 'cookieName', 'toString', '__proto__' ]) {
+    for (const name of [ 'resave', 'saveUninitialized', 'toString', '__proto__' ]) {
       it(`${name}, and the error says where options are listed`, () => {
         assert.throws(() => resolveConfig(JSON.parse(`{ "${name}": 1 }`)), {
           name: 'TypeError', message: new RegExp(`config\\.session\\.${name} is unknown; remove it: the README of egg-tegg-session lists`),
@@ -33,8 +33,21 @@ describe('options, before the application starts', () => {
       });
     }
 
+    for (const [ name, meant ] of [
+      [ 'secret', 'config.keys, which all of Egg\'s cookies are sealed or signed with' ], [ 'keys', 'config.keys, which all of Egg\'s cookies are sealed or signed with' ],
+      [ 'ttl', 'maxAge, in milliseconds' ], [ 'expires', 'maxAge, in milliseconds' ], [ 'name', 'key' ], [ 'cookieName', 'key' ],
+      [ 'cookie', 'its options in config.session itself, like config.session.secure' ],
+    ]) {
+      it(`${name} of other frameworks, and the error says ${meant}`, () => {
+        assert.throws(() => resolveConfig({ [name]: 1 }), {
+          name: 'TypeError', message: `[egg-tegg-session] config.session.${name} is unknown; did you mean ${meant}?`,
+        });
+      });
+    }
+
     it('Egg\'s own are known', () => {
-      resolveConfig({ enable: true, match: '/a', ignore: [ /b/, () => true ] });
+      resolveConfig({ enable: true, match: '/a' });
+      resolveConfig({ ignore: [ /b/, () => true ] });
     });
   });
 

@@ -140,6 +140,23 @@ describe('config.session', () => {
       assert.match((await count(client, HTTPS)).setCookies[0], /; secure/);
     });
 
+    it('that the session can\'t be saved over plain HTTP names the option, and the way out', async () => {
+      for (const [ session, option, use ] of [
+        [{ secure: true }, 'config.session.secure' ], [{ key: '__Host-sid' }, 'config.session.key' ], [{ key: '__secure-sid', secure: true }, 'config.session.key' ],
+        [{}, 'ctx.sessionOptions.secure', (ctx: Context) => Object.assign(ctx.sessionOptions, { secure: true }) ],
+      ] as Array<[ SessionOptions, string, ((ctx: Context) => unknown)? ]>) {
+        await app?.close();
+        await start(session);
+        const { status, text } = await client.tryRun((data, ctx) => {
+          use?.(ctx);
+          data.n = 1;
+        }, { accept: 'application/json' });
+        assert.equal(status, 500);
+        assert.equal(JSON.parse(text).message, `[egg-tegg-session] the cookie ${session.key ?? 'EGG_SESS'} is for HTTPS only, by ${option}, and this request ` +
+          'came over plain HTTP. In development, set that option in config.prod only; if a proxy in front speaks HTTPS, set config.proxy to true');
+      }
+    });
+
     it('left out: follows the request', async () => {
       await start({}, { config: { proxy: true } });
       assert.doesNotMatch((await count()).setCookies[0], /; secure/);
@@ -311,28 +328,30 @@ describe('config.session', () => {
       rolling: [ 1 ],
       renew: [ 'half' ],
       absoluteMaxAge: [ '3600000', 0, 0.4, -1, NaN, Infinity, 'session', true, 1e300, 5n ],
-      principal: [ '', 5, true, {}, '_id', 'isNew', 'maxAge', '__proto__', [ 'userId' ]],
+      principal: [ '', 5, true, {}, '_id', 'isNew', 'maxAge', '__proto__', [ 'userId' ], async () => 7 ],
       maxSessions: [ 0, -1, 1.5, NaN, Infinity, '3', true ],
       acceptedRisks: [ 'keys', true, {}, [ 'key' ], [ 'keys', 'Secure' ], [ null ]],
       secure: [ 'auto' ],
       sameSite: [ 'loose', 1 ],
-      domain: [ 5 ],
+      domain: [ 5, 'http://x.com/', 'x.com/', 'localhost:7001', '*.x.com', 'x.com.', 'x..com', 'a b', '.', async () => 'x.com' ],
       path: [ 'relative' ],
       partitioned: [ 'yes' ],
       removeUnpartitioned: [ 1 ],
       priority: [ 'urgent' ],
-      externalKey: [{}, { get() { return ''; } }],
+      externalKey: [{}, { get() { return ''; } }, { async get() { return ''; }, set() { return ''; } }, { get() { return ''; }, async set() { return ''; } }],
       store: [{}, { get() { return null; }, set() { return null; } }, 'redis' ],
       ContextStore: [{}, class {} ],
-      encode: [ 'base64' ],
-      decode: [ 'base64' ],
-      genid: [ 'uuid' ],
+      encode: [ 'base64', async () => '' ],
+      decode: [ 'base64', async () => ({}) ],
+      genid: [ 'uuid', async () => 'id', function* () { yield 'id'; } ],
       prefix: [ 5 ],
-      valid: [ true ],
-      beforeSave: [{}],
+      valid: [ true, async () => true ],
+      beforeSave: [{}, async () => undefined ],
       load: [ 'lazy', 'Injected', '', true, 1, [ 'injected' ]],
       logValue: [ 'no' ],
       enable: [ 'yes' ],
+      match: [ 5, true, {}, [ '/a', 5 ], async () => true ],
+      ignore: [ 5, true, {}, [ null ], [ async () => true ]],
     };
     for (const [ name, values ] of Object.entries(WRONG)) {
       it(name, () => {
@@ -355,7 +374,7 @@ describe('config.session', () => {
       };
       assert.deepEqual([{ absoluteMaxAge: '8h' }, { principal: 5 }, { principal: 'a', maxSessions: 0 }, { maxSessions: 3 }].map(message), [
         'absoluteMaxAge is \'8h\'; it must be a number of milliseconds, above 0 and up to 100 years, or be left out',
-        'principal is 5; it must be the name of a field of the session, or a function of its data, or be left out',
+        'principal is 5; it must be the name of a field of the session, or a function of its data that is not async, or be left out',
         'maxSessions is 0; it must be a whole number above 0, or be left out',
         'maxSessions is 3; it needs config.session.principal, which says whose session it is',
       ]);
@@ -363,7 +382,37 @@ describe('config.session', () => {
         /^acceptedRisks is \[ 'key' \]; it must be a list of httpOnly, secure, keys, .*sharedKey, or be left out$/);
     });
 
+    it('encode without decode, or the other way round', () => {
+      const [ encode, decode ] = [ JSON.stringify, JSON.parse ];
+      for (const [ options, one, other ] of [[{ encode }, 'encode', 'decode' ], [{ decode, encode: null }, 'decode', 'encode' ]] as const) {
+        assert.throws(() => resolveConfig(options as SessionOptions), {
+          name: 'TypeError',
+          message: new RegExp(`^\\[egg-tegg-session\\] config\\.session\\.${one} is \\[Function.*\\]; it needs config\\.session\\.${other}, as nothing else ` +
+            'understands its text: set both, or neither$'),
+        });
+      }
+      resolveConfig({ encode, decode });
+    });
+
+    it('match beside ignore', () => {
+      assert.throws(() => resolveConfig({ match: '/a', ignore: [ '/a/b' ] }), {
+        name: 'TypeError',
+        message: '[egg-tegg-session] config.session.match is \'/a\'; it can\'t be set beside config.session.ignore: remove one, or decide in a function',
+      });
+      resolveConfig({ match: '/a', ignore: null });
+    });
+
+    it('config.session itself', async () => {
+      for (const value of [ null, undefined, true, 'x', 5, [], () => ({}) ]) {
+        assert.throws(() => resolveConfig(value as never), {
+          name: 'TypeError', message: /^\[egg-tegg-session\] config\.session is .*; it must be an object with options, or be left out$/,
+        });
+      }
+      assert.match((await bootError('web', null as never))!, /^\[egg-tegg-session\] config\.session is null; it must be an object/);
+    });
+
     it('what is right is taken', () => {
+      for (const domain of [ 'example.com', '.example.com', 'Example.COM', 'localhost', '127.0.0.1', 'xn--bcher-kva.example', '', () => 'x.com' ]) resolveConfig({ domain });
       const options = { absoluteMaxAge: 1, principal: 'userId', maxSessions: 1, acceptedRisks: [ 'keys', 'sharedKey' ] as const };
       const { absoluteMaxAge, principal, maxSessions, acceptedRisks } = resolveConfig(options);
       assert.deepEqual({ absoluteMaxAge, principal, maxSessions, acceptedRisks }, options);

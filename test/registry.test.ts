@@ -279,10 +279,28 @@ forEachIndexedStore('sessionRegistry', site => {
     it(`refuses ${String(value) || '\'\''} (${typeof value}) as a principal`, async () => {
       const given = value as never;
       for (const call of [ () => site.registry.list(given), () => site.registry.revoke(given, 'x'), () => site.registry.revokeAll(given) ]) {
-        await assert.rejects(call, { name: 'TypeError', message: /sessionRegistry was asked for the sessions of .*; a principal is a string or a number/ });
+        await assert.rejects(call, {
+          name: 'TypeError', code: 'ERR_SESSION_ARGUMENT',
+          message: /sessionRegistry was asked for the sessions of .*; a principal is a string or a number\. Is nobody signed in\?$/,
+        });
       }
     });
   }
+
+  it('revokeAll() refuses what it does not know after the principal, and ends nothing', async () => {
+    const user = newUser();
+    const browser = await site.signIn(user);
+    const revokeAll = (options: unknown) => browser.run(async () => ({ ended: await site.registry.revokeAll(user, options as never) }));
+    for (const options of [{ exceptcurrent: true }, { exceptCurrent: true, force: true }, { exceptCurrent: 'true' }, { exceptCurrent: null }, true, null, 'exceptCurrent', [ 'exceptCurrent' ]]) {
+      await assert.rejects(revokeAll(options), {
+        name: 'TypeError', code: 'ERR_SESSION_ARGUMENT',
+        message: /^\[egg-tegg-session\] sessionRegistry\.revokeAll\(\) was given .* after the principal; it takes \{ exceptCurrent: true \} or \{ exceptCurrent: false \} there, or nothing$/,
+      });
+    }
+    assert.equal(await site.user(browser), user);
+    for (const options of [{ exceptCurrent: true }, { exceptCurrent: undefined }, {}, undefined ]) await revokeAll(options);
+    assert.equal(await site.user(browser), null);
+  });
 });
 
 forEachIndexedStore('sessionRegistry and a session that moves', site => {

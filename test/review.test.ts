@@ -65,7 +65,7 @@ describe('the review at boot', () => {
     [ 'keys', () => ({ keys: 'short' }), /a key in config\.keys can be guessed: .*`node -p "crypto\.randomBytes\(32\)\.toString\('hex'\)"`/ ],
     [ 'memoryStore', () => ({ session: { store: memory() } }), /MemorySessionStore is for development and tests: .* Use RedisSessionStore/ ],
     [ 'idleTimeout', () => ({ session: { rolling: false } }), /no idle timeout: .* Set config\.session\.rolling to true/ ],
-    [ 'absoluteTimeout', () => ({ session: { absoluteMaxAge: null } }), /no absolute timeout: .* Set config\.session\.absoluteMaxAge/ ],
+    [ 'absoluteTimeout', () => ({ session: { absoluteMaxAge: null } }), /a session that is used goes on for ever\. Set config\.session\.absoluteMaxAge/ ],
     [ 'encrypt', () => ({ session: { encrypt: false } }), /encrypt is off: .* Remove config\.session\.encrypt\./ ],
     [ 'signed', () => ({ session: { encrypt: false, signed: false, acceptedRisks: [ 'encrypt' ] } }), /signed is off: .* Remove config\.session\.signed\./ ],
     [ 'acceptLegacyCookie', () => ({ session: { acceptLegacyCookie: true } }), /acceptLegacyCookie is on: .* Remove it once maxAge has passed/ ],
@@ -96,6 +96,12 @@ describe('the review at boot', () => {
       assert.deepEqual((await review({ session: { ...session, acceptedRisks: others }, ...more })).length, 1);
     });
   }
+
+  it('says of a session without any timeout that it goes on when it changes, as reading does not keep it', async () => {
+    const lines = await review({ session: { rolling: false, absoluteMaxAge: null } });
+    assert.match(lines[0], /no idle timeout: maxAge counts from the last change/);
+    assert.match(lines[1], /no absolute timeout: a session that changes goes on for ever/);
+  });
 
   for (const [ sameSite, cookies ] of [[ 'none', {}], [ 'None', {}], [ null, { sameSite: 'none' }]] as const) {
     it(`says that SameSite=None is lost over plain HTTP, with sameSite: ${sameSite} and config.cookies ${JSON.stringify(cookies)}`, async () => {

@@ -273,6 +273,34 @@ describe('what JSON changes is told in development', () => {
     assert.deepEqual((await run(session => ({ ...session }))).json(), { n: 1 });
   });
 
+  it('numbers that JSON has not, and what an article goes before', async () => {
+    await run(session => {
+      session.price = { net: NaN, gross: [ Infinity ] };
+      session.failure = new Error('no');
+      session.later = Promise.resolve(1);
+    });
+    const keep = 'Keep a plain value, as date.getTime() or Object.fromEntries(map)';
+    assert.deepEqual(lines().map(line => /session\.(.*) when it is read again, as sessions are kept as JSON\. (.*)/.exec(line)!.slice(1, 3)), [
+      [ 'price.net is NaN, and will be null', keep ], [ 'price.gross.0 is Infinity, and will be null', keep ],
+      [ 'failure is an Error, and will be {}', keep ], [ 'later is a Promise, and will be {}', 'Await it, and keep what it resolves to' ],
+    ]);
+  });
+
+  it('a list, a Map and the like that ctx.session is set to, but no object with fields', async () => {
+    const set = (value: unknown) => run((_, ctx) => {
+      ctx.session = value as never;
+    });
+    for (const value of [[ 1 ], [ 2 ], new Map([[ 'n', 1 ]]), new Date() ]) await set(value);
+    await set(new (class Cart { n = 1; })());
+    await run((session, ctx) => {
+      ctx.session = session;
+      Object.assign(ctx, { session: ctx.session });
+      ctx.session = { n: 1 };
+    });
+    const { _mockLogs } = app.getLogger('coreLogger') as unknown as { _mockLogs: string[] };
+    assert.deepEqual(_mockLogs.map(line => /ctx\.session was set to (.*), of which/.exec(line)?.[1]).filter(Boolean), [ 'an Array', 'a Map', 'a Date' ]);
+  });
+
   it('but nothing where nothing is lost', async () => {
     await run(async (session, ctx) => {
       Object.assign(session, { text: 'a', n: 1, list: [ 1, { a: null }], nothing: undefined });

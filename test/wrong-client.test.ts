@@ -71,38 +71,40 @@ const connect = (port: number, options = {}) => {
 
 describe('a client that can\'t be used stops the application, and the error says what is there and what has to be:', () => {
   closeAfterEach();
-  const REDIS: Array<[ what: string, client: () => unknown, said: string ]> = [
+  const REDIS: Array<[ what: string, client: () => unknown, said: string, why?: string ]> = [
     [ 'undefined', () => undefined, 'undefined' ],
     [ 'null', () => null, 'null' ],
     [ 'a text', () => 'redis://127.0.0.1:6379', 'a string' ],
     [ 'its options', () => ({ host: '127.0.0.1', port: 6379 }), 'an object without get(), set(), del(), evalsha(), eval(), zscan(), scan()' ],
-    [ 'a promise of one', async () => connect(1), 'a promise, which has to be awaited in its init()' ],
-    [ 'a getter that throws', () => { throw new Error('not connected yet'); }, 'nothing, as reading it throws "not connected yet"' ],
+    [ 'a promise of one', async () => connect(1), 'a promise', 'Await it in the store\'s init()' ],
+    [ 'a getter that throws', () => { throw new Error('not connected yet'); }, 'nothing', 'Reading it throws "not connected yet"' ],
     [ 'node-redis 4 or 5', () => methods([ 'get', 'set', 'del', 'eval', 'evalSha', 'zScan', 'scan', 'sendCommand' ], async () => null),
       'a client of node-redis' ],
     [ 'node-redis 3, which takes callbacks', () => methods(NAMES, () => true), 'a client whose eval() returns no promise' ],
     [ 'an ioredis that lacks something', () => Object.assign(connect(1), { zscan: undefined, scan: undefined }), 'an object without zscan(), scan()' ],
-    [ 'all of egg-redis\' clients', () => ({ get: () => undefined, createInstance: () => undefined }),
-      'several clients, of which one is to be taken by its name, as clients.get(\'sessions\')' ],
+    [ 'all of egg-redis\' clients', () => ({ get: () => undefined, createInstance: () => undefined, clients: new Map([[ 'cache', {}]]) }),
+      'several clients', 'Take one by its name, like clients.get(\'sessions\')' ],
+    [ 'egg-redis without config.redis', () => ({ get: () => undefined, createInstance: () => undefined, clients: new Map() }),
+      'no client', 'config.redis has none: set config.redis.client' ],
     [ 'a client of other arguments', () => methods(NAMES, async (_: string, keys: string[]) => keys.join()), 'a client whose eval() takes other arguments' ],
     [ 'a client of other arguments, as its server says', () => methods(NAMES, async () => {
       throw new Error('ERR value is not an integer or out of range');
     }), 'a client whose eval() takes other arguments' ],
     [ 'a client of other replies', () => methods(NAMES, async () => 'OK'), 'a client whose eval() takes other arguments' ],
   ];
-  for (const [ what, client, said ] of REDIS) {
+  for (const [ what, client, said, why ] of REDIS) {
     it(`for Redis, ${what}`, async () => {
       await assert.rejects(boot({ store: new RedisStore(client) }), {
         name: 'TypeError',
         message: `[egg-tegg-session] the session store RedisStore of config.session.store has ${said} as its redis: it must be a client of ioredis ` +
-          'or iovalkey, as egg-redis and @eggjs/redis provide it; a Cluster and one behind Sentinel are such, too',
+          `or iovalkey, as egg-redis and @eggjs/redis provide it; a Cluster and one behind Sentinel are such, too${why ? `. ${why}` : ''}`,
       });
     });
   }
 
   const KEYV: typeof REDIS = [
     [ 'undefined', () => undefined, 'undefined' ],
-    [ 'a promise of one', async () => new Keyv(), 'a promise, which has to be awaited in its init()' ],
+    [ 'a promise of one', async () => new Keyv(), 'a promise', 'Await it in the store\'s init()' ],
     [ 'an adapter', () => new KeyvMemcache('127.0.0.1:1'), 'an object of KeyvMemcache without disconnect()' ],
     [ 'a Map', () => new Map(), 'an object of Map without disconnect()' ],
     [ 'Keyv 4', () => {
@@ -110,12 +112,12 @@ describe('a client that can\'t be used stops the application, and the error says
       return Object.assign(Object.create({ constructor: class Keyv {} }), methods([ 'get', 'set', 'delete', 'clear', 'has', 'disconnect', 'on' ], async () => undefined));
     }, 'a Keyv of version 4 or below, or something else' ],
   ];
-  for (const [ what, client, said ] of KEYV) {
+  for (const [ what, client, said, why ] of KEYV) {
     it(`for Keyv, ${what}`, async () => {
       await assert.rejects(boot({ store: new KeyvStore(client) }), {
         name: 'TypeError',
         message: `[egg-tegg-session] the session store KeyvStore of config.session.store has ${said} as its keyv: it must be a Keyv of version 5 ` +
-          'or 6, as new Keyv(…) makes it',
+          `or 6, as new Keyv(…) makes it${why ? `. ${why}` : ''}`,
       });
     });
   }

@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert';
+import { kindOf } from '../module/record/kindOf';
+import { isRecord } from '../module/record/SessionRecord';
 import type { SessionMaxAge, SessionRecord, SessionStore, SessionStoreOptions } from '../module/store/SessionStore';
 
 /** What this uses of mocha. */
@@ -29,7 +31,9 @@ export class StoreUnderTest {
 
   /** The data that are stored, without the fields that are about the record itself. */
   readonly read = async (key: string) => {
-    const record = await this.store.get(key, MINUTE, this.options);
+    const record: unknown = await this.store.get(key, MINUTE, this.options);
+    assert.ok(record === undefined || record === null || isRecord(record), `get() returned ${kindOf(record)}, and not ` +
+      'the object that set() was given. If it is a text, parse it');
     return record && Object.fromEntries(Object.entries(record).filter(([ field ]) => field[0] !== '_'));
   };
 

@@ -1,7 +1,7 @@
 import type { EggAppConfig, PowerPartial } from 'egg';
 import type { SessionOptions } from 'egg-tegg-session';
 import Redis from 'ioredis';
-import { UNUSED_STORES } from './store';
+import { redisUrl, UNUSED_STORES } from './store';
 
 const MINUTE = 60 * 1000;
 
@@ -15,7 +15,7 @@ const session: SessionOptions = {
 
 const i18n = { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } };
 
-const { hostname, port, password, pathname } = new URL(process.env.REDIS_URL || 'redis://127.0.0.1:6379');
+const { hostname, port, password, pathname } = redisUrl();
 
 export default (): PowerPartial<EggAppConfig> => ({
   keys: process.env.SESSION_KEYS,

@@ -10,3 +10,10 @@ if (STORE !== 'cookie' && !STORES.includes(STORE)) {
 
 /** The modules that tegg is not to load. */
 export const UNUSED_STORES = STORES.filter(name => name !== STORE).map(name => `!**/${name}-store`);
+
+/** Where Redis is. @throws Error when `REDIS_URL` is none, which it does not show: it may have a password */
+export function redisUrl(): URL {
+  const url = process.env.REDIS_URL || 'redis://127.0.0.1:6379';
+  if (!URL.canParse(url) || !/^redis:\/\/./.test(url)) throw new Error('REDIS_URL is no URL of a Redis; it must be like redis://:password@127.0.0.1:6379/0');
+  return new URL(url);
+}

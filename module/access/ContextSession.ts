@@ -1,12 +1,14 @@
 import type { Context } from 'egg';
 import { createSession, SessionOptions } from 'koa-session';
 import { isSealed } from '../cookie/SessionCookie';
+import { coded } from '../record/errors';
+import { kindOf } from '../record/kindOf';
 import type { ContextSession } from '../record/SessionData';
 import type { SessionRecord } from '../record/SessionRecord';
 import type { SessionEnvironment, SessionMethods } from '../request/environment';
 import { RequestSession } from '../request/RequestSession';
 
-type Callback = (err?: Error) => void;
+export type Callback = (err?: Error) => void;
 
 /**
  * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
@@ -38,7 +40,10 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
       return RequestSession.for(this, env).read();
     },
     set(this: Context, value: SessionRecord | null) {
-      if (value !== null && typeof value !== 'object') koa.set!.call(this, value); // throws
+      if (typeof value !== 'object') {
+        throw coded('ERR_SESSION_ARGUMENT', new Error(`[egg-tegg-session] this.session can only be set as null or an object. ctx.session was set to ${kindOf(value)}: ` + // koa-session's words
+          'set a field, like ctx.session.user = …; null ends the session'));
+      }
       RequestSession.for(this, env).assign(value);
     },
   });
@@ -99,7 +104,8 @@ function extend(Base: KoaSession) {
   };
 }
 
-const withCallback = (promise: Promise<void>, callback?: Callback) => {
+/** What a method returns that may be called with a callback, as koa-session's may. */
+export const withCallback = (promise: Promise<void>, callback?: Callback) => {
   if (!callback) return promise;
   promise.then(() => callback(), callback);
   return undefined;

@@ -4,6 +4,7 @@ import { coded } from '../record/errors';
 import { requireIndexed } from '../application/activeStore';
 import { currentApp, currentContext } from '../application/applications';
 import { configOf, type SessionConfig } from '../options/SessionConfig';
+import { isRecord } from '../record/SessionRecord';
 import { hasOutlived } from '../repository/RecordMeta';
 import { type LiveSession, SessionIndex } from '../repository/SessionIndex';
 import { environmentOf } from '../request/environment';
@@ -72,8 +73,14 @@ export class SessionRegistry {
    * it has ended.
    *
    * @throws Error with `exceptCurrent`, when the store could not be asked which session is the request's
+   * @throws TypeError for another option, as a misspelled one would end the session of who asks
    */
-  async revokeAll(principal: string | number, { exceptCurrent = false } = {}): Promise<number> {
+  async revokeAll(principal: string | number, options: { exceptCurrent?: boolean } = {}): Promise<number> {
+    const { exceptCurrent = false, ...others } = { ...options };
+    if (!isRecord(options) || typeof exceptCurrent !== 'boolean' || Object.keys(others).length > 0) {
+      throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] sessionRegistry.revokeAll() was given ${inspect(options, { depth: 0 })} after the ` +
+        'principal; it takes { exceptCurrent: true } or { exceptCurrent: false } there, or nothing'));
+    }
     const { index, own, revoke } = await openFor(principal);
     if (exceptCurrent) own.requireAvailable();
     const ended = new Map<string, LiveSession>();
@@ -183,7 +190,7 @@ async function openFor(principal: string | number): Promise<Opened> {
   }
   if (!Number.isFinite(principal) && (typeof principal !== 'string' || principal === '')) {
     throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +
-      'a principal is a string or a number'));
+      'a principal is a string or a number. Is nobody signed in?'));
   }
   return await open();
 }

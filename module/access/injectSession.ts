@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
 import type { Context } from 'egg';
 import { coded } from '../record/errors';
+import { kindOf } from '../record/kindOf';
 import { currentApp, currentContext } from '../application/applications';
 import type { SessionData } from '../record/SessionData';
 import { assertName, changesBetween, copyOf, isInjectedField, type SessionRecord } from '../record/SessionRecord';
@@ -9,7 +10,7 @@ import { Snapshot } from '../record/Snapshot';
 import { assertStorable } from '../record/storable';
 import { environmentOf } from '../request/environment';
 import { RequestSession } from '../request/RequestSession';
-import { completeMock } from './ContextSession';
+import { type Callback, completeMock, withCallback } from './ContextSession';
 import { Session } from './Session';
 
 /** `ctx.session`, as koa-session makes it, or plain data under egg-mock's `mockSession`. */
@@ -48,7 +49,8 @@ export function injectSession(): Session {
   const alive = () => {
     const session = current();
     if (session) return session;
-    throw coded('ERR_SESSION_ENDED', new TypeError('[egg-tegg-session] the session was destroyed earlier in this request'));
+    throw coded('ERR_SESSION_ENDED', new TypeError('[egg-tegg-session] the session was destroyed earlier in this request: use it before, or begin ' +
+      'another one by ctx.session = {}'));
   };
   const writable = () => {
     const session = alive();
@@ -62,14 +64,19 @@ export function injectSession(): Session {
     return session && request ? request.createdAt : session?.createdAt;
   };
 
-  async function destroy() {
+  async function end() {
     const ctx = requestContext();
     const { request, session } = usable(ctx);
     if (request) await request.destroy();
     else if (session) ctx.session = null;
   }
+  const destroy = (callback?: Callback) => withCallback(end(), callback);
 
   async function update(fn: (data: SessionData) => unknown) {
+    if (typeof fn !== 'function') {
+      throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] session.update() was given ${kindOf(fn)}; it takes a function that changes the data, like ` +
+        'update(data => { data.n = 1; })'));
+    }
     alive();
     const { request, session } = usable(requestContext());
     const run = (data: SessionRecord) => callUpdate(fn, data);
@@ -170,6 +177,9 @@ function objectsIn(value: object): Set<unknown> {
  */
 function usable(ctx: Context): { session: ContextSession | null; request?: RequestSession } {
   const session = ctx.session as ContextSession | null;
+  if (typeof session !== 'object') {
+    throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] app.mockSession() was given ${kindOf(session)}: give it an object with the fields of the session`));
+  }
   const request = RequestSession.of(ctx);
   if (request?.current !== session) return { session: completeMock(session) };
   if (request.phase === 'outside') throw noSession(ctx);

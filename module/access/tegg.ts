@@ -179,15 +179,23 @@ const viewHook = {
   },
 };
 
-/** Has an object say what to do instead of `this.session = null`: tegg gives the field a getter only, and keeps a setter that is there. */
+/** Has an object say what to do instead of `this.session = { … }`, which would be one user's session for all who come later. */
 function refuseAssignment(proto: EggPrototype): void {
-  const names = proto.injectObjects.filter(injected => injected.proto.constructor === SessionProto).map(({ refName }) => refName);
-  if (names.length === 0 || proto.injectType === InjectType.CONSTRUCTOR) return; // with that, the field is the class's own
+  const isSession = proto.injectObjects.map(injected => injected.proto.constructor === SessionProto);
+  if (!isSession.includes(true)) return;
   const construct = proto.constructEggObject;
   proto.constructEggObject = (...args) => {
     const object = construct.apply(proto, args);
-    for (const name of names) {
-      Object.defineProperty(object, name, { set: () => refuse(name), configurable: true, enumerable: true });
+    const define = (name: string | symbol, get?: () => unknown) =>
+      Object.defineProperty(object, name, { get, set: () => refuse(name), configurable: true, enumerable: true });
+    if (proto.injectType !== InjectType.CONSTRUCTOR) {
+      // tegg adds a getter, and keeps a setter that is there
+      proto.injectObjects.forEach(({ refName }, i) => isSession[i] && define(refName as string | symbol));
+      return object;
+    }
+    const sessions = args.filter((_, i) => i !== proto.multiInstanceConstructorIndex).filter((_, i) => isSession[i]);
+    for (const [ name, { value, configurable }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
+      if (configurable && sessions.includes(value)) define(name, () => value);
     }
     return object;
   };

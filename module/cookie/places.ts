@@ -1,5 +1,6 @@
 import type { Application, Context } from 'egg';
 import { refusePromise, type SessionConfig, wrongReturn } from '../options/SessionConfig';
+import { DOMAIN, isDomain as isPossible } from '../options/rules';
 import { ATTRIBUTES, type CookiePlace, isDomain, isPath, isSamePlace } from '../record/CookiePlace';
 
 /** The most domains, and the most folders, that are guessed. */
@@ -23,7 +24,7 @@ function attribute({ sessionOptions, app: { config: { cookies } } }: Options, na
 /**
  * The domain that the cookie is set for; undefined when it is this host's only.
  *
- * @throws TypeError when it, or what `config.session.domain` returns, is no string
+ * @throws TypeError when what `config.session.domain` returns is no domain
  */
 export function domainOf(ctx: Options): string | undefined {
   const given = attribute(ctx, 'domain');
@@ -31,8 +32,8 @@ export function domainOf(ctx: Options): string | undefined {
   const domain: unknown = given();
   refusePromise(domain, 'domain');
   if (domain === undefined || domain === null || domain === '') return undefined;
-  if (typeof domain === 'string') return domain;
-  throw wrongReturn(domain, 'domain', 'it must return a string, or nothing for this host only');
+  if (isPossible(domain)) return domain as string;
+  throw wrongReturn(domain, 'domain', `it must return ${DOMAIN}, or nothing for this host only`);
 }
 
 /** Where this request's response sets the cookie. */

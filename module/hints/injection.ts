@@ -2,7 +2,7 @@ import type { Application } from 'egg';
 import { PrototypeUtil } from '@eggjs/tegg';
 import { GlobalGraph } from '@eggjs/tegg/helper';
 import { type Class, fileOf, isBaseOf, loadedClasses } from '../application/loadedClasses';
-import { moduleTest, type SourceClass } from './sourceClasses';
+import { isDeclaredSession, moduleTest, type SourceClass } from './sourceClasses';
 
 type Injecting = Parameters<typeof PrototypeUtil.getInjectObjects>[0];
 
@@ -51,11 +51,12 @@ export function warnOfMisplaced(app: Application, sources: SourceClass[]): void 
 
 /** Adds to tegg's error about a name that it can't inject what it means, when the session seems to be meant. */
 export function explainUnknownName(app: Application, error: Error): void {
-  const name = /^Object (\w*session) not found/i.exec(error.message)?.[1];
+  const name = /^Object (\w+) not found/.exec(error.message)?.[1];
   if (!name || name === 'session') return;
   for (const { val: { proto } } of GlobalGraph.instance!.protoGraph.nodes.values()) {
     const { clazz } = proto as { clazz?: Class };
     if (!clazz || !injectsOf(clazz).some(({ objName }) => objName === name)) continue;
+    if (!/session$/i.test(name) && !isDeclaredSession(fileOf(clazz), name)) continue;
     app.coreLogger.error('[egg-tegg-session] %s (%s) has %s injected, and nothing has that name. If it is the session, write ' +
       '@Inject({ name: \'session\' }), or compile with emitDecoratorMetadata and import Session, not its type only', clazz.name,
     fileOf(clazz), name);

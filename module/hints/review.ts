@@ -51,8 +51,8 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
   idleTimeout: ({ rolling, renew }) => !rolling && !renew &&
     'there is no idle timeout: maxAge counts from the last change, not from the last request. Set config.session.rolling to true, ' +
     'and maxAge to what may pass between two requests',
-  absoluteTimeout: ({ absoluteMaxAge }) => !absoluteMaxAge &&
-    'there is no absolute timeout: a session that is used goes on for ever. Set config.session.absoluteMaxAge, as to 8 * 3600 * 1000',
+  absoluteTimeout: ({ absoluteMaxAge, rolling, renew }) => !absoluteMaxAge &&
+    `there is no absolute timeout: a session that ${rolling || renew ? 'is used' : 'changes'} goes on for ever. Set config.session.absoluteMaxAge, as to 8 * 3600 * 1000`,
   encrypt: ({ encrypt }) => !encrypt && 'encrypt is off: anybody who has the cookie can read it. Remove config.session.encrypt',
   signed: ({ signed, encrypt }) => signed === false && !encrypt &&
     'signed is off: anybody can write the cookie of anybody. Remove config.session.signed',

@@ -19,6 +19,10 @@ export interface SourceClass {
   base?: string;
   isDecorated: boolean;
   isExported: boolean;
+  /** Whether a decorator that takes arguments is not called, and takes the class for them. */
+  lacksCall: boolean;
+  /** Whether it extends a store by its name, or says that it implements `SessionStore`. */
+  isStore: boolean;
   /** Whether tegg loads the file: it is in one of the application's modules. */
   isInModule: boolean;
   /** The field that has the session injected. */
@@ -32,7 +36,7 @@ export function moduleTest({ moduleReferences }: Application): (file: string) =>
 }
 
 /**
- * The classes in the source files of an application that extend a store, or have the session injected. Classes that nothing
+ * The classes in the source files of an application that are to be stores, or have the session injected. Classes that nothing
  * loads, or exports, can't be found in another way.
  */
 export function sourceClasses(app: Application): SourceClass[] {
@@ -45,7 +49,7 @@ export function sourceClasses(app: Application): SourceClass[] {
     if (text.length > LONGEST || !/SessionStore|Inject/.test(text)) continue;
     for (const clazz of classesIn(text)) found.push({ ...clazz, file, isInModule: isInModule(file) });
   }
-  return found.filter(({ base, session }) => session !== undefined || base?.endsWith('SessionStore'));
+  return found.filter(({ isStore, session }) => session !== undefined || isStore);
 }
 
 function* sources(dir: string, isInModule: (file: string) => boolean): Generator<string> {
@@ -64,6 +68,10 @@ function isLeftOut(dir: string, isInModule: (file: string) => boolean): boolean 
   const file = path.join(dir, 'package.json');
   return fs.existsSync(file) && /"eggModule"/.test(fs.readFileSync(file, 'utf8')) && !isInModule(file);
 }
+
+/** Whether a file declares a field or a parameter of this name, of letters and digits, with the type `Session`. */
+export const isDeclaredSession = (file: string, name: string): boolean =>
+  fs.existsSync(file) && new RegExp(String.raw`\b${name}[!?]?\s*:\s*Session\b`).test(fs.readFileSync(file, 'utf8'));
 
 const COMMENT = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 const ARGUMENTS = String.raw`\((?:[^()]|\([^()]*\))*\)`;
@@ -85,6 +93,8 @@ function* classesIn(source: string): Generator<Omit<SourceClass, 'file' | 'isInM
       base: base?.split('.').at(-1),
       isDecorated: Boolean(before || after) || isApplied,
       isExported: Boolean(exported) || isPassedOn,
+      lacksCall: /@(?:\w+\.)?(?:Singleton|Context)?Proto\b(?!\()/.test(before + after),
+      isStore: Boolean(base?.endsWith('SessionStore')) || /^[^{]*\bimplements\b[^{]*\bSessionStore\b/.test(text.slice(match.index + match[0].length)),
       session: sessionIn(body, INJECTED) ?? sessionIn(text,
         new RegExp(String.raw`\bInject\)?(${ARGUMENTS})[^\]]*\],\s*${name}\.prototype,\s*['"](\w+)['"]`, 'g')),
     };

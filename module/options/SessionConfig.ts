@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { inspect, types } from 'node:util';
+import { inspect } from 'node:util';
 import type { Application, Context, EggAppConfig } from 'egg';
-import { distance } from 'fastest-levenshtein';
 import { coded } from '../record/errors';
-import { isField, LONGEST, ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
-import { RISKS } from './Risk';
+import { kindOf } from '../record/kindOf';
+import { ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
+import { meantBy, RULES } from './rules';
 import type { SessionOptions } from './SessionOptions';
 
 /**
@@ -25,17 +25,6 @@ export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<Sess
   readonly load: 'always' | 'injected';
 };
 
-type Rule = [ allowed: string, test: (value: any) => boolean ];
-
-const bool: Rule = [ 'true or false', value => typeof value === 'boolean' ];
-const func: Rule = [ 'a function', value => typeof value === 'function' ];
-const text: Rule = [ 'a string', value => typeof value === 'string' ];
-const hasMethods = (value: any, names: string[]) => names.every(name => typeof value?.[name] === 'function');
-const STORE_METHODS = [ 'get', 'set', 'destroy' ];
-
-const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, or \'session\'',
-  value => value === 'session' || (typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST) ];
-
 /**
  * Checks a lifetime.
  *
@@ -46,59 +35,10 @@ const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, o
  * @internal
  */
 export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
-  const [ allowed, test ] = maxAge;
+  const [ allowed, test ] = RULES.maxAge;
   if (!test(value)) throw wrong(what, value, `it must be ${allowed}`);
   return value === 'session' ? value : Math.round(value as number);
 }
-
-/** What says which requests a middleware serves. */
-const paths: Rule = [ 'a path, a RegExp or a function that is not async, or a list of these',
-  value => [ value ].flat().every(each => !types.isAsyncFunction(each)) ];
-
-const RULES: Record<keyof SessionOptions, Rule> = {
-  // a cookie name is a token of RFC 9110, 5.6.2
-  key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
-  maxAge,
-  autoCommit: bool,
-  overwrite: bool,
-  httpOnly: bool,
-  signed: bool,
-  encrypt: bool,
-  acceptLegacyCookie: bool,
-  rolling: bool,
-  renew: bool,
-  absoluteMaxAge: [ 'a number of milliseconds, above 0 and up to 100 years',
-    value => typeof value === 'number' && Math.round(value) > 0 && value <= LONGEST ],
-  principal: [ 'the name of a field of the session, or a function of its data',
-    value => typeof value === 'function' || (typeof value === 'string' && value !== '' && isField(value)) ],
-  maxSessions: [ 'a whole number above 0', value => Number.isSafeInteger(value) && value > 0 ],
-  secure: bool,
-  sameSite: [ '\'lax\', \'strict\', \'none\', true or false',
-    value => typeof value === 'boolean' || /^(lax|strict|none)$/i.test(value) ],
-  domain: [ 'a string, or a function that returns one', value => typeof value === 'string' || typeof value === 'function' ],
-  path: [ 'a path that starts with /', value => typeof value === 'string' && value.startsWith('/') ],
-  partitioned: bool,
-  removeUnpartitioned: bool,
-  priority: [ '\'low\', \'medium\' or \'high\'', value => /^(low|medium|high)$/i.test(value) ],
-  externalKey: [ 'an object with get(ctx) and set(ctx, key)', value => hasMethods(value, [ 'get', 'set' ]) ],
-  store: [ 'an object with get, set and destroy', value => typeof value === 'object' && hasMethods(value, STORE_METHODS) ],
-  ContextStore: [ 'a class with the methods get, set and destroy', value => hasMethods(value?.prototype, STORE_METHODS) ],
-  load: [ '\'always\' or \'injected\'', value => value === 'always' || value === 'injected' ],
-  storeTimeout: [ 'a number of milliseconds, above 0 and up to a day', value => typeof value === 'number' && value > 0 && value <= ONE_DAY ],
-  onStoreError: [ '\'fail\' or \'anonymous\'', value => value === 'fail' || value === 'anonymous' ],
-  encode: func,
-  decode: func,
-  genid: func,
-  prefix: text,
-  valid: func,
-  beforeSave: func,
-  logValue: bool,
-  acceptedRisks: [ `a list of ${RISKS.join(', ')}`,
-    value => Array.isArray(value) && value.every(risk => RISKS.includes(risk)) ],
-  enable: bool,
-  match: paths,
-  ignore: paths,
-};
 
 /**
  * Checks `config.session` and fills in the defaults.
@@ -109,6 +49,9 @@ const RULES: Record<keyof SessionOptions, Rule> = {
  * @internal
  */
 export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['cookies'] = {}): SessionConfig {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw wrong('config.session', options, 'it must be an object with options, or be left out');
+  }
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(RULES, name)) throw unknown(name);
   }
@@ -120,6 +63,14 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   const { prefix = '' } = given;
   if ('maxSessions' in given && !('principal' in given)) {
     throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
+  }
+  for (const [ one, other ] of [[ 'encode', 'decode' ], [ 'decode', 'encode' ]]) {
+    if (one in given && !(other in given)) {
+      throw wrongOption(one, given[one], `it needs config.session.${other}, as nothing else understands its text: set both, or neither`);
+    }
+  }
+  if (given.match && given.ignore) {
+    throw wrongOption('match', given.match, 'it can\'t be set beside config.session.ignore: remove one, or decide in a function');
   }
   if ('maxAge' in given) given.maxAge = checkMaxAge(given.maxAge, 'config.session.maxAge');
   const config = {
@@ -140,8 +91,18 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   return Object.freeze(withCookiePrefix(config, cookies));
 }
 
-/** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
-export const hasKeys = ({ config: { keys } }: Application) => String(keys ?? '').split(',').some(key => key.trim());
+/**
+ * Whether an application has a secret: Egg's cookies need one, sealed and signed or not.
+ *
+ * @throws TypeError when `config.keys` is what Egg can't take
+ * @internal
+ */
+export function hasKeys({ config: { keys } }: Application): boolean {
+  const given: unknown = keys ?? '';
+  if (typeof given === 'string') return given.split(',').some(key => key.trim());
+  // without the value, which may be a secret
+  throw coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] config.keys is ${kindOf(given)}; it must be a string, with commas between several keys`));
+}
 
 /** The error of an application without a secret. @internal */
 export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
@@ -179,13 +140,6 @@ export function requireText(result: unknown, name: string): string {
 export const wrongReturn = (result: unknown, name: string, rule: string) =>
   coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} returned ${kindOf(result)}; ${rule}`));
 
-/** What a value is, without what is in it, which may be secret. @internal */
-export function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return value === '' || value === null || value === undefined || typeof value === 'boolean' ? inspect(value) : `a ${typeof value}`;
-}
-
 /** Holds a name that starts with `__Host-` or `__Secure-` to the rules of its prefix (RFC 6265bis, 4.1.3). */
 function withCookiePrefix(config: SessionConfig, cookies: EggAppConfig['cookies']): SessionConfig {
   const prefix = /^__(host|secure)-/i.exec(config.key)?.[0];
@@ -211,12 +165,9 @@ const wrong = (what: string, value: unknown, instead: string) =>
 const wrongOption = (name: string, value: unknown, instead: string) => wrong(`config.session.${name}`, value, instead);
 
 function unknown(name: string): TypeError {
-  const far = (known: string) => distance(known.toLowerCase(), name.toLowerCase());
-  const nearest = Object.keys(RULES).reduce((best, known) => (far(known) < far(best) ? known : best));
+  const meant = meantBy(name);
   return coded('ERR_SESSION_CONFIG', new TypeError(`[egg-tegg-session] config.session.${name} is unknown; ` +
-    (far(nearest) <= Math.max(1, name.length / 3)
-      ? `did you mean ${nearest}?`
-      : 'remove it: the README of egg-tegg-session lists the options, under "Options"')));
+    (meant ? `did you mean ${meant}?` : 'remove it: the README of egg-tegg-session lists the options, under "Options"')));
 }
 
 const resolved = new WeakMap<Application, SessionConfig>();

@@ -58,7 +58,7 @@ export interface SessionOptions {
    */
   signed?: boolean | null;
   /**
-   * Seal the cookie, so that nobody can read or change it. When false, anybody who has the cookie can read it. With `encode` or
+   * Seal the cookie, so that nobody can read or change it. When false, anybody who has the cookie can read it. With `encode` and
    * `decode`, it is encrypted as Egg encrypts cookies, which does not detect every change.
    * @default true
    */
@@ -117,8 +117,8 @@ export interface SessionOptions {
    */
   sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | null;
   /**
-   * The cookie's domain, or a function that returns it, or nothing for this host only. Without it, other hosts of the domain don't
-   * share the session.
+   * The cookie's domain, without scheme, port and path, or a function that returns it, or nothing for this host only. Without it, other
+   * hosts of the domain don't share the session.
    * @default this host only
    * @example 'example.com'
    */
@@ -185,13 +185,13 @@ export interface SessionOptions {
    */
   load?: 'always' | 'injected' | null;
   /**
-   * Turns the session into the cookie's text, without a store. With it or `decode`, the cookie is not sealed, see `encrypt`. Must not
-   * be async.
+   * Turns the session into the cookie's text, without a store; `decode` goes with it. With them, the cookie is not sealed, see `encrypt`. Must
+   * not be async.
    * @default JSON in Base64
    */
   encode?: ((record: SessionRecord) => string) | null;
   /**
-   * Turns the cookie's text back. A SyntaxError, or anything but an object, says that the cookie is none of this application's; another
+   * Turns the cookie's text back; `encode` goes with it. A SyntaxError, or anything but an object, says that the cookie is none of this application's; another
    * error fails the request, and removes the cookie. Must not be async.
    * @default JSON in Base64
    */
@@ -237,7 +237,7 @@ export interface SessionOptions {
    */
   enable?: boolean | null;
   /**
-   * Have sessions on these paths only, as for any Egg middleware. Elsewhere, using the session throws.
+   * Have sessions on these paths only, as for any Egg middleware; not beside `ignore`. Elsewhere, using the session throws.
    * @default all paths
    * @example '/account'
    */

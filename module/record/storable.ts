@@ -48,7 +48,20 @@ export function assertStorable(data: object, names: Iterable<string>): void {
 export function refused(name: string, value: unknown, reason: string): TypeError {
   const live = typeof value === 'object' && value !== null ? liveFault(value) : undefined;
   if (live) return cantBeStored(name, live.reason);
+  const bigInt = /BigInt/.test(reason) ? pathOfBigInt(value, 1) : undefined;
+  if (bigInt) return cantBeStored([ name, ...bigInt ].join('.'), 'it is a BigInt, which JSON can\'t hold. Keep String(value), and read BigInt(…) of that');
   return cantBeStored(name, /call stack/.test(reason) ? TOO_DEEP : `${reason}. A session holds what JSON can`);
+}
+
+/** Where in a value the first BigInt is, in the order of JSON; undefined for one that a `toJSON` gives. */
+function pathOfBigInt(value: unknown, depth: number): string[] | undefined {
+  if (typeof value === 'bigint') return [];
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || hasToJson(value)) return undefined;
+  for (const [ name, inside ] of Object.entries(value)) {
+    const path = pathOfBigInt(inside, depth + 1);
+    if (path) return [ name, ...path ];
+  }
+  return undefined;
 }
 
 const cantBeStored = (path: string, reason: string) => coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] session.${printable(path)} can't be stored: ${reason}`));

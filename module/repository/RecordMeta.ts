@@ -1,7 +1,8 @@
 import type { Context } from 'egg';
 import { coded } from '../record/errors';
-import { kindOf, refusePromise, type SessionConfig } from '../options/SessionConfig';
+import { refusePromise, type SessionConfig } from '../options/SessionConfig';
 import { type CookiePlace, placesIn } from '../record/CookiePlace';
+import { kindOf } from '../record/kindOf';
 import { changesBetween, type SessionChanges, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { warnOnce } from '../record/warnOnce';
 import type { SessionStoreOptions } from '../store/SessionStore';

@@ -501,7 +501,8 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   /** @throws Error when the response has begun and the browser's cookie would have to change */
   requireHeaders(what: string, needsCookie: boolean, isLate = this.ctx.headerSent): void {
     if (!isLate || (this.keeper.store && !needsCookie)) return;
-    throw coded('ERR_SESSION_RESPONSE_BEGUN', new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late`));
+    throw coded('ERR_SESSION_RESPONSE_BEGUN', new Error(`[egg-tegg-session] ${what} has to set a cookie, and the response has begun: that is too late. Do it before ` +
+      'the first byte is sent'));
   }
 
   /** @throws Error when an update would have to be saved with the response, and that was before */

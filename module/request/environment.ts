@@ -17,6 +17,8 @@ export interface Hints {
   saving(data: object): void;
   /** The request has used these data, and changed nothing that is kept; undefined in production. */
   unchanged: ((data: object) => void) | undefined;
+  /** The store has given this in place of a record. */
+  notARecord(value: unknown): void;
   /** Somebody has signed in, and the session has kept its id. */
   signedInWithOldId(): void;
   /** A lifetime was chosen; `what` is the name that warnings give to it. */

@@ -101,10 +101,11 @@ function refusalOf(ctx: Context, record: unknown, { config }: SessionEnvironment
   return isValid ? undefined : 'invalid';
 }
 
-function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue } }: SessionEnvironment, id?: string): Loaded {
+function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue }, hints }: SessionEnvironment, id?: string): Loaded {
   const refused = id === undefined || refusal === 'missed' ? undefined : { id, record: record as SessionRecord, why: refusal };
   // neither the record nor the cookie is removed for that: another clock may say otherwise
   if (refusal === 'expired' && refused) return { ...NEW, refused };
+  if (refusal === 'invalid' && refused && !isRecord(record)) hints.notARecord(record);
   tell(app, `session:${refusal}`, { ctx, key: id === undefined ? id : shortHash(id), value: logValue ? record : undefined });
   return refusal === 'expired' ? { ...NEW, cookie: 'expired' } : { ...NEW, refused };
 }

@@ -215,7 +215,7 @@ function withoutSecrets(err: unknown, names: Map<string, string>): Error {
 function cleaned(err: unknown, names: Map<string, string>): Error {
   const { message, name, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
   if (typeof message !== 'string') {
-    return new Error(`[egg-tegg-session] the session store failed with ${err === null ? 'null' : typeof err} instead of an Error`);
+    return new Error(`[egg-tegg-session] the session store failed with ${err === null || err === undefined ? err : typeof err === 'object' ? 'an object' : `a ${typeof err}`} instead of an Error`);
   }
   const clean = [ ...names ].reduce((text, [ key, name ]) => text.replaceAll(key, name),
     message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command

@@ -33,21 +33,26 @@ export function requireClient<T extends object>(store: string, wanted: Wanted, r
   try {
     client = read();
   } catch (err) {
-    throw Object.assign(wrongClient(store, wanted, `nothing, as reading it throws "${(err as Error)?.message ?? err}"`), { cause: err });
+    throw Object.assign(wrongClient(store, wanted, 'nothing', `Reading it throws "${(err as Error)?.message ?? err}"`), { cause: err });
   }
   if (typeof client !== 'object' || client === null) throw wrongClient(store, wanted, client === null ? 'null' : describe(client));
   const has = client as Record<string, unknown>;
-  if (typeof has.then === 'function') throw wrongClient(store, wanted, 'a promise, which has to be awaited in its init()');
+  if (typeof has.then === 'function') throw wrongClient(store, wanted, 'a promise', 'Await it in the store\'s init()');
   const lacks = wanted.methods.filter(name => typeof has[name] !== 'function');
   if (lacks.length === 0) return client as T;
   if ('evalSha' in has) throw wrongClient(store, wanted, 'a client of node-redis');
-  if ('createInstance' in has) throw wrongClient(store, wanted, 'several clients, of which one is to be taken by its name, as clients.get(\'sessions\')');
+  if ('createInstance' in has) { // of Egg, which has it in place of a client where there is not one
+    const { clients } = has as { clients?: Map<string, unknown> };
+    throw clients?.size === 0
+      ? wrongClient(store, wanted, 'no client', `config.${wanted.field} has none: set config.${wanted.field}.client`)
+      : wrongClient(store, wanted, 'several clients', 'Take one by its name, like clients.get(\'sessions\')');
+  }
   throw wrongClient(store, wanted, `${describe(client)} without ${lacks.map(name => `${name}()`).join(', ')}`);
 }
 
-/** The error about a client that can't be used. */
-export function wrongClient(store: string, { field, what }: Wanted, found: string): TypeError {
-  return coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] the session store ${store} has ${found} as its ${field}: it must be ${what}`));
+/** The error about a client that can't be used; `why` is what to do about it, or more of what it is. */
+export function wrongClient(store: string, { field, what }: Wanted, found: string, why = ''): TypeError {
+  return coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] the session store ${store} has ${found} as its ${field}: it must be ${what}${why && `. ${why}`}`));
 }
 
 function describe(value: unknown): string {

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { exec, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { ROOT } from './docs';
 
 /** The files of an application by their paths; null takes a file away. */
@@ -82,9 +83,12 @@ process.once('exit', () => made.forEach(dir => fs.rmSync(dir, { recursive: true,
 /**
  * Starts the application of the quick start with other files, in a process of its own, as a newcomer does; sends two requests.
  *
+ * @param files those that differ
+ * @param env of its process
+ * @param commands what else the newcomer types, where 7001 is the port
  * @return all that the newcomer can read: what the application prints, the error that stops it, and its answers
  */
-export async function start(files: Files, env: NodeJS.ProcessEnv = {}): Promise<string> {
+export async function start(files: Files, env: NodeJS.ProcessEnv = {}, commands: string[] = []): Promise<string> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'newcomer-'));
   made.push(dir);
   for (const [ name, text ] of Object.entries({ ...APPLICATION, ...files })) {
@@ -93,7 +97,7 @@ export async function start(files: Files, env: NodeJS.ProcessEnv = {}): Promise<
     fs.writeFileSync(path.join(dir, name), text);
   }
   fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
-  const child = spawn(process.execPath, [ '-r', path.join(__dirname, 'transpile.js'), __filename, dir ], {
+  const child = spawn(process.execPath, [ '-r', path.join(__dirname, 'transpile.js'), __filename, dir, ...commands ], {
     cwd: dir,
     env: { ...process.env, NODE_ENV: 'development', EGG_SERVER_ENV: 'local', EGG_TYPESCRIPT: 'true', EGG_LOG: undefined, NODE_V8_COVERAGE: undefined, ...env },
   });
@@ -107,7 +111,7 @@ export async function start(files: Files, env: NodeJS.ProcessEnv = {}): Promise<
   return output;
 }
 
-async function main(baseDir: string) {
+async function main(baseDir: string, commands: string[]) {
   const egg = await import('egg');
   const app = await egg.start({ baseDir, ignoreWarning: true });
   const server = app.listen(0, '127.0.0.1') as Server;
@@ -117,8 +121,11 @@ async function main(baseDir: string) {
     const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept: 'application/json' } });
     console.log('answer %d: %s', response.status, (await response.text()).slice(0, 2000));
   }
+  for (const command of commands) {
+    console.log('$ %s\n%s', command, (await promisify(exec)(command.replaceAll('7001', String(port)), { cwd: baseDir })).stdout);
+  }
 }
 
 if (require.main === module) {
-  main(process.argv[2]).catch(err => console.log('the application does not start: %s', err.message)).finally(() => process.exit());
+  main(process.argv[2], process.argv.slice(3)).catch(err => console.log('the application does not start: %s', err.message)).finally(() => process.exit());
 }
