@@ -208,3 +208,18 @@ describe('the boot with RedisSessionStore', () => {
   });
 });
 
+
+forEachIndexedStore('a session that is written while another request looks for it', site => {
+  it('stays in the index', async () => {
+    const browser = await site.signIn(7);
+    const get = site.store.get.bind(site.store);
+    let asked = 0;
+    // the answer of before it was written
+    mm(site.store, 'get', async (...args: Parameters<typeof get>) => (++asked === 1 ? undefined : await get(...args)));
+    assert.deepEqual(await site.registry.list(7), []);
+    mm.restore();
+    assert.equal((await site.registry.list(7)).length, 1);
+    assert.equal(await site.registry.revokeAll(7), 1);
+    assert.equal(await site.user(browser), null);
+  });
+});

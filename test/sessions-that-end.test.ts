@@ -168,14 +168,14 @@ describe('a session that its own request ends', () => {
 });
 
 describe('the cookie of a session that is over', () => {
-  const site = new IndexedSite(REDIS, { absoluteMaxAge: 700 });
+  const site = new IndexedSite(REDIS, { absoluteMaxAge: 1700 });
   before(() => site.boot());
   afterEach(() => mm.restore());
   after(() => site.close());
 
   it('is not removed by a slow response: somebody may have signed in since', async () => {
     const browser = await site.signIn(7);
-    later(2000);
+    later(5000);
     const slow = await site.slow(browser, session => void session.userId);
     mm.restore();
     await until('Redis drops the session', async () => (await site.registry.list(7)).length === 0);

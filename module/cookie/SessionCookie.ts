@@ -294,13 +294,14 @@ export class SessionCookie<T> {
       'with __Host-', this.config.key);
   }
 
-  private warnOfSameSite({ sessionOptions, secure, app, method, path }: Context, value: string): void {
-    if (secure && sessionOptions.secure !== false) return;
+  private warnOfSameSite(ctx: Context, value: string): void {
+    const { sessionOptions, app } = ctx;
     const sameSite = 'sameSite' in sessionOptions ? sessionOptions.sameSite : app.config.cookies?.sameSite;
-    if (value === '' || told.sameSite.has(this.app) || String(sameSite).toLowerCase() !== 'none') return;
+    if (value === '' || typeof sameSite !== 'string' || sameSite.toLowerCase() !== 'none' || told.sameSite.has(this.app)) return;
+    if (ctx.secure && sessionOptions.secure !== false) return;
     told.sameSite.add(this.app);
     this.app.coreLogger.warn('[egg-tegg-session] the cookie %s was sent without SameSite=None, as that needs HTTPS and Secure (%s %s): browsers ' +
       'take it for Lax, and send it from no other site. Use HTTPS, without config.session.secure: false; if a proxy in front speaks ' +
-      'it, set config.proxy to true', this.config.key, method, path);
+      'it, set config.proxy to true', this.config.key, ctx.method, ctx.path);
   }
 }

@@ -45,6 +45,13 @@ export const hasOutlived = ({ _createdAt, _storedAt }: MetaFields, { absoluteMax
 export const limiting = (options: SessionStoreOptions, { absoluteMaxAge }: SessionConfig): SessionStoreOptions =>
   (absoluteMaxAge === undefined ? options : { ...options, absoluteMaxAge });
 
+/** The time, in ms, that the index has to keep a session which lives for `maxAge` after each write. */
+export function indexMs(maxAge: SessionMaxAge): number {
+  const ms = maxAge === 'session' ? DAY : maxAge;
+  // it may live on for some time though the index can't be written
+  return ms + 2 * Math.min(Math.max(ms / 4, MINUTE), DAY);
+}
+
 /** When a session was created, whose it is, and when it was last seen, from where. */
 export class RecordMeta {
   /** When the session was created, in ms since 1970. */
@@ -156,13 +163,6 @@ export class RecordMeta {
   /** The principal that the record names, whose index has the session. */
   get indexedFor(): string | undefined {
     return this.kept._principal;
-  }
-
-  /** The time, in ms, that the index has to keep a session which lives for `maxAge` after each write. */
-  indexMs(maxAge: SessionMaxAge): number {
-    const ms = maxAge === 'session' ? DAY : maxAge;
-    // it may live on for some time though the index can't be written
-    return ms + 2 * Math.min(Math.max(ms / 4, MINUTE), DAY);
   }
 
   /**

@@ -1,10 +1,10 @@
 import type { Context } from 'egg';
 import type { SessionConfig } from '../options/SessionConfig';
 import { tell, type SessionEndReason } from '../record/events';
-import { dataOf, isAliveIn, isExpired, isKept, isTombstone, TOMBSTONE_MS } from '../record/SessionRecord';
+import { dataOf, isAliveIn, isExpired, isKept, isTombstone, lifetimeOf, TOMBSTONE_MS } from '../record/SessionRecord';
 import type { Store } from '../store/GuardedStore';
 import type { SessionStoreOptions } from '../store/SessionStore';
-import { type MetaFields, hasOutlived, principalIn } from './RecordMeta';
+import { hasOutlived, indexMs, type MetaFields, principalIn } from './RecordMeta';
 
 /** The most sessions that are read or ended at a time, so that a server can answer others in between. */
 const BATCH = 100;
@@ -40,13 +40,23 @@ export class SessionIndex {
         // one that moves now may be listed under its old key only, or under both
         const session = await this.follow(key);
         // what is over by the clocks of processes may not be so for all
-        if (session?.key !== key || (session.isOver && store.keepsExpiry)) await removeFromIndex(store, principal, key, options);
+        if (!session) await this.removeMissing(principal, key);
+        else if (session.key !== key || (session.isOver && store.keepsExpiry)) await removeFromIndex(store, principal, key, options);
         if (session?.principal !== principal || known.has(session.key)) return;
         known.add(session.key);
         live.push(session);
       }));
       yield live;
     }
+  }
+
+  /** Takes a key without a record off the index, unless the record has been written meanwhile: an index has a session before that. */
+  private async removeMissing(principal: string, key: string): Promise<void> {
+    const { store, config, options } = this;
+    await removeFromIndex(store, principal, key, options);
+    const record = await store.get(key, undefined, options);
+    if (!isKept(record) || principalIn(record, config) !== principal) return;
+    await store.index(principal, key, indexMs(lifetimeOf(record)), options);
   }
 
   /**

@@ -10,7 +10,7 @@ import type { Snapshot } from '../record/Snapshot';
 import type { Store } from '../store/GuardedStore';
 import type { SessionStoreOptions } from '../store/SessionStore';
 import { logUntold, SessionStoreError } from '../store/SessionStoreError';
-import type { MetaFields, RecordMeta } from './RecordMeta';
+import { indexMs, type MetaFields, type RecordMeta } from './RecordMeta';
 import { endSession, type SessionIndex, removeFromIndex } from './SessionIndex';
 
 /** The time, in ms, that a response may take from the store's last word about the session to its headers: its body may be slow. */
@@ -248,10 +248,10 @@ export class StoredSession {
    * there, and has taken it off.
    */
   private async insert(key: string, data: SessionRecord, about: MetaFields, maxAge: SessionMaxAge, from?: string): Promise<void> {
-    const { store, meta, ctx } = this;
+    const { store, ctx } = this;
     const { _principal } = about;
     const options = this.options(true);
-    const note = () => store.index(_principal!, key, meta.indexMs(maxAge), options);
+    const note = () => store.index(_principal!, key, indexMs(maxAge), options);
     if (_principal !== undefined) await note();
     const origin = from !== undefined && _principal !== undefined ? { _movedFrom: from } : {};
     await store.set(key, { ...data, ...about, ...origin }, maxAge, options).catch(err => {
@@ -280,7 +280,7 @@ export class StoredSession {
     const [ before, { _principal }] = [ meta.indexedFor, about ];
     const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
-    const note = (ms: SessionMaxAge) => store.index(_principal!, key, meta.indexMs(ms), this.options(true));
+    const note = (ms: SessionMaxAge) => store.index(_principal!, key, indexMs(ms), this.options(true));
     const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
@@ -303,7 +303,7 @@ export class StoredSession {
     this.markStale();
     await removeFromIndex(store, principal, key, { ctx });
     const now = await store.get(key, undefined, { ctx });
-    if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });
+    if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, indexMs(lifetimeOf(now)), { ctx });
   }
 
   /** Ends those that are too many, when this session has another principal than `before`; if that fails, the next sign-in does. */

@@ -7,14 +7,14 @@ export class OperationQueue {
   }
 
   /** Runs an operation after those that were asked for before it, whether these succeed or fail. */
-  async run<T>(operation: () => Promise<T>): Promise<T> {
+  run<T>(operation: () => Promise<T>): Promise<T> {
     const mine = this.last ? this.last.then(operation, operation) : operation();
     this.last = mine;
-    try {
-      return await mine;
-    } finally {
+    const over = () => {
       if (this.last === mine) this.last = undefined;
-    }
+    };
+    mine.then(over, over);
+    return mine;
   }
 
   /** Waits until no operation is under way. */

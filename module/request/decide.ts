@@ -46,7 +46,7 @@ export type Decision =
   | { readonly do: 'refresh'; readonly noteSeen: boolean; readonly sendId: boolean };
 
 /** The longest time, in ms, after which a response still removes the cookie of a session that is over: after that, a sign-in may have set another one. */
-const REMOVAL_MS = 100;
+const REMOVAL_MS = 1000;
 
 const NOTHING: Decision = { do: 'nothing' };
 
