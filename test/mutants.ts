@@ -43,11 +43,11 @@ fault('C7', 'module/cookie/SharedCaches.ts', '^(surrogate-control|', '^(',
 fault('C8', 'module/cookie/SharedCaches.ts', '/^(public|s-maxage\\b.*)$/i', '/^(public)$/i',
   'shared-caches', 's-maxage lets shared caches keep a response that has a session');
 fault('C9', 'module/cookie/SessionCookie.ts', 'this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ]', 'this.names = [ key ]',
-  'cookie-forms', 'a cookie that is taken back leaves its signature, or its partitioned twin, in the response');
+  'rules/session-cookie', 'a cookie that is taken back leaves its signature, or its partitioned twin, in the response');
 fault('C10', 'module/cookie/SessionCookie.ts', 'MAX_COOKIE_BYTES = 4096', 'MAX_COOKIE_BYTES = 8192',
   'cookie-size', 'browsers drop the cookie without a word, and users are signed out');
 fault('C11', 'module/cookie/DataCookie.ts', '"_expire":${now + maxAge}', '"_expire":${now + maxAge / 1000}',
-  'lifetime egg-session-cookie', 'a session in the cookie ends at once, as milliseconds are taken for seconds');
+  'rules/session-cookie', 'a session in the cookie ends at once, as milliseconds are taken for seconds');
 fault('C12', 'module/cookie/SessionCookie.ts', 'return this.lines(ctx).some(line => this.isOurs(line));', 'return false;',
   'shared-caches', 'shared caches keep responses that set the cookie of a session');
 fault('C13', 'module/cookie/SessionCookie.ts', 'for (const raw of values) {', 'for (const raw of values.slice(0, 1)) {',
@@ -57,43 +57,43 @@ fault('C14', 'module/cookie/IdTransport.ts', 'find(({ value, stale }) => value =
 fault('C15', 'module/cookie/SealedCookie.ts', "if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);", '',
   'opened-cookies', 'each request decrypts its cookie again');
 fault('C16', 'module/cookie/SessionCookie.ts', 'if (stale) this.setLines(ctx, before);', '',
-  'cookie-forms key-rotation', 'a route that does not use the session sets, or removes, the signature of its cookie');
+  'rules/session-cookie', 'a route that does not use the session sets, or removes, the signature of its cookie');
 fault('C17', 'module/cookie/places.ts', '.filter(each => !SUFFIX.test(each))', '',
-  'cookie-places several-cookies', 'signing out sends cookies that browsers refuse, in place of one that they would take');
+  'rules/cookie-places', 'signing out sends cookies that browsers refuse, in place of one that they would take');
 
 // ---- L: egg-session's cookies
 
 fault('L1', 'module/cookie/LegacyCookie.ts', 'keys.verify(`${name}=${value}`, signature) >= 0', 'keys.verify(`${name}=${value}`, signature) >= -1',
-  'legacy-cookie', 'any signature is a good one: anybody can be anybody');
+  'rules/legacy-cookie', 'any signature is a good one: anybody can be anybody');
 fault('L2', 'module/cookie/LegacyCookie.ts', '_expire: cap(record._expire, Date.now() + maxAge)', '_expire: record._expire',
-  'legacy-cookie', 'a forged cookie lives for ever');
+  'rules/legacy-cookie', 'a forged cookie lives for ever');
 fault('L3', 'module/cookie/LegacyCookie.ts', '_maxAge: cap(record._maxAge, maxAge)', '_maxAge: record._maxAge',
-  'legacy-cookie', 'a forged cookie chooses how long its session lives');
+  'rules/legacy-cookie', 'a forged cookie chooses how long its session lives');
 fault('L4', 'module/cookie/SessionCookie.ts', 'this.sealed && this.config.acceptLegacyCookie) this.findLegacy', 'this.sealed) this.findLegacy',
   'legacy-cookie', 'cookies that can be forged are accepted where nobody has asked for that');
 fault('L5', 'module/cookie/LegacyCookie.ts', "String('value' in text ? text.value : text)", 'String(text)',
-  'legacy-cookie', 'on Egg 4, none of egg-session\'s cookies opens, and the move signs everybody out');
+  'rules/legacy-cookie', 'on Egg 4, none of egg-session\'s cookies opens, and the move signs everybody out');
 fault('L6', 'module/cookie/SessionCookie.ts', 'found.opened.push({ value, stale: true, raw });', 'found.opened.push({ value, stale: false, raw });',
   'legacy-cookie', 'egg-session\'s cookie is never sealed, and is refused once the option is removed');
 
 // ---- R: loading
 
 fault('R1', 'module/request/load.ts', '(!hasClock && isExpired(record)) || hasOutlived(record, config)', '(!hasClock && isExpired(record))',
-  'asvs absolute-end', 'absoluteMaxAge has no effect');
+  'rules/load', 'absoluteMaxAge has no effect');
 fault('R2', 'module/request/load.ts', "return { ...NEW, state: 'ended' as const, id };", 'return { ...NEW, id };',
-  'ended-sessions', 'a late request brings the old id back, or takes the new one from the browser');
+  'rules/load', 'a late request brings the old id back, or takes the new one from the browser');
 fault('R3', 'module/request/load.ts', 'store.renewsOnRead && !valid && autoCommit', 'store.renewsOnRead && autoCommit',
-  'renewed-on-read', 'a session that `valid` refuses lives on with each request');
+  'rules/load', 'a session that `valid` refuses lives on with each request');
 fault('R4', 'module/request/load.ts', 'store.renewsOnRead && !valid && autoCommit', 'store.renewsOnRead && !valid',
-  'renewed-on-read', 'under autoCommit: false, a session lives on that nobody has committed');
+  'rules/load', 'under autoCommit: false, a session lives on that nobody has committed');
 fault('R6', 'module/request/load.ts', 'if (isOver && principal !== undefined && store.isIndexed) await removeFromIndex(store, principal, key, { ctx });', '',
-  'clocks principal', 'sessions that have expired are kept in the index, and each list reads them');
+  'rules/load', 'sessions that have expired are kept in the index, and each list reads them');
 fault('R7', 'module/request/load.ts', "refusePromise(isValid, 'valid');", '',
-  'option-functions messages', 'an async `valid` accepts each session');
+  'rules/load', 'an async `valid` accepts each session');
 fault('R8', 'module/request/load.ts', 'value: logValue ? record : undefined', 'value: record',
-  'events secrets', 'the data of sessions are in the log under logValue: false');
+  'rules/load', 'the data of sessions are in the log under logValue: false');
 fault('R9', 'module/request/load.ts', 'key: id === undefined ? id : shortHash(id)', 'key: id',
-  'events egg-session-events secrets', 'ids that sign in are in the log');
+  'rules/load', 'ids that sign in are in the log');
 
 // ---- Q: the request's life
 
@@ -104,7 +104,7 @@ fault('Q2', 'module/request/RequestSession.ts', 'this.loading ??= this.load();',
 fault('Q3', 'module/request/decide.ts', "if (facts.cookie === 'stale') return 'stale cookie';", '',
   'rules/decide', 'whoever only reads keeps a cookie under an old key, and is signed out when that key is removed');
 fault('Q4', 'module/request/state.ts', '? { ...state, regenerateFailed: true } : state', '? state : state',
-  'regenerate', 'after a regenerate() that failed, a sign-in is saved under the old id, which somebody may have planted');
+  'rules/data', 'after a regenerate() that failed, a sign-in is saved under the old id, which somebody may have planted');
 fault('Q5', 'module/request/RequestSession.ts', 'if (data && !(this.queue.isBusy || this.isUnderWay())) {', 'if (data && !this.isUnderWay()) {',
   'races update regenerate', 'a request ends while its save() is under way');
 fault('Q6', 'module/request/decide.ts', "if (facts.rolling) return 'rolling';", '',
@@ -156,7 +156,7 @@ fault('O11', 'module/request/beforeSave.ts', 'if (ctx.sessionOptions.secure && !
 fault('O12', 'module/request/StoreKeeper.ts', 'if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile', '',
   'races ended-sessions', 'data that were assigned while a save() was under way leave the old fields where they are');
 fault('O13', 'module/request/state.ts', 'written: true, regenerateFailed: false, leaveAt', 'written: true, regenerateFailed: (state as Saved).regenerateFailed, leaveAt',
-  'regenerate', 'after a second regenerate(), which succeeds, nothing is saved any more');
+  'rules/data', 'after a second regenerate(), which succeeds, nothing is saved any more');
 fault('O14', 'module/request/CookieKeeper.ts', 'meta.createdAt = createdAt;', '',
   'regenerate created-at', 'a regenerate() that fails begins the absolute lifetime anew, in the cookie');
 fault('O15', 'module/request/StoreKeeper.ts', "data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);", '',
@@ -170,7 +170,7 @@ fault('O18', 'module/request/StoreKeeper.ts', 'if (hadEnded) ids.undo(ctx);', 'i
 fault('O19', 'module/request/RequestSession.ts', "this.requireHeaders('session.destroy()', false);", '',
   'after-response', 'signing out after the response has begun does nothing where the data are in the cookie, and says nothing');
 fault('O20', 'module/request/state.ts', 'data.replacesAll = false;', '',
-  'events ended-sessions', 'what was assigned while a session ended is written as a change of that one');
+  'rules/data', 'what was assigned while a session ended is written as a change of that one');
 fault('O21', 'module/request/StoreKeeper.ts', '    meta.reset();\n    watch.forget();', '',
   'created-at fixation', 'the next session is as old as the one that has ended, and counts as that one\'s principal\'s');
 fault('O22', 'module/cookie/IdTransport.ts', 'keepPrivate(ctx, () => true);', '',
@@ -185,7 +185,7 @@ fault('U1', 'module/request/RequestSession.ts', 'if (updating.getStore() === thi
 fault('U2', 'module/request/StoreKeeper.ts', "|| session.state.at !== 'saved' || stored.id !== id)", "|| session.state.at !== 'saved')",
   'update regenerate', 'what update() has read under the old id is written over the record of the new one');
 fault('U3', 'module/request/state.ts', "{ ...state, cookie: 'stale', written: true }", '{ ...state, written: true }',
-  'update', 'update() has the record live on and not the cookie, and active users are signed out');
+  'rules/data', 'update() has the record live on and not the cookie, and active users are signed out');
 fault('U4', 'module/request/StoreKeeper.ts', 'session.notePrincipal();', '',
   'update events fixation', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
 fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
@@ -193,7 +193,7 @@ fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
 fault('U6', 'module/request/RequestSession.ts', "this.ctx.headerSent || (this.phase === 'done' && this.commitsItself));", 'this.ctx.headerSent);',
   'request-is-over update', 'an update() after the last commit is lost without a word');
 fault('U7', 'module/request/OperationQueue.ts', 'this.last ? this.last.then(operation, operation) : operation()', 'operation()',
-  'races regenerate', 'operations of one request overlap');
+  'rules/operation-queue', 'operations of one request overlap');
 fault('U8', 'module/request/RequestSession.ts', 'UPDATE_TIMEOUT = 10_000', 'UPDATE_TIMEOUT = 100_000',
   'update', 'an update() that can\'t succeed keeps its request for minutes');
 
@@ -206,7 +206,7 @@ fault('S2', 'module/request/RequestSession.ts', "const isFatal = this.env.config
 fault('S3', 'module/request/RequestSession.ts', 'if (!(err instanceof SessionStoreError)) throw err;', '',
   'load-session outage', 'a bug in `valid` counts as an outage, and everybody is anonymous');
 fault('S4', 'module/request/state.ts', "data.replacesAll = state.at === 'saved';", 'data.replacesAll = false;',
-  'merging', 'ctx.session = { … } leaves the old fields where they are');
+  'rules/data', 'ctx.session = { … } leaves the old fields where they are');
 fault('S5', 'module/request/RequestSession.ts', "return this.state.at === 'saved' || this.state.at === 'ended' ? this.keeper.key : undefined;", "return this.state.at === 'saved' ? this.keeper.key : undefined;",
   'revoke-and-regenerate registry', 'revokeAll() with exceptCurrent ends the session that asks, when that has just moved');
 fault('S6', 'module/request/RequestSession.ts', 'const about = config.logValue ? {', 'const about = true ? {',
@@ -214,54 +214,54 @@ fault('S6', 'module/request/RequestSession.ts', 'const about = config.logValue ?
 fault('S7', 'module/request/StoreKeeper.ts', 'session.meta.reset();\n    ids.undo(ctx);', 'session.meta.reset();',
   'ended-sessions', 'the cookie of a session that has ended overwrites the one of the next');
 fault('S8', 'module/repository/StoredSession.ts', '< FRESH_MS && !this.hasChanged()', '< FRESH_MS',
-  'overtaken', 'a session that has ended half a second ago keeps its cookie');
+  'rules/stored-session', 'a session that has ended half a second ago keeps its cookie');
 fault('S10', 'module/request/StoreKeeper.ts', 'session.watch.signedInWithOldId = false;', '',
   'fixation sign-in-again', 'the warning of session fixation comes for a session that has ended');
 fault('S11', 'module/request/Lifetime.ts', 'this.keptChoices = then.choices;', 'this.keptChoices = this.choices;',
-  'lifetimes-together lifetime', 'a maxAge that was set while the session was being saved is forgotten');
+  'rules/lifetime', 'a maxAge that was set while the session was being saved is forgotten');
 
 // ---- T: records and the index
 
 fault('T1', 'module/repository/StoredSession.ts', '        await this.rollBack(successor, about);\n        throw err;', '        throw err;',
-  'regenerate', 'a regenerate() that failed leaves a second record that signs in');
+  'rules/stored-session', 'a regenerate() that failed leaves a second record that signs in');
 fault('T2', 'module/repository/StoredSession.ts', '(!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))', '!isAliveIn(store, left)',
-  'absolute-end created-at', 'regenerate() begins the absolute lifetime anew for a session that is over');
+  'rules/stored-session', 'regenerate() begins the absolute lifetime anew for a session that is over');
 fault('T3', 'module/repository/StoredSession.ts', 'if (!unknown && before !== undefined) await removeFromIndex(store, before, from, options);', '',
-  'principal', 'each regenerate() leaves a dead key in the index');
+  'rules/stored-session', 'each regenerate() leaves a dead key in the index');
 fault('T4', 'module/repository/StoredSession.ts', 'if (!await write()) return false;', 'await write();',
-  'ended-sessions', 'a write to a session that has ended passes for one that was done');
+  'rules/stored-session', 'a write to a session that has ended passes for one that was done');
 fault('T5', 'module/repository/StoredSession.ts', 'if (isNoted && (isNew || this.maxAge !== maxAge)) {', 'if (false) {',
-  'principal index-loss', 'who signs out and in at the same time has a session that can\'t be revoked');
+  'rules/stored-session', 'who signs out and in at the same time has a session that can\'t be revoked');
 fault('T6', 'module/repository/StoredSession.ts', 'if (before !== undefined && before !== _principal) await this.unindex(before).catch(err => logUntold(this.ctx, err));', '',
-  'principal', 'a session is listed as one of who had it before');
+  'rules/stored-session', 'a session is listed as one of who had it before');
 fault('T7', 'module/repository/StoredSession.ts', 'if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });', '',
-  'principal', 'who signs out and in at the same time has a session that can\'t be revoked');
+  'rules/stored-session', 'who signs out and in at the same time has a session that can\'t be revoked');
 fault('T8', 'module/options/SessionConfig.ts', "if (typeof result === 'string' && result) return result;", "if (typeof result === 'string') return result;",
-  'session-ids option-functions', 'where genid returns an empty text, all users have one session');
+  'rules/options', 'where genid returns an empty text, all users have one session');
 fault('T9', 'module/record/SessionRecord.ts', 'TOMBSTONE_MS = 30_000', 'TOMBSTONE_MS = 30',
   'regenerate ended-sessions', 'requests that are a moment late bring back what has ended');
 fault('T10', 'module/repository/StoredSession.ts', 'if (_principal !== undefined) await note();', '',
-  'principal index-loss', 'a sign-in whose index fails leaves a session that can\'t be revoked');
+  'rules/stored-session', 'a sign-in whose index fails leaves a session that can\'t be revoked');
 fault('T11', 'module/repository/StoredSession.ts', 'const maxAge = chosen ?? this.maxAge!;\n    const data = now.toData();', 'const maxAge = this.maxAge!;\n    const data = now.toData();',
-  'regenerate', 'a maxAge that was set before regenerate() is lost');
+  'rules/stored-session', 'a maxAge that was set before regenerate() is lost');
 fault('T12', 'module/repository/RecordMeta.ts', 'return ms + 2 * Math.min(', 'return ms + 0 * Math.min(',
-  'principal', 'the index forgets sessions that live on, and nobody can revoke them');
+  'rules/record-meta', 'the index forgets sessions that live on, and nobody can revoke them');
 fault('T13', 'module/repository/RecordMeta.ts', '(kept._seenAt ?? 0)) >= MINUTE)', '(kept._seenAt ?? 0)) >= 60 * MINUTE)',
-  'registry', 'lastSeenAt is up to an hour old');
+  'rules/record-meta', 'lastSeenAt is up to an hour old');
 fault('T14', 'module/repository/RecordMeta.ts', 'if (principal === undefined || !this.isIndexed) return about;', 'if (principal === undefined) return about;',
-  'principal cookie-size', 'addresses and user agents are kept where nothing lists them, also in cookies');
+  'rules/record-meta', 'addresses and user agents are kept where nothing lists them, also in cookies');
 fault('T15', 'module/repository/RecordMeta.ts', 'String(ip).slice(0, MAX_IP)', 'String(ip)',
-  'registry no-address', 'a client fills the store with a header');
+  'rules/record-meta', 'a client fills the store with a header');
 fault('T16', 'module/repository/RecordMeta.ts', "if (typeof kept._createdAt !== 'number' && this.config.absoluteMaxAge) return true;", '',
-  'created-at', 'sessions from before absoluteMaxAge was set never end');
+  'rules/record-meta', 'sessions from before absoluteMaxAge was set never end');
 fault('T17', 'module/repository/RecordMeta.ts', 'this.principal = undefined; // signing out must be possible with it', "throw new Error('no principal');",
-  'principal', 'a user whose data give no principal can\'t even sign out');
+  'rules/record-meta', 'a user whose data give no principal can\'t even sign out');
 fault('T18', 'module/repository/RecordMeta.ts', 'return ms + 2 * Math.min(', 'return ms + Math.min(',
-  'principal', 'the index forgets sessions that live on while it can\'t be written for a moment');
+  'rules/record-meta', 'the index forgets sessions that live on while it can\'t be written for a moment');
 fault('T19', 'module/repository/RecordMeta.ts', 'this.storedAt = (record as MetaFields)._storedAt;', '',
-  'clocks', 'where clocks differ, renew has sessions live on beyond absoluteMaxAge, or not up to it');
+  'rules/record-meta', 'where clocks differ, renew has sessions live on beyond absoluteMaxAge, or not up to it');
 fault('T20', 'module/repository/StoredSession.ts', 'if (isGone && _principal !== undefined) await removeFromIndex(this.store, _principal, key, options);', '',
-  'principal regenerate', 'each regenerate() that fails leaves a dead key in the index');
+  'rules/stored-session', 'each regenerate() that fails leaves a dead key in the index');
 
 // ---- G: the registry
 
@@ -289,23 +289,23 @@ fault('G10', 'module/access/SessionRegistry.ts', "(keys.has(key) ? own.end() : i
 // ---- F: options
 
 fault('F1', 'module/options/SessionConfig.ts', 'randomBytes(18)', 'randomBytes(3)',
-  'session-ids', 'ids can be guessed');
+  'rules/options', 'ids can be guessed');
 fault('F2', 'module/options/SessionConfig.ts', "...(cookies.sameSite === undefined ? { sameSite: 'lax' as const } : {}),", '',
-  'options', 'other sites can have the cookie sent by default');
+  'rules/options', 'other sites can have the cookie sent by default');
 fault('F3', 'module/options/SessionConfig.ts', '    httpOnly: true,\n', '    httpOnly: false,\n',
-  'options', 'scripts can read the cookie by default');
+  'rules/options', 'scripts can read the cookie by default');
 fault('F4', 'module/options/SessionConfig.ts', '/^__(host|secure)-/i', '/^__(Host|Secure)-/',
-  'options', 'a prefix in small letters is not held to its rules, and browsers refuse the cookie');
+  'rules/options', 'a prefix in small letters is not held to its rules, and browsers refuse the cookie');
 fault('F5', 'module/options/SessionConfig.ts', "if ('maxSessions' in given && !('principal' in given)) {", 'if (false) {',
-  'options', 'maxSessions without a principal does nothing, and says nothing');
+  'rules/options', 'maxSessions without a principal does nothing, and says nothing');
 fault('F6', 'module/options/SessionConfig.ts', "String(keys ?? '').split(',').some(key => key.trim())", 'keys !== undefined',
-  'options-boot messages', 'cookies are sealed with an empty key, which everybody knows');
+  'rules/options', 'cookies are sealed with an empty key, which everybody knows');
 fault('F7', 'module/options/SessionConfig.ts', "onStoreError: 'fail' as const,", "onStoreError: 'anonymous' as const,",
-  'options', 'in an outage, everybody looks signed out by default');
+  'rules/options', 'in an outage, everybody looks signed out by default');
 fault('F8', 'module/options/SessionConfig.ts', "(typeof value === 'number' && Math.round(value) > 0 &&", "(typeof value === 'number' && value > 0 &&",
-  'options', 'a maxAge under half a millisecond is none, and all sessions end at once');
+  'rules/options', 'a maxAge under half a millisecond is none, and all sessions end at once');
 fault('F9', 'module/options/SessionConfig.ts', 'storeTimeout: 2000,', 'storeTimeout: 20_000,',
-  'options', 'a store that hangs keeps each request for 20 s by default');
+  'rules/options', 'a store that hangs keeps each request for 20 s by default');
 
 // ---- V: the review at boot
 
@@ -323,47 +323,47 @@ fault('V5', 'module/hints/review.ts', 'new Set(key).size < 8 ||', '',
 // ---- B: when a store counts as down
 
 fault('B1', 'module/store/CircuitBreaker.ts', 'this.pausedUntil = now + PAUSE;\n      this.probing = false;', 'this.pausedUntil = now + PAUSE;',
-  'health outage', 'after a probe that fails, the store is never asked again');
+  'rules/breaker', 'after a probe that fails, the store is never asked again');
 fault('B2', 'module/store/CircuitBreaker.ts', '    this.failures = 0;\n', '',
-  'health outage', 'five failures in a day answer 503 to everybody');
+  'rules/breaker', 'five failures in a day answer 503 to everybody');
 fault('B3', 'module/store/CircuitBreaker.ts', 'if (!isProbe) return;', '',
-  'health outage', 'calls that come to their end late prolong an outage');
+  'rules/breaker', 'calls that come to their end late prolong an outage');
 fault('B4', 'module/store/CircuitBreaker.ts', 'this.failures >= FAILURES && now - this.lastSuccess >= this.patience', 'this.failures >= FAILURES',
-  'health outage', 'five failures at a time answer 503 to everybody');
+  'rules/breaker', 'five failures at a time answer 503 to everybody');
 fault('B5', 'module/store/CircuitBreaker.ts', 'export const PAUSE = 1000;', 'export const PAUSE = 60_000;',
-  'health outage', 'a store that is back is left alone for a minute');
+  'rules/breaker', 'a store that is back is left alone for a minute');
 fault('B6', 'module/store/StoreHealth.ts', "if (circuit === this.writes || operation === 'getAndTouch') {", 'if (circuit === this.writes) {',
-  'health served-as-writes-are-refused', 'a store that takes writes again is not renewed on read until somebody writes');
+  'rules/breaker', 'a store that takes writes again is not renewed on read until somebody writes');
 
 // ---- K: what a call of the store goes through
 
 fault('K1', 'module/store/GuardedStore.ts', 'this.isIndexed = store.isIndexed && hashesIds;', 'this.isIndexed = store.isIndexed;',
-  'hashed-ids', 'the registry shows ids that sign in');
+  'rules/guarded-store', 'the registry shows ids that sign in');
 fault('K2', 'module/store/GuardedStore.ts', 'if (!keys) return id;', 'return id;',
-  'hashed-ids', 'the store has ids that sign in');
+  'rules/guarded-store', 'the store has ids that sign in');
 fault('K3', 'module/store/GuardedStore.ts', 'yield value.filter((key: string) => HASH.test(key));', 'yield value;',
-  'registry', 'clear() removes keys of the application that are no sessions');
+  'rules/guarded-store', 'clear() removes keys of the application that are no sessions');
 fault('K4', 'module/store/GuardedStore.ts', "message.replace(/,? with args beginning with:.*/s, ''))", 'message)',
-  'secrets', 'an error of Redis brings the data of a session into the log');
+  'rules/guarded-store', 'an error of Redis brings the data of a session into the log');
 fault('K5', 'module/store/GuardedStore.ts', "return '_maxAge' in changes.set || '_session' in changes.set ? this.ticking(key, written) : written;", 'return written;',
-  'overtaken lifetimes-together', 'a cookie lives for another time than its session, which another request has given a lifetime');
+  'rules/guarded-store', 'a cookie lives for another time than its session, which another request has given a lifetime');
 fault('K6', 'module/store/GuardedStore.ts', 'if (id.length <= LONGEST_ID) keys.set(id, key);', 'keys.set(id, key);',
-  'hashed-ids external-key', 'a client fills the memory with long ids');
+  'rules/guarded-store', 'a client fills the memory with long ids');
 fault('K7', 'module/store/GuardedStore.ts', "return failure === 'server' && written && JSON.stringify(written).length >= LARGE ? 'call' : failure;", 'return failure;',
-  'one-visitor too-large', 'one visitor with a large session has the store count as down for everybody');
+  'rules/guarded-store', 'one visitor with a large session has the store count as down for everybody');
 
 // ---- N: what makes up for methods that a store lacks
 
 fault('N1', 'module/store/StoreAdapter.ts', 'this.isAtomic = Boolean(merge && compareAndSet && retire);', 'this.isAtomic = Boolean(merge);',
-  'partial-stores', 'updates are lost in a store that has only one of the methods');
+  'rules/store-adapter', 'updates are lost in a store that has only one of the methods');
 fault('N2', 'module/store/StoreAdapter.ts', 'if (!isAliveIn(this, latest) || isLate()) return false;', 'if (!isAliveIn(this, latest)) return false;',
-  'timeouts partial-stores', 'a write that was given up takes effect later, over what is newer');
+  'rules/store-adapter', 'a write that was given up takes effect later, over what is newer');
 fault('N3', 'module/store/StoreAdapter.ts', 'ms + GRACE, options);', 'ms + GRACE / 1000, options);',
-  'egg-session-store', 'a store drops sessions sooner than under egg-session');
+  'rules/store-adapter', 'a store drops sessions sooner than under egg-session');
 fault('N4', 'module/store/StoreAdapter.ts', "const isUnasked = successor === null && !this.isIndexed && options.ctx.app.listenerCount('session:destroyed') === 0;", 'const isUnasked = successor === null && !this.isIndexed;',
-  'events', 'nobody is told of the sessions that end in a store of three methods');
+  'rules/store-adapter', 'nobody is told of the sessions that end in a store of three methods');
 fault('N5', 'module/store/StoreAdapter.ts', 'JSON.stringify({ ...record, _expire: undefined });', 'JSON.stringify(record);',
-  'update', 'update() runs again, or fails, as another request has let the session live on');
+  'rules/store-adapter', 'update() runs again, or fails, as another request has let the session live on');
 fault('N6', 'module/store/KeyedMutex.ts', 'if (late) throw tooLate(); // nobody waits for it any more', '',
   'rules/keyed-mutex', 'a write that was given up is done later, over what is newer');
 
@@ -374,35 +374,35 @@ fault('D2', 'module/store/redisLayout.ts', "elseif now + ms > tonumber(redis.cal
 fault('D3', 'module/store/redisLayout.ts', 'if left >= 0 then ms = math.max(left, 1) end', '',
   'redis-layout stores', 'a session lives on as it is noted that it was seen');
 fault('D4', 'module/store/RedisSessionStore.ts', "${start.replace(/[*?[\\]\\\\]/g, '\\\\$&')}*", '${start}*',
-  'registry', 'clear() of an application with a * in its prefix ends the sessions of others');
+  'rules/drivers', 'clear() of an application with a * in its prefix ends the sessions of others');
 fault('D5', 'module/store/RedisSessionStore.ts', "const start = (redis.options?.keyPrefix ?? '') + prefix;", 'const start = prefix;',
-  'registry', 'clear() finds nothing where the client has a keyPrefix');
+  'rules/drivers', 'clear() finds nothing where the client has a keyPrefix');
 fault('D6', 'module/store/RedisSessionStore.ts', '    return masters;', '    return masters.slice(0, 1);',
-  'registry', 'clear() on a Cluster ends a part of the sessions');
+  'rules/drivers', 'clear() on a Cluster ends a part of the sessions');
 fault('D7', 'module/store/RedisSessionStore.ts', "if (!err.message.startsWith('NOSCRIPT')) throw err;", '',
-  'redis-replies', 'a write that has failed is sent again');
+  'rules/drivers', 'a write that has failed is sent again');
 fault('D8', 'module/store/KeyvSessionStore.ts', "if ('throwOnErrors' in keyv) keyv.throwOnErrors = true;", '',
-  'stores failures', 'an outage passes for sessions that are not there, and signs everybody out');
+  'rules/drivers', 'an outage passes for sessions that are not there, and signs everybody out');
 fault('D9', 'module/store/KeyvSessionStore.ts', 'if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);', '',
-  'stores', 'memcached keeps no session of 30 days, nobody can sign in, and nothing says why');
+  'rules/drivers', 'memcached keeps no session of 30 days, nobody can sign in, and nothing says why');
 fault('D10', 'module/store/MemorySessionStore.ts', 'if (this.readAlive(key)?._rev !== _rev) return false;', 'if (!this.readAlive(key)) return false;',
   'memory-store stores', 'updates are lost');
 fault('D11', 'module/store/Deadlines.ts', 'setImmediate(() => this.check(now));', 'this.check(now);',
-  'deadlines', 'a busy process takes answers for late ones that have come in time, and answers 503');
+  'rules/deadlines', 'a busy process takes answers for late ones that have come in time, and answers 503');
 
 // ---- E: events
 
 fault('E1', 'module/record/events.ts', 'setImmediate(() => {', '(now => now())(() => {',
-  'listeners events', 'a listener runs in the middle of a sign-in, and sees it half done');
+  'rules/events', 'a listener runs in the middle of a sign-in, and sees it half done');
 fault('E2', 'module/request/StoreKeeper.ts', "if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());", "session.tell('session:created', {}, () => saved.toData());",
   'events', 'each save counts as a new session');
 
 // ---- J: tegg, Egg, and the data
 
 fault('J1', 'module/access/tegg.ts', 'if (seen.has(proto)) return false;', '',
-  'load-injected', 'advice that leads back to its object answers 500 to each request');
+  'rules/injected', 'advice that leads back to its object answers 500 to each request');
 fault('J2', 'module/access/tegg.ts', "if (found || method !== 'HEAD') return found;", 'return found;',
-  'load-injected', 'under load: \'injected\', a HEAD request has no session');
+  'rules/injected', 'under load: \'injected\', a HEAD request has no session');
 fault('J3', 'module/access/injectSession.ts', "if (request?.phase === 'done' && request.commitsItself) throw coded('ERR_SESSION_REQUEST_OVER', new Error(LOST));", '',
   'request-is-over after-response', 'a change after the last commit is lost without a word');
 fault('J4', 'module/access/injectSession.ts', "if (request.phase === 'done' && isOver(ctx)) throw coded('ERR_SESSION_REQUEST_OVER', new Error(OVER));", '',
@@ -410,16 +410,16 @@ fault('J4', 'module/access/injectSession.ts', "if (request.phase === 'done' && i
 fault('J5', 'app.ts', 'lifecycle.registerBeforeClose(() => environmentOf(app).running.settled());', '',
   'shutdown', 'a deploy loses what running requests were about to save');
 fault('J6', 'module/request/RunningRequests.ts', 'if ([ ...this.requests.keys() ].every(isLasting)) resolve();', 'if (this.requests.size < 2) resolve();',
-  'shutdown lasting-connections', 'a deploy loses what the last running request was about to save');
+  'rules/running-requests', 'a deploy loses what the last running request was about to save');
 fault('J7', 'app.ts', 'if (err || !this.loaded) {', 'if (!this.loaded) {',
   'boot two-applications', 'an application that could not start is taken for the current one');
 fault('J8', 'app/middleware/session.ts', "if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);", '',
   'mock-session', 'in applications\' tests, a session of mockSession() has no save()');
 fault('J9', 'module/record/ChangeTracker.ts', 'if (!changed.has(name)) this.session[name] = this.given[name] = value;', 'this.session[name] = this.given[name] = value;',
-  'update merging', 'update() overwrites what the request has set while it ran');
+  'rules/data', 'update() overwrites what the request has set while it ran');
 fault('J10', 'module/record/SessionRecord.ts', 'if (isField(name)) data[name] = record[name];', 'data[name] = record[name];',
-  'bad-input json-data', 'a record can have a field that takes the place of save(), or of the prototype');
+  'rules/data', 'a record can have a field that takes the place of save(), or of the prototype');
 fault('J11', 'module/record/Snapshot.ts', 'return Number.isFinite(value) ? value + 0 : null;', 'return value;',
-  'json-data', 'a session that holds NaN, or -0, is written by each request');
+  'rules/data', 'a session that holds NaN, or -0, is written by each request');
 fault('J12', 'module/request/RunningRequests.ts', 'if (request.commitsItself) await request.commit()', 'await request.commit()',
-  'lasting-connections', 'under autoCommit: false, a deploy saves what was never committed');
+  'rules/running-requests', 'under autoCommit: false, a deploy saves what was never committed');

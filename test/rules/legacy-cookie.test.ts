@@ -58,7 +58,7 @@ describe('a cookie of egg-session', () => {
   }
 
   it('brings nothing along that is about a record', () => {
-    const { _expire, _maxAge, ...data } = withCappedLifetime({ n: 1, _createdAt: 1, _principal: 'admin', _cookie: [{ domain: 'x' }] }, HOUR);
-    assert.deepEqual(data, { n: 1 });
+    const record = withCappedLifetime({ n: 1, _createdAt: 1, _principal: 'admin', _cookie: [{ domain: 'x' }] }, HOUR);
+    assert.deepEqual(Object.keys(record), [ 'n', '_maxAge', '_expire' ]);
   });
 });

@@ -50,7 +50,7 @@ describe('the options', () => {
 
   it('must not be functions that return an empty text, or none', () => {
     assert.equal(requireText('a', 'genid'), 'a');
-    for (const result of [ '', undefined, null, 1, {} ]) assert.throws(() => requireText(result, 'genid'), /genid returned .*; it must return a string that is not empty/);
+    for (const result of [ '', undefined, null, 1, {}]) assert.throws(() => requireText(result, 'genid'), /genid returned .*; it must return a string that is not empty/);
     assert.throws(() => requireText(Promise.resolve('a'), 'genid'), /genid returned a promise; it must not be async/);
   });
 
