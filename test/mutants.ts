@@ -106,27 +106,27 @@ fault('Q3', 'module/request/decide.ts', "if (facts.cookie === 'stale') return 's
 fault('Q4', 'module/request/state.ts', '? { ...state, regenerateFailed: true } : state', '? state : state',
   'rules/data', 'after a regenerate() that failed, a sign-in is saved under the old id, which somebody may have planted');
 fault('Q5', 'module/request/RequestSession.ts', 'if (data && !(this.queue.isBusy || this.isUnderWay())) {', 'if (data && !this.isUnderWay()) {',
-  'races update regenerate', 'a request ends while its save() is under way');
+  'rules/request', 'a request ends while its save() is under way');
 fault('Q6', 'module/request/decide.ts', "if (facts.rolling) return 'rolling';", '',
   'rules/decide', 'under rolling, whoever only reads is signed out while active');
 fault('Q7', 'module/request/decide.ts', "(!inStore || state === 'new')", "state === 'new'",
   'rules/decide', 'a change after the response has begun is lost without a word');
 fault('Q8', 'module/request/RequestSession.ts', "decision.do === 'write' && this.commitsItself && this.keeper", "decision.do === 'write' && this.keeper",
-  'operations egg-session-data', 'under autoCommit: false, a session in the cookie is saved all the same');
+  'rules/request', 'under autoCommit: false, a session in the cookie is saved all the same');
 fault('Q9', 'module/request/RequestSession.ts', 'if (!failed && !ctx.headerSent) throw err;', 'if (!ctx.headerSent) throw err;',
-  'outage store failures', 'the error of the store takes the place of the handler\'s own');
+  'rules/request', 'the error of the store takes the place of the handler\'s own');
 fault('Q10', 'module/request/RequestSession.ts', "if (this.env.config.externalKey && this.state.at === 'saved' && this.state.written) this.keeper.sendId();", '',
-  'external-key', 'a client without cookies is not told its new id when the answer is a 503');
+  'rules/request', 'a client without cookies is not told its new id when the answer is a 503');
 fault('Q11', 'module/request/RequestSession.ts', 'const confirmed = !this.state.written || ctx.headerSent || keeper.confirm();', 'const confirmed = true as Promise<boolean> | true;',
-  'overtaken ended-sessions', 'a response sets the cookie of a session that has ended meanwhile');
+  'rules/request', 'a response sets the cookie of a session that has ended meanwhile');
 fault('Q12', 'module/request/RequestSession.ts', '.catch(err => logUntold(ctx, err));\n      if (isOver)', ';\n      if (isOver)',
-  'refused-sessions clocks created-at', 'an old session that the store can\'t remove answers 503 to who needs none');
+  'rules/request', 'an old session that the store can\'t remove answers 503 to who needs none');
 fault('Q13', 'module/request/RequestSession.ts', 'else if (this.livesOnUnused()) await this.keeper.noteUnused();', '',
-  'renewed-on-read principal', 'a session that requests only pass by lives on, and can\'t be listed or revoked any more');
+  'rules/request', 'a session that requests only pass by lives on, and can\'t be listed or revoked any more');
 fault('Q14', 'module/request/RequestSession.ts', 'this.watch.signedInWithOldId && keeper.hasOldId', 'this.watch.signedInWithOldId',
-  'fixation', 'the warning of session fixation comes where all is well');
+  'rules/request', 'the warning of session fixation comes where all is well');
 fault('Q15', 'module/request/RequestSession.ts', "if (!isFatal || this.state.at !== 'left out') this.state = unavailable(err);", 'if (!isFatal) this.state = unavailable(err);',
-  'outage load-elsewhere', 'a session that the store could not be asked for counts as one that nobody has read');
+  'rules/request', 'a session that the store could not be asked for counts as one that nobody has read');
 
 // ---- O: commits and operations
 
@@ -140,79 +140,79 @@ fault('O4', 'module/request/decide.ts', "if (cookie === 'expired' && facts.since
   'rules/decide', 'the cookie of a session that is over is never removed');
 fault('O5', 'module/request/StoreKeeper.ts', "if (state.at === 'saved' && state.data && !await stored.recordActivity(state.data.session)) this.markEnded();",
   "if (state.at === 'saved' && state.data) await stored.recordActivity(state.data.session);",
-  'sessions-that-end ended-sessions', 'a request goes on with a session that was revoked');
+  'rules/request', 'a request goes on with a session that was revoked');
 fault('O6', 'module/request/RequestSession.ts', 'ctx.headerSent || keeper.confirm()', 'keeper.confirm()',
-  'after-response round-trips', 'the store is asked after responses that can\'t be changed any more');
+  'rules/request', 'the store is asked after responses that can\'t be changed any more');
 fault('O7', 'module/request/decide.ts', 'left < maxAge / 2', 'left < maxAge / 2000',
   'rules/decide', 'under renew, sessions live on too late, and active users are signed out');
 fault('O8', 'module/request/decide.ts', 'return storeKeepsExpiry && expiresAt === undefined;', 'return false;',
   'rules/decide', 'under renew, no session lives on in a store that does not say when it ends');
 fault('O9', 'module/request/StoreKeeper.ts', '() => (stored.isNewId ? !stored.hasChanged() : stored.isFresh())', '() => true',
-  'overtaken new-id-wins', 'a response whose body is slow sets the cookie of a session that has ended');
+  'rules/request', 'a response whose body is slow sets the cookie of a session that has ended');
 fault('O10', 'module/request/StoreKeeper.ts', "if (at === 'ended') return await this.replaceEnded(data);", '',
-  'ended-sessions', 'a late request brings a session back that has ended');
+  'rules/request', 'a late request brings a session back that has ended');
 fault('O11', 'module/request/beforeSave.ts', 'if (ctx.sessionOptions.secure && !ctx.secure && !ctx.headerSent && !config.externalKey) {', 'if (false) {',
-  'cookie-attributes', 'a record is written or removed, and then Egg refuses to send its cookie over plain HTTP');
+  'rules/request', 'a record is written or removed, and then Egg refuses to send its cookie over plain HTTP');
 fault('O12', 'module/request/StoreKeeper.ts', 'if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile', '',
-  'races ended-sessions', 'data that were assigned while a save() was under way leave the old fields where they are');
+  'rules/request', 'data that were assigned while a save() was under way leave the old fields where they are');
 fault('O13', 'module/request/state.ts', 'written: true, regenerateFailed: false, leaveAt', 'written: true, regenerateFailed: (state as Saved).regenerateFailed, leaveAt',
   'rules/data', 'after a second regenerate(), which succeeds, nothing is saved any more');
 fault('O14', 'module/request/CookieKeeper.ts', 'meta.createdAt = createdAt;', '',
-  'regenerate created-at', 'a regenerate() that fails begins the absolute lifetime anew, in the cookie');
+  'rules/request', 'a regenerate() that fails begins the absolute lifetime anew, in the cookie');
 fault('O15', 'module/request/StoreKeeper.ts', "data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);", '',
-  'sign-in-again ended-sessions', 'the data of a session that was signed out come back under a new id');
+  'rules/request', 'the data of a session that was signed out come back under a new id');
 fault('O16', 'module/request/StoreKeeper.ts', 'if (to === stored.id) {', 'if (false) {',
-  'session-ids regenerate', 'where genid always makes the same id, regenerate() ends the session');
+  'rules/request', 'where genid always makes the same id, regenerate() ends the session');
 fault('O17', 'module/request/StoreKeeper.ts', 'const theirs = data.changesOfOthers(left, now);', 'const theirs = { set: {}, unset: [], replace: false };',
-  'regenerate', 'what other requests write while a session moves is lost');
+  'rules/request', 'what other requests write while a session moves is lost');
 fault('O18', 'module/request/StoreKeeper.ts', 'if (hadEnded) ids.undo(ctx);', 'if (false) ids.undo(ctx);',
-  'ended-sessions', 'a late sign-out removes the cookie of the session that the browser has by now');
+  'rules/request', 'a late sign-out removes the cookie of the session that the browser has by now');
 fault('O19', 'module/request/RequestSession.ts', "this.requireHeaders('session.destroy()', false);", '',
-  'after-response', 'signing out after the response has begun does nothing where the data are in the cookie, and says nothing');
+  'rules/request', 'signing out after the response has begun does nothing where the data are in the cookie, and says nothing');
 fault('O20', 'module/request/state.ts', 'data.replacesAll = false;', '',
   'rules/data', 'what was assigned while a session ended is written as a change of that one');
 fault('O21', 'module/request/StoreKeeper.ts', '    meta.reset();\n    watch.forget();', '',
-  'created-at fixation', 'the next session is as old as the one that has ended, and counts as that one\'s principal\'s');
+  'rules/request', 'the next session is as old as the one that has ended, and counts as that one\'s principal\'s');
 fault('O22', 'module/cookie/IdTransport.ts', 'keepPrivate(ctx, () => true);', '',
   'external-key shared-caches', 'shared caches keep responses that have an id in a header');
 fault('O23', 'module/request/StoreKeeper.ts', 'if (others) throw others.err;', '',
-  'several-cookies', 'signing out says that it is done, and the session of another cookie goes on');
+  'rules/request', 'signing out says that it is done, and the session of another cookie goes on');
 
 // ---- U: update(), and the order of operations
 
 fault('U1', 'module/request/RequestSession.ts', 'if (updating.getStore() === this) throw', 'if (false) throw',
-  'update', 'an update() inside another one waits for ever, or is lost');
+  'rules/request', 'an update() inside another one waits for ever, or is lost');
 fault('U2', 'module/request/StoreKeeper.ts', "|| session.state.at !== 'saved' || stored.id !== id)", "|| session.state.at !== 'saved')",
-  'update regenerate', 'what update() has read under the old id is written over the record of the new one');
+  'rules/request', 'what update() has read under the old id is written over the record of the new one');
 fault('U3', 'module/request/state.ts', "{ ...state, cookie: 'stale', written: true }", '{ ...state, written: true }',
   'rules/data', 'update() has the record live on and not the cookie, and active users are signed out');
 fault('U4', 'module/request/StoreKeeper.ts', 'session.notePrincipal();', '',
-  'update events fixation', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
+  'rules/request', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
 fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
-  'update', 'of two update()s of a session in the cookie, one is lost');
+  'rules/request', 'of two update()s of a session in the cookie, one is lost');
 fault('U6', 'module/request/RequestSession.ts', "this.ctx.headerSent || (this.phase === 'done' && this.commitsItself));", 'this.ctx.headerSent);',
-  'request-is-over update', 'an update() after the last commit is lost without a word');
+  'rules/request', 'an update() after the last commit is lost without a word');
 fault('U7', 'module/request/OperationQueue.ts', 'this.last ? this.last.then(operation, operation) : operation()', 'operation()',
   'rules/operation-queue', 'operations of one request overlap');
 fault('U8', 'module/request/RequestSession.ts', 'UPDATE_TIMEOUT = 10_000', 'UPDATE_TIMEOUT = 100_000',
-  'update', 'an update() that can\'t succeed keeps its request for minutes');
+  'rules/request', 'an update() that can\'t succeed keeps its request for minutes');
 
 // ---- S: state
 
 fault('S1', 'module/request/StoreKeeper.ts', 'this.stored.tick = store.clock.now; // what ends the session may overtake the answer', '',
   'overtaken', 'a session that ended while it was being read keeps its cookie');
 fault('S2', 'module/request/RequestSession.ts', "const isFatal = this.env.config.onStoreError === 'fail';", 'const isFatal = false;',
-  'outage', 'in an outage, everybody looks signed out by default');
+  'rules/request', 'in an outage, everybody looks signed out by default');
 fault('S3', 'module/request/RequestSession.ts', 'if (!(err instanceof SessionStoreError)) throw err;', '',
-  'load-session outage', 'a bug in `valid` counts as an outage, and everybody is anonymous');
+  'rules/request', 'a bug in `valid` counts as an outage, and everybody is anonymous');
 fault('S4', 'module/request/state.ts', "data.replacesAll = state.at === 'saved';", 'data.replacesAll = false;',
   'rules/data', 'ctx.session = { … } leaves the old fields where they are');
 fault('S5', 'module/request/RequestSession.ts', "return this.state.at === 'saved' || this.state.at === 'ended' ? this.keeper.key : undefined;", "return this.state.at === 'saved' ? this.keeper.key : undefined;",
-  'revoke-and-regenerate registry', 'revokeAll() with exceptCurrent ends the session that asks, when that has just moved');
+  'rules/request', 'revokeAll() with exceptCurrent ends the session that asks, when that has just moved');
 fault('S6', 'module/request/RequestSession.ts', 'const about = config.logValue ? {', 'const about = true ? {',
-  'events secrets', 'events have data and principals under logValue: false');
+  'rules/request', 'events have data and principals under logValue: false');
 fault('S7', 'module/request/StoreKeeper.ts', 'session.meta.reset();\n    ids.undo(ctx);', 'session.meta.reset();',
-  'ended-sessions', 'the cookie of a session that has ended overwrites the one of the next');
+  'rules/request', 'the cookie of a session that has ended overwrites the one of the next');
 fault('S8', 'module/repository/StoredSession.ts', '< FRESH_MS && !this.hasChanged()', '< FRESH_MS',
   'rules/stored-session', 'a session that has ended half a second ago keeps its cookie');
 fault('S10', 'module/request/StoreKeeper.ts', 'session.watch.signedInWithOldId = false;', '',
@@ -395,7 +395,7 @@ fault('D11', 'module/store/Deadlines.ts', 'setImmediate(() => this.check(now));'
 fault('E1', 'module/record/events.ts', 'setImmediate(() => {', '(now => now())(() => {',
   'rules/events', 'a listener runs in the middle of a sign-in, and sees it half done');
 fault('E2', 'module/request/StoreKeeper.ts', "if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());", "session.tell('session:created', {}, () => saved.toData());",
-  'events', 'each save counts as a new session');
+  'rules/request', 'each save counts as a new session');
 
 // ---- J: tegg, Egg, and the data
 
