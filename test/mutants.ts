@@ -29,7 +29,7 @@ function fault(id: string, file: string, find: string, replace: string, tests: s
 // ---- C: the cookie
 
 fault('C1', 'module/cookie/IdTransport.ts', 'new SessionCookie(app, config, `${config.key} id`, this)', 'new SessionCookie(app, config, config.key, this)',
-  'session-ids cookie-forms', 'what a cookie has kept as data once could be taken for the id of a session');
+  'rules/session-cookie', 'what a cookie has kept as data once could be taken for the id of a session');
 fault('C2', 'module/cookie/Sealer.ts', "if (bytes.toString('base64url') !== value.slice(1)) return undefined;", '',
   'rules/sealer', 'one sealed value has many spellings');
 fault('C3', 'module/cookie/Sealer.ts', 'return { text, stale: index > 0 };', 'return { text, stale: false };',
@@ -39,21 +39,21 @@ fault('C4', 'module/cookie/Sealer.ts', 'return nonces.subarray(start, used);', '
 fault('C5', 'module/cookie/Xaes256Gcm.ts', 'decipher.final();', '',
   'rules/sealer', 'anybody can write the cookie of anybody');
 fault('C7', 'module/cookie/SharedCaches.ts', '^(surrogate-control|', '^(',
-  'shared-caches', 'a shared cache that goes by Surrogate-Control hands out a session');
+  'rules/session-cookie', 'a shared cache that goes by Surrogate-Control hands out a session');
 fault('C8', 'module/cookie/SharedCaches.ts', '/^(public|s-maxage\\b.*)$/i', '/^(public)$/i',
-  'shared-caches', 's-maxage lets shared caches keep a response that has a session');
+  'rules/session-cookie', 's-maxage lets shared caches keep a response that has a session');
 fault('C9', 'module/cookie/SessionCookie.ts', 'this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ]', 'this.names = [ key ]',
   'rules/session-cookie', 'a cookie that is taken back leaves its signature, or its partitioned twin, in the response');
 fault('C10', 'module/cookie/SessionCookie.ts', 'MAX_COOKIE_BYTES = 4096', 'MAX_COOKIE_BYTES = 8192',
-  'cookie-size', 'browsers drop the cookie without a word, and users are signed out');
+  'rules/session-cookie', 'browsers drop the cookie without a word, and users are signed out');
 fault('C11', 'module/cookie/DataCookie.ts', '"_expire":${now + maxAge}', '"_expire":${now + maxAge / 1000}',
   'rules/session-cookie', 'a session in the cookie ends at once, as milliseconds are taken for seconds');
 fault('C12', 'module/cookie/SessionCookie.ts', 'return this.lines(ctx).some(line => this.isOurs(line));', 'return false;',
-  'shared-caches', 'shared caches keep responses that set the cookie of a session');
+  'rules/session-cookie', 'shared caches keep responses that set the cookie of a session');
 fault('C13', 'module/cookie/SessionCookie.ts', 'for (const raw of values) {', 'for (const raw of values.slice(0, 1)) {',
-  'several-cookies', 'another host of the domain can sign users out, with a cookie of the same name');
+  'rules/session-cookie', 'another host of the domain can sign users out, with a cookie of the same name');
 fault('C14', 'module/cookie/IdTransport.ts', 'find(({ value, stale }) => value === id && !stale)', 'find(({ value }) => value === id)',
-  'key-rotation', 'an id is sent back under its old key, and taking that key away signs everybody out');
+  'rules/session-cookie', 'an id is sent back under its old key, and taking that key away signs everybody out');
 fault('C15', 'module/cookie/SealedCookie.ts', "if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);", '',
   'opened-cookies', 'each request decrypts its cookie again');
 fault('C16', 'module/cookie/SessionCookie.ts', 'if (stale) this.setLines(ctx, before);', '',
@@ -70,11 +70,11 @@ fault('L2', 'module/cookie/LegacyCookie.ts', '_expire: cap(record._expire, Date.
 fault('L3', 'module/cookie/LegacyCookie.ts', '_maxAge: cap(record._maxAge, maxAge)', '_maxAge: record._maxAge',
   'rules/legacy-cookie', 'a forged cookie chooses how long its session lives');
 fault('L4', 'module/cookie/SessionCookie.ts', 'this.sealed && this.config.acceptLegacyCookie) this.findLegacy', 'this.sealed) this.findLegacy',
-  'legacy-cookie', 'cookies that can be forged are accepted where nobody has asked for that');
+  'rules/session-cookie', 'cookies that can be forged are accepted where nobody has asked for that');
 fault('L5', 'module/cookie/LegacyCookie.ts', "String('value' in text ? text.value : text)", 'String(text)',
   'rules/legacy-cookie', 'on Egg 4, none of egg-session\'s cookies opens, and the move signs everybody out');
 fault('L6', 'module/cookie/SessionCookie.ts', 'found.opened.push({ value, stale: true, raw });', 'found.opened.push({ value, stale: false, raw });',
-  'legacy-cookie', 'egg-session\'s cookie is never sealed, and is refused once the option is removed');
+  'rules/session-cookie', 'egg-session\'s cookie is never sealed, and is refused once the option is removed');
 
 // ---- R: loading
 
@@ -174,7 +174,7 @@ fault('O20', 'module/request/state.ts', 'data.replacesAll = false;', '',
 fault('O21', 'module/request/StoreKeeper.ts', '    meta.reset();\n    watch.forget();', '',
   'rules/request', 'the next session is as old as the one that has ended, and counts as that one\'s principal\'s');
 fault('O22', 'module/cookie/IdTransport.ts', 'keepPrivate(ctx, () => true);', '',
-  'external-key shared-caches', 'shared caches keep responses that have an id in a header');
+  'rules/session-cookie', 'shared caches keep responses that have an id in a header');
 fault('O23', 'module/request/StoreKeeper.ts', 'if (others) throw others.err;', '',
   'rules/request', 'signing out says that it is done, and the session of another cookie goes on');
 
@@ -200,7 +200,8 @@ fault('U8', 'module/request/RequestSession.ts', 'UPDATE_TIMEOUT = 10_000', 'UPDA
 // ---- S: state
 
 fault('S1', 'module/request/StoreKeeper.ts', 'this.stored.tick = store.clock.now; // what ends the session may overtake the answer', '',
-  'overtaken', 'a session that ended while it was being read keeps its cookie');
+  'overtaken', 'a session that ended while it was being read keeps its cookie',
+  'no id is sent before the store has answered once more, and that answer takes the place of this one');
 fault('S2', 'module/request/RequestSession.ts', "const isFatal = this.env.config.onStoreError === 'fail';", 'const isFatal = false;',
   'rules/request', 'in an outage, everybody looks signed out by default');
 fault('S3', 'module/request/RequestSession.ts', 'if (!(err instanceof SessionStoreError)) throw err;', '',
@@ -216,7 +217,8 @@ fault('S7', 'module/request/StoreKeeper.ts', 'session.meta.reset();\n    ids.und
 fault('S8', 'module/repository/StoredSession.ts', '< FRESH_MS && !this.hasChanged()', '< FRESH_MS',
   'rules/stored-session', 'a session that has ended half a second ago keeps its cookie');
 fault('S10', 'module/request/StoreKeeper.ts', 'session.watch.signedInWithOldId = false;', '',
-  'fixation sign-in-again', 'the warning of session fixation comes for a session that has ended');
+  'fixation', 'the warning of session fixation comes for a session that has ended',
+  'a session that has ended is saved under a new id only, and the warning does not come with one');
 fault('S11', 'module/request/Lifetime.ts', 'this.keptChoices = then.choices;', 'this.keptChoices = this.choices;',
   'rules/lifetime', 'a maxAge that was set while the session was being saved is forgotten');
 
@@ -239,7 +241,7 @@ fault('T7', 'module/repository/StoredSession.ts', 'if (isKept(now) && meta.isOf(
 fault('T8', 'module/options/SessionConfig.ts', "if (typeof result === 'string' && result) return result;", "if (typeof result === 'string') return result;",
   'rules/options', 'where genid returns an empty text, all users have one session');
 fault('T9', 'module/record/SessionRecord.ts', 'TOMBSTONE_MS = 30_000', 'TOMBSTONE_MS = 30',
-  'regenerate ended-sessions', 'requests that are a moment late bring back what has ended');
+  'rules/session-index', 'requests that are a moment late bring back what has ended');
 fault('T10', 'module/repository/StoredSession.ts', 'if (_principal !== undefined) await note();', '',
   'rules/stored-session', 'a sign-in whose index fails leaves a session that can\'t be revoked');
 fault('T11', 'module/repository/StoredSession.ts', 'const maxAge = chosen ?? this.maxAge!;\n    const data = now.toData();', 'const maxAge = this.maxAge!;\n    const data = now.toData();',
@@ -274,15 +276,15 @@ fault('G3', 'module/access/SessionRegistry.ts', 'if (this.key !== undefined) awa
 fault('G4', 'module/access/SessionRegistry.ts', 'await this.request?.ask();', '',
   'load-elsewhere registry', 'under load: \'injected\', revokeAll() with exceptCurrent ends the session that asks');
 fault('G5', 'module/repository/SessionIndex.ts', 'all.sort((a, b) => b.seenAt - a.seenAt ||', 'all.sort((a, b) => a.seenAt - b.seenAt ||',
-  'max-sessions', 'maxSessions ends the session that has just signed in');
+  'rules/session-index', 'maxSessions ends the session that has just signed in');
 fault('G6', 'module/repository/SessionIndex.ts', 'if (session?.principal !== principal || known.has(session.key)) return;', 'if (session === undefined || known.has(session.key)) return;',
-  'registry principal', 'list() and revokeAll() reach the sessions of others');
+  'rules/session-index', 'list() and revokeAll() reach the sessions of others');
 fault('G7', 'module/access/SessionRegistry.ts', '...live.filter(({ isOver, record }) => !isOver && !hasOutlived(record, config))', '...live',
   'registry clocks absolute-end', 'sessions that are over are listed');
 fault('G8', 'module/repository/SessionIndex.ts', 'next = isTombstone(left) ? left._successor : null;', 'next = null;',
-  'regenerate revoke-and-regenerate', 'who signs out while the session moves stays signed in');
+  'rules/session-index', 'who signs out while the session moves stays signed in');
 fault('G9', 'module/repository/SessionIndex.ts', '...logValue ? { value: dataOf(ended), principal: ended._principal } : {},', 'value: dataOf(ended), principal: ended._principal,',
-  'events secrets', 'events have the data of revoked sessions under logValue: false');
+  'rules/session-index', 'events have the data of revoked sessions under logValue: false');
 fault('G10', 'module/access/SessionRegistry.ts', "(keys.has(key) ? own.end() : index.end(key, 'revoked'))", "index.end(key, 'revoked')",
   'registry', 'who revokes the own session keeps its cookie');
 
@@ -386,7 +388,7 @@ fault('D8', 'module/store/KeyvSessionStore.ts', "if ('throwOnErrors' in keyv) ke
 fault('D9', 'module/store/KeyvSessionStore.ts', 'if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);', '',
   'rules/drivers', 'memcached keeps no session of 30 days, nobody can sign in, and nothing says why');
 fault('D10', 'module/store/MemorySessionStore.ts', 'if (this.readAlive(key)?._rev !== _rev) return false;', 'if (!this.readAlive(key)) return false;',
-  'memory-store stores', 'updates are lost');
+  'rules/session-index', 'updates are lost');
 fault('D11', 'module/store/Deadlines.ts', 'setImmediate(() => this.check(now));', 'this.check(now);',
   'rules/deadlines', 'a busy process takes answers for late ones that have come in time, and answers 503');
 
