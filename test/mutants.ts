@@ -414,7 +414,7 @@ fault('J5', 'app.ts', 'lifecycle.registerBeforeClose(() => environmentOf(app).ru
 fault('J6', 'module/request/RunningRequests.ts', 'if ([ ...this.requests.keys() ].every(isLasting)) resolve();', 'if (this.requests.size < 2) resolve();',
   'rules/running-requests', 'a deploy loses what the last running request was about to save');
 fault('J7', 'app.ts', 'if (err || !this.loaded) {', 'if (!this.loaded) {',
-  'boot two-applications', 'an application that could not start is taken for the current one');
+  'two-applications', 'an application that could not start is taken for the current one');
 fault('J8', 'app/middleware/session.ts', "if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);", '',
   'mock-session', 'in applications\' tests, a session of mockSession() has no save()');
 fault('J9', 'module/record/ChangeTracker.ts', 'if (!changed.has(name)) this.session[name] = this.given[name] = value;', 'this.session[name] = this.given[name] = value;',
