@@ -97,8 +97,8 @@ describe('a request', () => {
     const record = (await site.record(visitor))!;
     mm(site.memory!, 'get', async () => ({ ...record, _createdAt: Date.now() - HOUR }));
     mm(site.memory!, 'merge', down);
-    const { session } = await site.serve(visitor, ({ data }) => assert.equal(data().n, undefined));
-    assert.equal(session.state.at, 'new');
+    const { session, ctx } = await site.serve(visitor, ({ data }) => assert.equal(data().n, undefined));
+    assert.deepEqual([ session.state.at, ctx.status ], [ 'new', undefined ]);
   });
 
   it('notes that a session was seen which lives on as it was read, though the request has no use for it', async () => {
@@ -236,36 +236,45 @@ describe('a request', () => {
   });
 
   describe('that saves', () => {
-    it('replaces what was saved by what was assigned meanwhile', async () => {
-      const site = new Requests();
-      const visitor = await site.visitor();
-      const held = gate();
-      await site.serve(visitor, async ({ session, data }) => {
-        const { merge } = site.memory!;
-        mm(site.memory!, 'merge', async (...args: Parameters<NonNullable<typeof merge>>) => {
-          mm.restore();
-          await held.opened;
-          return await merge!.apply(site.memory, args);
+    it('replaces what was saved by what was assigned meanwhile, of a new session too', async () => {
+      for (const method of [ 'set', 'merge' ] as const) {
+        const site = new Requests();
+        const visitor = method === 'set' ? { ids: [] } : await site.visitor();
+        const [ reached, held ] = [ gate(), gate() ];
+        await site.serve(visitor, async ({ session, data }) => {
+          const real = site.memory![method] as (...args: unknown[]) => Promise<never>;
+          mm(site.memory!, method, async (...args: unknown[]) => {
+            mm.restore();
+            reached.open();
+            await held.opened;
+            return await real.apply(site.memory, args);
+          });
+          data().n = 2;
+          const saving = session.save();
+          await reached.opened;
+          session.assign({ other: 1 });
+          held.open();
+          await saving;
         });
-        data().n = 2;
-        const saving = session.save();
-        await turn();
-        session.assign({ other: 1 });
-        held.open();
-        await saving;
-      });
-      assert.deepEqual(await site.stored(visitor), { other: 1 });
+        assert.deepEqual(await site.stored(visitor), { other: 1 }, method);
+      }
     });
 
     it('does not ask the store again once the response has begun', async () => {
       const site = new Requests();
       const visitor = await site.visitor();
+      let reads = 0;
       await site.serve(visitor, async ({ session, data, ctx }) => {
         data().n = 2;
         await session.save();
         ctx.headerSent = true;
-        mm(site.memory!, 'get', () => assert.fail('nothing can be changed any more'));
+        const { get } = site.memory!;
+        mm(site.memory!, 'get', (...args: Parameters<typeof get>) => {
+          reads++;
+          return get.apply(site.memory, args);
+        });
       });
+      assert.equal(reads, 0, 'nothing can be changed any more');
     });
 
     it('tells of a session that is new, and of no other', async () => {
