@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
+import type { Context } from 'egg';
 import mm from 'egg-mock';
 import type { SessionOptions } from '..';
-import { type Client, later } from './support/app';
+import { Client, later } from './support/app';
 import type { Request } from './support/Browser';
 import { KEPT, loadingSite, NOT_LOADED, NOTHING } from './support/load';
 import { NAME } from './support/web';
@@ -86,6 +87,27 @@ for (const kept of KEPT) {
         assert.equal((await client.run(session => ({ n: session.n }))).json().n, 1);
       });
     }
+
+    it('is left alone, though a middleware has looked at it before it could be loaded', async () => {
+      const { middleware } = site.app as unknown as { middleware: unknown[] };
+      let looks = 0;
+      middleware.unshift((ctx: Context, next: () => Promise<void>) => {
+        if (ctx.session) looks++;
+        return next();
+      });
+      const early = await Client.of(site.app);
+      const browser = early.another(client.cookies);
+      const response = await browser.tryRun((_, ctx) => {
+        ctx.session.other = 1;
+      }, {}, '/egg/run');
+      assert.equal(looks, 1);
+      assert.equal(response.status, 500, 'as without that middleware');
+      assert.deepEqual(response.setCookies, []);
+      middleware.shift();
+      await early.close();
+      const { n, other } = (await client.run(session => ({ ...session }))).json();
+      assert.deepEqual([ n, other ], [ 1, undefined ]);
+    });
 
     it('ctx.session that throws in a handler is answered with 500', async () => {
       const response = await client.tryRun((_, ctx) => ctx.session.n, {}, '/egg/run');

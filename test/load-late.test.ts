@@ -28,6 +28,18 @@ for (const kept of KEPT) {
       assert.deepEqual(response.json(), { n: 1 });
     });
 
+    it('loads it once when it is called twice at a time, and what was changed after the first stays', async () => {
+      await client.run(async (_, ctx) => {
+        const [ first, second ] = [ ctx.loadSession(), ctx.loadSession() ];
+        (await first).n = 5;
+        assert.equal(await second, ctx.session);
+        assert.equal(ctx.session.n, 5);
+      }, {}, EGG);
+      const { commands } = await site.work();
+      assert.equal(commands.filter(command => command === 'get').length, kept.isStore ? 1 : 0, commands.join());
+      assert.equal((await client.run(session => ({ n: session.n }))).json().n, 5);
+    });
+
     it('loads it in a handler that outlives the response', async () => {
       let outlived!: Promise<unknown>;
       await client.run((_, ctx) => {

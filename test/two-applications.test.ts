@@ -134,6 +134,21 @@ describe('applications of one process', () => {
       assert.deepEqual(sizes[2], sizes[0]);
     });
 
+    it('are not taken for the current one when they could not start, before they are closed', async () => {
+      const one = await start({ key: 'A' });
+      let key: string | undefined;
+      await assert.rejects(quietly(() => createApp('two', {
+        session: { key: 'BROKEN' },
+        boot(app) {
+          app.beforeStart(() => Promise.reject(new Error('no database')));
+          app.beforeClose(async () => {
+            ({ key } = one.holder.sessionConfig);
+          });
+        },
+      })), /no database/);
+      assert.equal(key, 'A');
+    });
+
     for (const [ what, name, session, at, error ] of [
       [ 'two stores', 'two-stores', {}, undefined, /two session stores: FirstStore .* and SecondStore/ ],
       [ 'a store whose constructor throws', 'failing-store', {}, 'constructor', /FailingStore .* could not be created: a broken c/ ],

@@ -74,4 +74,19 @@ describe('tasks for one id in one process', () => {
     assert.equal(await next, 'done');
     held.open();
   });
+
+  it('are not begun once nobody waits for them any more', async () => {
+    const held = gate();
+    const first = exclusively('id', () => held.opened);
+    let begun = false;
+    const { result: late, timers } = holdTimers(() => exclusively('id', async () => {
+      begun = true;
+    }));
+    timers[0].fire();
+    await assert.rejects(late, /the session store took longer than 10 s/);
+    held.open();
+    await first;
+    for (let i = 0; i < 5; i++) await turn();
+    assert.equal(begun, false);
+  });
 });
