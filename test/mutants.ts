@@ -199,9 +199,6 @@ fault('U8', 'module/request/RequestSession.ts', 'UPDATE_TIMEOUT = 10_000', 'UPDA
 
 // ---- S: state
 
-fault('S1', 'module/request/StoreKeeper.ts', 'this.stored.tick = store.clock.now; // what ends the session may overtake the answer', '',
-  'overtaken', 'a session that ended while it was being read keeps its cookie',
-  'no id is sent before the store has answered once more, and that answer takes the place of this one');
 fault('S2', 'module/request/RequestSession.ts', "const isFatal = this.env.config.onStoreError === 'fail';", 'const isFatal = false;',
   'rules/request', 'in an outage, everybody looks signed out by default');
 fault('S3', 'module/request/RequestSession.ts', 'if (!(err instanceof SessionStoreError)) throw err;', '',
@@ -216,9 +213,6 @@ fault('S7', 'module/request/StoreKeeper.ts', 'session.meta.reset();\n    ids.und
   'rules/request', 'the cookie of a session that has ended overwrites the one of the next');
 fault('S8', 'module/repository/StoredSession.ts', '< FRESH_MS && !this.hasChanged()', '< FRESH_MS',
   'rules/stored-session', 'a session that has ended half a second ago keeps its cookie');
-fault('S10', 'module/request/StoreKeeper.ts', 'session.watch.signedInWithOldId = false;', '',
-  'fixation', 'the warning of session fixation comes for a session that has ended',
-  'a session that has ended is saved under a new id only, and the warning does not come with one');
 fault('S11', 'module/request/Lifetime.ts', 'this.keptChoices = then.choices;', 'this.keptChoices = this.choices;',
   'rules/lifetime', 'a maxAge that was set while the session was being saved is forgotten');
 
@@ -236,7 +230,7 @@ fault('T5', 'module/repository/StoredSession.ts', 'if (isNoted && (isNew || this
   'rules/stored-session', 'who signs out and in at the same time has a session that can\'t be revoked');
 fault('T6', 'module/repository/StoredSession.ts', 'if (before !== undefined && before !== _principal) await this.unindex(before).catch(err => logUntold(this.ctx, err));', '',
   'rules/stored-session', 'a session is listed as one of who had it before');
-fault('T7', 'module/repository/StoredSession.ts', 'if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, meta.indexMs(lifetimeOf(now)), { ctx });', '',
+fault('T7', 'module/repository/StoredSession.ts', 'if (isKept(now) && meta.isOf(principal, now)) await store.index(principal, key, indexMs(lifetimeOf(now)), { ctx });', '',
   'rules/stored-session', 'who signs out and in at the same time has a session that can\'t be revoked');
 fault('T8', 'module/options/SessionConfig.ts', "if (typeof result === 'string' && result) return result;", "if (typeof result === 'string') return result;",
   'rules/options', 'where genid returns an empty text, all users have one session');
@@ -300,11 +294,11 @@ fault('F4', 'module/options/SessionConfig.ts', '/^__(host|secure)-/i', '/^__(Hos
   'rules/options', 'a prefix in small letters is not held to its rules, and browsers refuse the cookie');
 fault('F5', 'module/options/SessionConfig.ts', "if ('maxSessions' in given && !('principal' in given)) {", 'if (false) {',
   'rules/options', 'maxSessions without a principal does nothing, and says nothing');
-fault('F6', 'module/options/SessionConfig.ts', "String(keys ?? '').split(',').some(key => key.trim())", 'keys !== undefined',
+fault('F6', 'module/options/SessionConfig.ts', "if (typeof given === 'string') return given.split(',').some(key => key.trim());", "if (typeof given === 'string') return keys !== undefined;",
   'rules/options', 'cookies are sealed with an empty key, which everybody knows');
 fault('F7', 'module/options/SessionConfig.ts', "onStoreError: 'fail' as const,", "onStoreError: 'anonymous' as const,",
   'rules/options', 'in an outage, everybody looks signed out by default');
-fault('F8', 'module/options/SessionConfig.ts', "(typeof value === 'number' && Math.round(value) > 0 &&", "(typeof value === 'number' && value > 0 &&",
+fault('F8', 'module/options/rules.ts', "(typeof value === 'number' && Math.round(value) > 0 &&", "(typeof value === 'number' && value > 0 &&",
   'rules/options', 'a maxAge under half a millisecond is none, and all sessions end at once');
 fault('F9', 'module/options/SessionConfig.ts', 'storeTimeout: 2000,', 'storeTimeout: 20_000,',
   'rules/options', 'a store that hangs keeps each request for 20 s by default');

@@ -48,7 +48,6 @@ export class StoreKeeper implements Keeper {
 
   load(): Loaded | Promise<Loaded> {
     const { session: { ctx, env }, store } = this;
-    this.stored.tick = store.clock.now; // what ends the session may overtake the answer
     return loadFromStore(ctx, store, env);
   }
 
@@ -309,7 +308,6 @@ export class StoreKeeper implements Keeper {
   private markEnded(): void {
     const { session, session: { ctx, env: { ids } } } = this;
     session.state = lost(session.state);
-    session.watch.signedInWithOldId = false;
     session.lifetime.forget();
     session.meta.reset();
     ids.undo(ctx);

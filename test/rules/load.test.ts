@@ -26,7 +26,7 @@ function site(record: unknown, options: SessionOptions = {}, { rolling = false, 
     keyOf: (id: string) => `key of ${id}`, keepsExpiry: true, hasClock: true, renewsOnRead: true, isIndexed: true,
     ...Object.fromEntries([ 'get', 'getAndTouch', 'merge', 'index' ].map(method => [ method, answer(method) ])), ...more,
   } as unknown as Store;
-  const env = { app, config: resolveConfig(options), ids: { read: () => [{ value: 'an id', stale }] } } as unknown as SessionEnvironment;
+  const env = { app, config: resolveConfig(options), hints: { notARecord() { /* no hint */ } }, ids: { read: () => [{ value: 'an id', stale }] } } as unknown as SessionEnvironment;
   const ctx = { sessionOptions: { maxAge: HOUR, rolling } } as unknown as Context;
   return {
     events, calls, load: async () => await loadFromStore(ctx, store, env),
@@ -72,8 +72,8 @@ describe('a request with an id', () => {
     });
   }
 
-  it('fails when `valid` is async, which would accept each session', async () => {
-    await assert.rejects(site({ n: 1 }, { valid: (async () => false) as never }).load(), /config\.session\.valid returned a promise; it must not be async/);
+  it('fails when `valid` returns a promise, which would accept each session', async () => {
+    await assert.rejects(site({ n: 1 }, { valid: (() => Promise.resolve(false)) as never }).load(), /config\.session\.valid returned a promise; it must not be async/);
   });
 
   it('tells why it has no session, with what stands for the id, and with data only where logs may have them', async () => {

@@ -57,6 +57,6 @@ describe('the options', () => {
   it('need a secret in config.keys', () => {
     const has = (keys: unknown) => hasKeys({ config: { keys } } as Application);
     for (const keys of [ undefined, null, '', ' ', ',', ' , ' ]) assert.equal(has(keys), false, String(keys));
-    for (const keys of [ 'a', ' a', ',a', [ 'a' ]]) assert.equal(has(keys), true, String(keys));
+    for (const keys of [ 'a', ' a', ',a' ]) assert.equal(has(keys), true, String(keys));
   });
 });

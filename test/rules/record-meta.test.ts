@@ -3,7 +3,7 @@ import type { Context } from 'egg';
 import mm from 'egg-mock';
 import { resolveConfig } from '../../module/options/SessionConfig';
 import type { SessionRecord } from '../../module/record/SessionRecord';
-import { RecordMeta } from '../../module/repository/RecordMeta';
+import { indexMs, RecordMeta } from '../../module/repository/RecordMeta';
 import type { SessionOptions } from '../..';
 
 const NOW = 1_764_000_000_000;
@@ -82,7 +82,7 @@ describe('what a record says about its session', () => {
   const INDEX_MS = [[ 'session', DAY + 12 * HOUR ], [ MINUTE, 3 * MINUTE ], [ HOUR, HOUR + 30 * MINUTE ], [ 30 * DAY, 32 * DAY ]] as const;
   for (const [ maxAge, ms ] of INDEX_MS) {
     it(`is in the index for ${ms / MINUTE} min when the session lives for ${maxAge === 'session' ? maxAge : `${maxAge / MINUTE} min`}`, () => {
-      assert.equal(metaOf().indexMs(maxAge), ms);
+      assert.equal(indexMs(maxAge), ms);
     });
   }
 

@@ -52,7 +52,7 @@ export class Requests {
     this.env = {
       app: this.app, config: resolveConfig({ key: 'sid', ...options }), lacksKeys: false, makesOwnIds: false, health, running: new RunningRequests(),
       hints: {
-        assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, lifetime() { /* no hint */ },
+        assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, notARecord() { /* no hint */ }, lifetime() { /* no hint */ },
         signedInWithOldId: () => this.fixations++,
       },
       data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, createSession, usesSession: () => true,
