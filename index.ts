@@ -10,7 +10,7 @@ export { SessionConfig } from './module/options/SessionConfig';
 export { ContextSession, SessionData } from './module/record/SessionData';
 export { SessionCounters, SessionHealth, SessionHealthReport } from './module/access/SessionHealth';
 export { SessionLogger } from './module/access/SessionLogger';
-export { SessionOptions } from './module/options/SessionOptions';
+export { DeviceBoundOptions, SessionOptions } from './module/options/SessionOptions';
 export { SessionInfo, SessionRegistry } from './module/access/SessionRegistry';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions, Tombstone,

@@ -4,15 +4,16 @@ import { inspect, types } from 'node:util';
 import type { Application, Context, EggAppConfig } from 'egg';
 import { distance } from 'fastest-levenshtein';
 import { coded } from '../record/errors';
-import { isField, LONGEST, ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
+import { isField, isRecord, LONGEST, ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
 import { RISKS } from './Risk';
-import type { SessionOptions } from './SessionOptions';
+import type { DeviceBoundOptions, SessionOptions } from './SessionOptions';
 
 /**
  * The options in force: {@link SessionOptions} without `null`, with the defaults in place, read-only; inject it anywhere as
  * `sessionConfig`.
  */
-export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
+export type SessionConfig = Readonly<{ [K in keyof SessionOptions as Exclude<K, 'deviceBound'>]: Exclude<SessionOptions[K], null> }> & {
+  readonly deviceBound?: Readonly<Required<DeviceBoundOptions>>;
   readonly key: string;
   readonly maxAge: SessionMaxAge;
   readonly autoCommit: boolean;
@@ -55,6 +56,13 @@ export function checkMaxAge(value: unknown, what: string): SessionMaxAge {
 const paths: Rule = [ 'a path, a RegExp or a function that is not async, or a list of these',
   value => [ value ].flat().every(each => !types.isAsyncFunction(each)) ];
 
+const DEVICE_RULES: Record<keyof DeviceBoundOptions, Rule> = {
+  maxAge: [ 'a number of milliseconds, from a minute to a day', value => typeof value === 'number' && value >= 60_000 && value <= ONE_DAY ],
+  // it stands in a header, and a browser resolves it
+  path: [ 'a path that starts with / and does not end with it, of letters, digits, -, _, ., ~ and /', value => typeof value === 'string' && /^(\/[\w.~-]+)+$/.test(value) ],
+  required: bool,
+};
+
 const RULES: Record<keyof SessionOptions, Rule> = {
   // a cookie name is a token of RFC 9110, 5.6.2
   key: [ 'a cookie name: letters, digits and !#$%&\'*+-.^_`|~', value => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ],
@@ -72,6 +80,7 @@ const RULES: Record<keyof SessionOptions, Rule> = {
   principal: [ 'the name of a field of the session, or a function of its data',
     value => typeof value === 'function' || (typeof value === 'string' && value !== '' && isField(value)) ],
   maxSessions: [ 'a whole number above 0', value => Number.isSafeInteger(value) && value > 0 ],
+  deviceBound: [ 'true, false or { maxAge, path, required }', value => typeof value === 'boolean' || isRecord(value) ],
   secure: bool,
   sameSite: [ '\'lax\', \'strict\', \'none\', true or false',
     value => typeof value === 'boolean' || /^(lax|strict|none)$/i.test(value) ],
@@ -117,7 +126,8 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   for (const [ name, [ allowed, test ]] of Object.entries(RULES)) {
     if (name in given && !test(given[name])) throw wrongOption(name, given[name], `it must be ${allowed}, or be left out`);
   }
-  const { prefix = '' } = given;
+  const { prefix = '', deviceBound } = given;
+  delete given.deviceBound;
   if ('maxSessions' in given && !('principal' in given)) {
     throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
   }
@@ -137,7 +147,29 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     ...(cookies.sameSite === undefined ? { sameSite: 'lax' as const } : {}),
     ...given,
   };
-  return Object.freeze(withCookiePrefix(config, cookies));
+  return Object.freeze(withDevice(withCookiePrefix(config, cookies), cookies, deviceBound));
+}
+
+/** Fills in how sessions are bound to devices, and refuses what that can't do. */
+function withDevice(config: SessionConfig, cookies: EggAppConfig['cookies'], given: boolean | DeviceBoundOptions | undefined): SessionConfig {
+  if (given === undefined || given === false) return config;
+  const options: Record<string, any> = given === true ? {} : given;
+  for (const [ name, value ] of Object.entries(options)) {
+    if (!Object.hasOwn(DEVICE_RULES, name)) throw wrongOption('deviceBound', given, `it has no ${inspect(name)}, but maxAge, path and required`);
+    const [ allowed, test ] = DEVICE_RULES[name as keyof DeviceBoundOptions];
+    if (value !== undefined && !test(value)) throw wrongOption(`deviceBound.${name}`, value, `it must be ${allowed}, or be left out`);
+  }
+  const { maxAge = 600_000, path = '/session/device', required = false } = options;
+  const cookie = { ...cookies, ...config } as SessionConfig;
+  const isBelow = `${path}/`.startsWith((cookie.path ?? '/').replace(/\/?$/, '/'));
+  const refused = config.principal === undefined ? 'it needs config.session.principal, which says when somebody signs in'
+    : config.secure !== true ? 'it needs config.session.secure: true, as browsers prove their device over HTTPS only'
+      : config.externalKey ? 'it can\'t be had with config.session.externalKey, as what is bound is the cookie: remove one of them'
+        : cookie.domain ? 'it can\'t be had with the domain of config.session or config.cookies, as a browser binds one host: remove one of them'
+          : cookie.partitioned ? 'it can\'t be had with partitioned in config.session or config.cookies, as browsers bind no such cookie: remove one of them'
+            : !isBelow && `its path, ${path}, must be below that of the cookie, ${cookie.path}, or the browser sends no cookie there`;
+  if (refused) throw wrongOption('deviceBound', given, refused);
+  return { ...config, deviceBound: Object.freeze({ maxAge, path, required }) };
 }
 
 /** Whether an application has a secret: Egg's cookies need one, sealed and signed or not. @internal */
