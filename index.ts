@@ -2,7 +2,7 @@ import type { ContextSession } from './module/record/SessionData';
 import type { SessionOptions } from './module/options/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
-export { SessionEndReason, SessionEvent, SessionEvents } from './module/record/events';
+export { SessionEndReason, SessionEvent, SessionEvents, SessionUnprovenReason } from './module/record/events';
 export { SessionErrorCode } from './module/record/errors';
 export { Risk } from './module/options/Risk';
 export { Session } from './module/access/Session';

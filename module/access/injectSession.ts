@@ -98,6 +98,7 @@ export function injectSession(): Session {
       if (key === 'pop') return Session.prototype.pop.bind(injected);
       if (key === 'createdAt') return createdAt();
       if (key === 'available') return usable(requestContext()).request?.available ?? true;
+      if (key === 'deviceBound') return usable(requestContext()).request?.deviceBound ?? false;
       if (key === 'toJSON') return () => fields(current());
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);
