@@ -10,6 +10,7 @@ import { Browser } from './support/Browser';
 import { CookieJar } from './support/CookieJar';
 import { DeviceKey, type ProofParts } from './support/device';
 import { listenToEvents } from './support/events';
+import { MapStore } from './support/MapStore';
 import { startRedis, type TestServer } from './support/servers';
 import { HTTPS } from './support/web';
 import { startWorker } from './support/worker';
@@ -567,7 +568,7 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
         ];
         for (const proof of PROOFS) {
           const response = await laptop.post('/session/device/refresh', proof);
-          assert.deepEqual([ response.status, response.setCookies ], [ 403, [] ]);
+          assert.deepEqual([ response.status, response.setCookies ], [ 403, []]);
           assert.equal(challengeIn(response.headers).id, laptop.id);
         }
         assert.equal((await site.told()).length, PROOFS.length);
@@ -585,7 +586,7 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
 
       it('for a binding that is not this session\'s tells the browser to forget it, and removes no cookie', async () => {
         const response = await laptop.ask({ 'sec-secure-session-id': 'another' });
-        assert.deepEqual([ response.status, response.json(), response.setCookies ], [ 200, { continue: false }, [] ]);
+        assert.deepEqual([ response.status, response.json(), response.setCookies ], [ 200, { continue: false }, []]);
         const unbound = site.laptop();
         await unbound.offered();
         assert.deepEqual((await unbound.ask()).json(), { continue: false });
@@ -594,7 +595,7 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
 
       it('without a cookie removes none: a form of another site signs nobody out', async () => {
         const response = await laptop.inProcess.another().request('/session/device/refresh', { method: 'POST', headers: HTTPS });
-        assert.deepEqual([ response.json(), response.setCookies ], [{ continue: false }, [] ]);
+        assert.deepEqual([ response.json(), response.setCookies ], [{ continue: false }, []]);
       });
 
       it('of a session that was revoked ends the binding, and removes both cookies', async () => {
@@ -645,7 +646,7 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
       it('while the store is down is a 503, and all is well after that', async () => {
         mm(site.store, 'get', async () => { throw new Error('Connection is closed'); });
         const response = await laptop.ask();
-        assert.deepEqual([ response.status, response.setCookies ], [ 503, [] ]);
+        assert.deepEqual([ response.status, response.setCookies ], [ 503, []]);
         assert.ok(response.headers['retry-after']);
         mm.restore();
         assert.equal((await laptop.refresh()).status, 200);
@@ -785,6 +786,35 @@ it('two workers: of two registrations one is bound, and a proof counts on one of
 
 describe('config.session.deviceBound at boot', () => {
   const CONFIG = { secure: true, principal: 'userId', deviceBound: true };
+
+  for (const [ deviceBound, acceptedRisks, lines ] of [[ true, [], 0 ], [{ required: true }, [], 1 ], [{ required: true }, [ 'deviceRequired' ], 0 ]] as const) {
+    it(`${JSON.stringify(deviceBound)}, accepting ${JSON.stringify(acceptedRisks)}: the review in production warns of required ${lines} times`, async () => {
+      let booting!: Application;
+      const app = await createApp('memory-store', {
+        session: { ...OPTIONS, deviceBound, acceptedRisks },
+        boot(each) {
+          booting = each;
+          (each as MockApplication).mockLog();
+          Object.assign(each.config, { env: 'prod' });
+        },
+      });
+      await app.close();
+      const told = (booting.logger as unknown as { _mockLogs: string[] })._mockLogs.filter(line => line.includes('deviceRequired'));
+      assert.equal(told.length, lines);
+      for (const line of told) assert.match(line, /deviceBound\.required is on: whoever has a browser that can't bind its session/);
+    });
+  }
+
+  it('app.sessionStore does not take the place of the store while the application runs', async () => {
+    const app = await createApp('memory-store', { session: OPTIONS });
+    try {
+      for (const store of [ null, new MapStore() ]) {
+        assert.throws(() => { (app as unknown as Application).sessionStore = store; }, /deviceBound needs a store that changes a record in one step/);
+      }
+    } finally {
+      await app.close();
+    }
+  });
 
   for (const fixture of [ 'web', 'indexed-store' ]) {
     it(`stops the application of the fixture ${fixture}, whose store can't hold a binding`, async () => {
