@@ -15,7 +15,7 @@ const ALLOWED = [
   /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|LICENSE)$/,
 ];
 /** In bytes. */
-const LARGEST = 100_000;
+const LARGEST = 110_000;
 /** What finds mistakes in packages, at fixed versions: they are too large for everybody to install. */
 const LINTERS = [[ 'publint@0.3.25', '--strict' ], [ '@arethetypeswrong/cli@0.18.5' ]];
 const APP_DEPENDENCIES = [

@@ -355,6 +355,22 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
         assert.deepEqual(await laptop.who(), ALICE);
       });
 
+      it('that came while the session moved, and could not be written there, ends the session: it must not go on without', async () => {
+        const laptop = site.laptop();
+        const { challenge } = await laptop.offered();
+        const before = laptop.thief();
+        const response = await laptop.tryRun(async session => {
+          session.toJSON();
+          assert.equal((await before.register(challenge)).status, 200);
+          mm(site.store, 'merge', async () => { throw new Error('Connection is closed'); });
+          await session.regenerate();
+        });
+        mm.restore();
+        assert.equal(response.status, 503);
+        assert.equal((await laptop.who()).userId, null);
+        assert.equal((await before.who()).userId, null);
+      });
+
       it('of one that has ended, is another principal\'s by now, or was revoked is refused', async () => {
         for (const end of [
           (laptop: Laptop) => laptop.run(session => session.destroy()),
@@ -804,6 +820,21 @@ describe('config.session.deviceBound at boot', () => {
       for (const line of told) assert.match(line, /deviceBound\.required is on: whoever has a browser that can't bind its session/);
     });
   }
+
+  it('under mockSession, a session is bound if the test says so', async () => {
+    const app = await createApp('memory-store', { session: OPTIONS });
+    const client = await Client.of(app);
+    try {
+      for (const deviceBound of [ true, false ]) {
+        app.mockSession({ userId: 7, deviceBound });
+        assert.equal((await client.run(who)).json().deviceBound, deviceBound);
+        mm.restore();
+      }
+    } finally {
+      await client.close();
+      await app.close();
+    }
+  });
 
   it('app.sessionStore does not take the place of the store while the application runs', async () => {
     const app = await createApp('memory-store', { session: OPTIONS });
