@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import type { IdTransport } from '../cookie/IdTransport';
 import { Sealer } from '../cookie/Sealer';
 import type { SessionConfig } from '../options/SessionConfig';
-import { isBound } from '../record/DeviceBinding';
+import { type DeviceBinding, isBound } from '../record/DeviceBinding';
 import { type SessionUnprovenReason, tell } from '../record/events';
 import { dataOf } from '../record/SessionRecord';
 import { printable } from '../record/printable';
@@ -50,6 +50,11 @@ export class Device {
     if (ctx.headerSent || !ctx.secure) return; // browsers register over HTTPS only
     const challenge = this.challenges.make('registration', { key, state: standFor(principal) });
     ctx.set(OFFER, `(ES256 RS256);path="${this.env.config.deviceBound.path}/register";challenge="${challenge}"`);
+  }
+
+  /** Has the response give the browser the challenge that its next proof is to answer, for the session under this key. */
+  sendChallenge(ctx: Context, key: string, { id, proofs }: DeviceBinding): void {
+    if (!ctx.headerSent) ctx.set('secure-session-challenge', `"${this.challenges.make('refresh', { key, state: String(proofs) })}";id="${id}"`);
   }
 
   /** Takes back an offer for a session that has ended in this request. */

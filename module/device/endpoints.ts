@@ -156,20 +156,15 @@ export class DeviceEndpoints {
   }
 
   private challenge(ctx: Context, key: string, binding: DeviceBinding): true {
-    this.sendChallenge(ctx, key, binding);
+    this.device.sendChallenge(ctx, key, binding);
     return this.refuse(ctx);
-  }
-
-  private sendChallenge(ctx: Context, key: string, { id, proofs }: DeviceBinding): void {
-    const challenge = this.device.challenges.make('refresh', { key, state: String(proofs) });
-    ctx.set('secure-session-challenge', `"${challenge}";id="${id}"`);
   }
 
   /** Answers a good proof: with the bound cookie, the next challenge, and what the browser is to do. */
   private prove(ctx: Context, key: string, binding: DeviceBinding): true {
-    const { cookie, cookie: { name, attributes } } = this.device;
+    const { device, device: { cookie, cookie: { name, attributes } } } = this;
     cookie.set(ctx, binding.id);
-    this.sendChallenge(ctx, key, binding);
+    device.sendChallenge(ctx, key, binding);
     return this.answer(ctx, {
       session_identifier: binding.id,
       refresh_url: this.refresh,

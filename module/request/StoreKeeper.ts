@@ -88,11 +88,16 @@ export class StoreKeeper implements Keeper {
       'request has no proof of it. Sign in again, or see why the browser has sent none: docs/device-bound.md')), { status: 403 });
   }
 
-  /** Takes the principal of what was saved; a sign-in, and a move of who is signed in, is the moment to offer the browser to bind the session. */
+  /**
+   * Takes the principal of what was saved. A sign-in, and a move of who is signed in, is the moment to offer the browser to bind the session; one that is
+   * bound has another challenge after a move.
+   */
   private notePrincipal(previousKey?: string): void {
     const { session, session: { ctx, env: { device }, meta, watch } } = this;
-    const { principal } = meta;
-    if (device && principal !== undefined && !meta.device && (previousKey !== undefined || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
+    const { principal, device: binding } = meta;
+    const hasMoved = previousKey !== undefined;
+    if (device && binding && hasMoved) device.sendChallenge(ctx, this.key, binding);
+    else if (device && !binding && principal !== undefined && (hasMoved || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
     session.notePrincipal(previousKey);
   }
 
