@@ -43,6 +43,16 @@ describe('a proof of a device', () => {
     });
   }
 
+  it('is signed as RFC 7515, A.3, has it', () => {
+    const jwk = publicJwk({ kty: 'EC', crv: 'P-256', x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0' })!;
+    const signed = Buffer.from('eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ');
+    const signature = Buffer.from('DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q', 'base64url');
+    const proof = { alg: 'ES256' as const, jwk: undefined, challenge: '', signed, signature };
+    assert.equal(isSignedBy(jwk, proof), true);
+    assert.equal(isSignedBy(jwk, { ...proof, signed: Buffer.concat([ signed, Buffer.from('x') ]) }), false);
+    assert.equal(isSignedBy(jwk, { ...proof, alg: 'RS256' }), false);
+  });
+
   it('with any character changed is none', () => {
     const [ registration, refresh ] = [ ES.registration('challenge'), ES.jwt('challenge') ];
     for (const each of variants(registration)) assert.ok(!registers(each) || readProof(each)!.challenge !== 'challenge', each);
