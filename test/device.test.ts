@@ -520,7 +520,9 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
         }, async session => {
           session.userId = 'bob';
           await session.regenerate();
-        }, session => session.update((data: SessionRecord) => { data.userId = 'bob'; }) ] as Handle[]) {
+        }, session => session.update((data: SessionRecord) => { data.userId = 'bob'; }), (_, ctx) => {
+          ctx.session = { userId: 'bob' };
+        } ] as Handle[]) {
           const planted = (await site.laptop().bind(signIn('mallory')));
           const victim = new Laptop(planted.inProcess.copy());
           const { challenge } = await victim.offered(handle);
