@@ -2,7 +2,7 @@ import type { ContextSession } from './module/record/SessionData';
 import type { SessionOptions } from './module/options/SessionOptions';
 import type { SessionStoreLike } from './module/store/SessionStore';
 
-export { SessionEndReason, SessionEvent, SessionEvents } from './module/record/events';
+export { SessionEndReason, SessionEvent, SessionEvents, SessionUnprovenReason } from './module/record/events';
 export { SessionErrorCode } from './module/record/errors';
 export { Risk } from './module/options/Risk';
 export { Session } from './module/access/Session';
@@ -10,7 +10,7 @@ export { SessionConfig } from './module/options/SessionConfig';
 export { ContextSession, SessionData } from './module/record/SessionData';
 export { SessionCounters, SessionHealth, SessionHealthReport } from './module/access/SessionHealth';
 export { SessionLogger } from './module/access/SessionLogger';
-export { SessionOptions } from './module/options/SessionOptions';
+export { DeviceBoundOptions, SessionOptions } from './module/options/SessionOptions';
 export { SessionInfo, SessionRegistry } from './module/access/SessionRegistry';
 export {
   SessionChanges, SessionMaxAge, SessionRecord, SessionStore, SessionStoreLike, SessionStoreOptions, Tombstone,

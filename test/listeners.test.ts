@@ -6,7 +6,8 @@ import { type Client, later } from './support/app';
 import { MapStore } from './support/MapStore';
 import { DAY, start, stop } from './support/web';
 
-type Name = keyof SessionEvents;
+/** Those of device-bound sessions need another application; they are told in the same way. */
+type Name = Exclude<keyof SessionEvents, 'session:bound' | 'session:unproven'>;
 
 /** Has the application tell each of the events, with a browser that is signed in; what else it tells is no matter. */
 const CAUSES: Record<Name, (site: { browser: Client; store: FailingStore; refuse(): void }) => unknown> = {

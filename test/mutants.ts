@@ -82,9 +82,9 @@ fault('R1', 'module/request/load.ts', '(!hasClock && isExpired(record)) || hasOu
   'rules/load', 'absoluteMaxAge has no effect');
 fault('R2', 'module/request/load.ts', "return { ...NEW, state: 'ended' as const, id };", 'return { ...NEW, id };',
   'rules/load', 'a late request brings the old id back, or takes the new one from the browser');
-fault('R3', 'module/request/load.ts', 'store.renewsOnRead && !valid && autoCommit', 'store.renewsOnRead && autoCommit',
+fault('R3', 'module/request/load.ts', 'store.renewsOnRead && !valid && !env.device && autoCommit', 'store.renewsOnRead && !env.device && autoCommit',
   'rules/load', 'a session that `valid` refuses lives on with each request');
-fault('R4', 'module/request/load.ts', 'store.renewsOnRead && !valid && autoCommit', 'store.renewsOnRead && !valid',
+fault('R4', 'module/request/load.ts', 'store.renewsOnRead && !valid && !env.device && autoCommit', 'store.renewsOnRead && !valid && !env.device',
   'rules/load', 'under autoCommit: false, a session lives on that nobody has committed');
 fault('R6', 'module/request/load.ts', 'if (isOver && principal !== undefined && store.isIndexed) await removeFromIndex(store, principal, key, { ctx });', '',
   'rules/load', 'sessions that have expired are kept in the index, and each list reads them');
@@ -186,7 +186,7 @@ fault('U2', 'module/request/StoreKeeper.ts', "|| session.state.at !== 'saved' ||
   'rules/request', 'what update() has read under the old id is written over the record of the new one');
 fault('U3', 'module/request/state.ts', "{ ...state, cookie: 'stale', written: true }", '{ ...state, written: true }',
   'rules/data', 'update() has the record live on and not the cookie, and active users are signed out');
-fault('U4', 'module/request/StoreKeeper.ts', 'session.notePrincipal();', '',
+fault('U4', 'module/request/StoreKeeper.ts', 'this.notePrincipal();', '',
   'rules/request', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
 fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
   'rules/request', 'of two update()s of a session in the cookie, one is lost');
@@ -209,7 +209,7 @@ fault('S5', 'module/request/RequestSession.ts', "return this.state.at === 'saved
   'rules/request', 'revokeAll() with exceptCurrent ends the session that asks, when that has just moved');
 fault('S6', 'module/request/RequestSession.ts', 'const about = config.logValue ? {', 'const about = true ? {',
   'rules/request', 'events have data and principals under logValue: false');
-fault('S7', 'module/request/StoreKeeper.ts', 'session.meta.reset();\n    ids.undo(ctx);', 'session.meta.reset();',
+fault('S7', 'module/request/StoreKeeper.ts', 'device?.withdraw(ctx);\n    ids.undo(ctx);', 'device?.withdraw(ctx);',
   'rules/request', 'the cookie of a session that has ended overwrites the one of the next');
 fault('S8', 'module/repository/StoredSession.ts', '< FRESH_MS && !this.hasChanged()', '< FRESH_MS',
   'rules/stored-session', 'a session that has ended half a second ago keeps its cookie');

@@ -379,7 +379,7 @@ describe('config.session', () => {
         'maxSessions is 3; it needs config.session.principal, which says whose session it is',
       ]);
       assert.match(message({ acceptedRisks: [ 'key' ] }),
-        /^acceptedRisks is \[ 'key' \]; it must be a list of httpOnly, secure, keys, .*sharedKey, or be left out$/);
+        /^acceptedRisks is \[ 'key' \]; it must be a list of httpOnly, secure, keys, .*sharedKey, deviceRequired, or be left out$/);
     });
 
     it('encode without decode, or the other way round', () => {

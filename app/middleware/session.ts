@@ -1,9 +1,11 @@
 import type { Application, Context } from 'egg';
 import { completeMock, defineContextSession } from '../../module/access/ContextSession';
 import { hasSessionInjected } from '../../module/access/tegg';
-import { isTeggStore, requireIndexed, storeFor, usesCookie } from '../../module/application/activeStore';
+import { isTeggStore, requireBindable, requireIndexed, storeFor, usesCookie } from '../../module/application/activeStore';
 import { DataCookie } from '../../module/cookie/DataCookie';
 import { ExternalKey, IdCookie } from '../../module/cookie/IdTransport';
+import { Device, type DeviceEnvironment } from '../../module/device/Device';
+import { DeviceEndpoints } from '../../module/device/endpoints';
 import { hintsFor } from '../../module/hints/hints';
 import { configOf, hasKeys, withoutKeys } from '../../module/options/SessionConfig';
 import { environmentOf, type SessionEnvironment, setEnvironment } from '../../module/request/environment';
@@ -21,8 +23,14 @@ type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<void>;
 /** Egg's middleware `session`: loads the session before what follows runs, and saves it afterwards. */
 export default (_: unknown, app: Application): Middleware => {
   const mockable = 'mockSession' in app;
+  let endpoints: DeviceEndpoints | undefined;
   return (ctx, next) => {
-    const session = RequestSession.for(ctx, environmentOf(app));
+    const env = environmentOf(app);
+    if (env.device) {
+      endpoints ??= new DeviceEndpoints(env.device);
+      if (endpoints.serves(ctx)) return endpoints.serve(ctx);
+    }
+    const session = RequestSession.for(ctx, env);
     if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);
     if (app.currentContext === ctx) return session.serve(next);
     // egg-socket.io calls middleware by itself, without what Egg and tegg do for a request, which is how the session is found
@@ -64,5 +72,9 @@ export function mountSession(app: Application): void {
   };
   const createSession = defineContextSession(env);
   setEnvironment(env);
+  if (config.enable !== false && config.deviceBound) {
+    requireBindable(app);
+    env.device = new Device(env as DeviceEnvironment);
+  }
   if (config.enable !== false && config.maxSessions !== undefined) requireIndexed(app, env.storeFor(app.createAnonymousContext()), 'config.session.maxSessions');
 }

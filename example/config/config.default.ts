@@ -13,6 +13,9 @@ const session: SessionOptions = {
   principal: 'user', // the field that says whose session it is
 };
 
+// experimental: with HTTPS in front and a store, a copy of the cookies is worth nothing elsewhere, in browsers that can
+const isBound = Boolean(process.env.DEVICE_BOUND);
+
 const i18n = { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } };
 
 const { hostname, port, password, pathname } = redisUrl();
@@ -20,8 +23,10 @@ const { hostname, port, password, pathname } = redisUrl();
 export default (): PowerPartial<EggAppConfig> => ({
   keys: process.env.SESSION_KEYS,
 
-  session,
-  security: { csrf: { useSession: true } },
+  session: isBound ? { ...session, secure: true, deviceBound: true } : session,
+  ...isBound ? { proxy: true } : {},
+  // without a proof of its device, a page must not write the session, and the one with the form to sign in is to be shown
+  security: { csrf: { useSession: !isBound } },
 
   tegg: { readModuleOptions: { extraFilePattern: UNUSED_STORES } },
 

@@ -32,6 +32,8 @@ export class Session {
   declare readonly createdAt: number;
   /** Whether the session is what the store has; false under `onStoreError: 'anonymous'` when the store could not be asked. */
   declare readonly available: boolean;
+  /** Whether the session is bound to a device, under `config.session.deviceBound`: a copy of its cookies is worth nothing elsewhere. */
+  declare readonly deviceBound: boolean;
   /**
    * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser.
    * Setting it saves the session, and throws a TypeError when the value is no lifetime.

@@ -4,6 +4,7 @@ import { coded } from '../record/errors';
 import { requireIndexed } from '../application/activeStore';
 import { currentApp, currentContext } from '../application/applications';
 import { configOf, type SessionConfig } from '../options/SessionConfig';
+import { isBound } from '../record/DeviceBinding';
 import { isRecord } from '../record/SessionRecord';
 import { hasOutlived } from '../repository/RecordMeta';
 import { type LiveSession, SessionIndex } from '../repository/SessionIndex';
@@ -25,6 +26,8 @@ export interface SessionInfo {
   ip: string;
   /** Its `User-Agent`, up to 256 characters. */
   userAgent: string;
+  /** Whether it is bound to a device, under `config.session.deviceBound`. */
+  deviceBound: boolean;
   /** Whether it is the session of the request that asks. */
   current: boolean;
 }
@@ -54,8 +57,8 @@ export class SessionRegistry {
     for await (const live of index.of(String(principal))) found.push(...live.filter(({ isOver, record }) => !isOver && !hasOutlived(record, config)));
     const keys = await own.keys();
     return found
-      .map(({ key, record: { _createdAt = 0, _seenAt = _createdAt, _ip = '', _userAgent = '' } }) => ({
-        id: key, createdAt: _createdAt, lastSeenAt: _seenAt, ip: _ip, userAgent: _userAgent, current: keys.has(key),
+      .map(({ key, record, record: { _createdAt = 0, _seenAt = _createdAt, _ip = '', _userAgent = '' } }) => ({
+        id: key, createdAt: _createdAt, lastSeenAt: _seenAt, ip: _ip, userAgent: _userAgent, deviceBound: isBound(record), current: keys.has(key),
       }))
       .sort((a, b) => b.lastSeenAt - a.lastSeenAt);
   }

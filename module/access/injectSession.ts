@@ -64,6 +64,11 @@ export function injectSession(): Session {
     return session && request ? request.createdAt : session?.createdAt;
   };
 
+  const deviceBound = () => {
+    const { request, session } = usable(requestContext());
+    return request ? request.deviceBound : Boolean(session?.deviceBound);
+  };
+
   async function end() {
     const ctx = requestContext();
     const { request, session } = usable(ctx);
@@ -105,6 +110,7 @@ export function injectSession(): Session {
       if (key === 'pop') return Session.prototype.pop.bind(injected);
       if (key === 'createdAt') return createdAt();
       if (key === 'available') return usable(requestContext()).request?.available ?? true;
+      if (key === 'deviceBound') return deviceBound();
       if (key === 'toJSON') return () => fields(current());
       const session = KOA_METHODS.includes(key) ? alive() : current();
       if (!isField(session, key) && key in Object.prototype) return Reflect.get(Object.prototype, key);

@@ -76,6 +76,17 @@ const needsIndex = (what: string, origin: string) => coded('ERR_SESSION_NO_STORE
   `tell which sessions there are, and they are kept in ${origin}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the ` +
   'methods index and list, as a class that tegg finds'));
 
+/** @throws Error when two browsers could bind one session in the store, or a slow write could undo a binding */
+export function requireBindable(app: Application): void {
+  const { store } = activeStore(app);
+  if (store && isTeggStore(app, store) && store.merge && store.compareAndSet && store.retire) return;
+  throw needsBindable(originOf(app));
+}
+
+const needsBindable = (origin: string) => coded('ERR_SESSION_NO_STORE', new Error('[egg-tegg-session] config.session.deviceBound needs a store that ' +
+  `changes a record in one step, and sessions are kept in ${origin}. RedisSessionStore and MemorySessionStore do, and a SessionStore with the ` +
+  'methods merge, compareAndSet and retire, as a class that tegg finds'));
+
 /**
  * What can be used as the store: as `given`, but that generator functions are wrapped.
  *
@@ -111,13 +122,14 @@ export async function checkStore(app: Application): Promise<void> {
 /**
  * Makes it the store of an application from now on, as egg-session's `app.sessionStore` does; undefined is the cookie.
  *
- * @throws Error when the application is running under `maxSessions`, which no such store can count
+ * @throws Error when the application is running under `maxSessions`, which no such store can count, or `deviceBound`, which none can hold
  */
 export function setStore(app: Application, store: SessionStoreLike | undefined, origin: string, isTegg = false): void {
   const { session } = app.config;
   if (announced.has(app) && configOf(app).maxSessions !== undefined && !isTegg) {
     throw needsIndex('config.session.maxSessions', store ? origin : `the cookie ${configOf(app).key}`);
   }
+  if (announced.has(app) && configOf(app).deviceBound && !isTegg) throw needsBindable(store ? origin : `the cookie ${configOf(app).key}`);
   const before = session.ContextStore || session.store ? originOf(app) : undefined;
   if (store) {
     session.ContextStore = undefined;

@@ -64,6 +64,9 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
       `${others ? 'another application here' : 'any other Egg application on this host'} writes the cookie ${key} too, and ends the ` +
       'sessions of this one. Set config.session.key to a name of its own, as \'__Host-sid\'';
   },
+  deviceRequired: ({ deviceBound }) => deviceBound?.required &&
+    'deviceBound.required is on: whoever has a browser that can\'t bind its session, as most can\'t, is signed out two minutes after each sign-in. ' +
+    'Remove it, unless all browsers of your users can',
 };
 
 /** Risks of the cookie: there is none when the id travels elsewhere. */

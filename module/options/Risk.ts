@@ -1,6 +1,6 @@
 export const RISKS = [
   'httpOnly', 'secure', 'keys', 'memoryStore', 'idleTimeout', 'absoluteTimeout', 'encrypt', 'signed', 'acceptLegacyCookie',
-  'sharedKey',
+  'sharedKey', 'deviceRequired',
 ] as const;
 
 /**
@@ -16,5 +16,6 @@ export const RISKS = [
  * - `signed`: anybody can write the cookie of anybody.
  * - `acceptLegacyCookie`: forged cookies are accepted.
  * - `sharedKey`: another application has a cookie of the same name.
+ * - `deviceRequired`: whoever has a browser that can't bind its session is signed out.
  */
 export type Risk = typeof RISKS[number];

@@ -5,14 +5,15 @@ import type { Application, Context, EggAppConfig } from 'egg';
 import { coded } from '../record/errors';
 import { kindOf } from '../record/kindOf';
 import { ONE_DAY, type SessionMaxAge } from '../record/SessionRecord';
-import { meantBy, RULES } from './rules';
-import type { SessionOptions } from './SessionOptions';
+import { DEVICE_RULES, meantBy, RULES } from './rules';
+import type { DeviceBoundOptions, SessionOptions } from './SessionOptions';
 
 /**
  * The options in force: {@link SessionOptions} without `null`, with the defaults in place, read-only; inject it anywhere as
  * `sessionConfig`.
  */
-export type SessionConfig = Readonly<{ [K in keyof SessionOptions]: Exclude<SessionOptions[K], null> }> & {
+export type SessionConfig = Readonly<{ [K in keyof SessionOptions as Exclude<K, 'deviceBound'>]: Exclude<SessionOptions[K], null> }> & {
+  readonly deviceBound?: Readonly<Required<DeviceBoundOptions>>;
   readonly key: string;
   readonly maxAge: SessionMaxAge;
   readonly autoCommit: boolean;
@@ -60,7 +61,8 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   for (const [ name, [ allowed, test ]] of Object.entries(RULES)) {
     if (name in given && !test(given[name])) throw wrongOption(name, given[name], `it must be ${allowed}, or be left out`);
   }
-  const { prefix = '' } = given;
+  const { prefix = '', deviceBound } = given;
+  delete given.deviceBound;
   if ('maxSessions' in given && !('principal' in given)) {
     throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
   }
@@ -88,7 +90,29 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     ...(cookies.sameSite === undefined ? { sameSite: 'lax' as const } : {}),
     ...given,
   };
-  return Object.freeze(withCookiePrefix(config, cookies));
+  return Object.freeze(withDevice(withCookiePrefix(config, cookies), cookies, deviceBound));
+}
+
+/** Fills in how sessions are bound to devices, and refuses what that can't do. */
+function withDevice(config: SessionConfig, cookies: EggAppConfig['cookies'], given: boolean | DeviceBoundOptions | undefined): SessionConfig {
+  if (given === undefined || given === false) return config;
+  const options: Record<string, any> = given === true ? {} : given;
+  for (const [ name, value ] of Object.entries(options)) {
+    if (!Object.hasOwn(DEVICE_RULES, name)) throw wrongOption('deviceBound', given, `it has no ${inspect(name)}, but maxAge, path and required`);
+    const [ allowed, test ] = DEVICE_RULES[name as keyof DeviceBoundOptions];
+    if (value !== undefined && !test(value)) throw wrongOption(`deviceBound.${name}`, value, `it must be ${allowed}, or be left out`);
+  }
+  const { maxAge = 600_000, path = '/session/device', required = false } = options;
+  const cookie = { ...cookies, ...config } as SessionConfig;
+  const isBelow = `${path}/`.startsWith((cookie.path ?? '/').replace(/\/?$/, '/'));
+  const refused = config.principal === undefined ? 'it needs config.session.principal, which says when somebody signs in'
+    : config.secure !== true ? 'it needs config.session.secure: true, as browsers prove their device over HTTPS only'
+      : config.externalKey ? 'it can\'t be had with config.session.externalKey, as what is bound is the cookie: remove one of them'
+        : cookie.domain ? 'it can\'t be had with the domain of config.session or config.cookies, as a browser binds one host: remove one of them'
+          : cookie.partitioned ? 'it can\'t be had with partitioned in config.session or config.cookies, as browsers bind no such cookie: remove one of them'
+            : !isBelow && `its path, ${path}, must be below that of the cookie, ${cookie.path}, or the browser sends no cookie there`;
+  if (refused) throw wrongOption('deviceBound', given, refused);
+  return { ...config, deviceBound: Object.freeze({ maxAge, path, required }) };
 }
 
 /**

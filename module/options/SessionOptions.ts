@@ -103,6 +103,14 @@ export interface SessionOptions {
    */
   maxSessions?: number | null;
   /**
+   * Experimental, as the draft is that it follows: bind the session of who signs in to the device, with browsers that can (Device
+   * Bound Session Credentials), so that a copy of its cookies is worth nothing elsewhere. Needs `principal`, `secure: true`, and a
+   * store that is a tegg class with `merge`, `compareAndSet` and `retire`. Without it, whoever has a copy of the cookie has the session.
+   * @default false
+   * @example true; { maxAge: 10 * 60 * 1000, path: '/session/device', required: false }
+   */
+  deviceBound?: boolean | DeviceBoundOptions | null;
+  /**
    * Send the cookie over HTTPS only. Without it, a request that came over plain HTTP gets a cookie that goes over plain HTTP;
    * behind a proxy that speaks HTTPS, set `config.proxy` or this.
    * @default whether the request came over HTTPS
@@ -248,4 +256,25 @@ export interface SessionOptions {
    * @example [ '/health', /\.png$/ ]
    */
   ignore?: string | RegExp | ((ctx: Context) => boolean) | Array<string | RegExp | ((ctx: Context) => boolean)> | null;
+}
+
+/** How sessions are bound to devices; all may be left out. */
+export interface DeviceBoundOptions {
+  /**
+   * How long, in ms, a proof of the device counts: then the browser proves it anew, and a copy of the cookies ends. From a minute to a
+   * day; browsers sign only so often.
+   * @default 600_000 (ten minutes)
+   */
+  maxAge?: number;
+  /**
+   * The path below which the browser registers its key and proves that it has it; the plugin answers there.
+   * @default '/session/device'
+   */
+  path?: string;
+  /**
+   * Have no session either for who is signed in, but not bound two minutes after the sign-in: for closed groups of users, all of whose
+   * browsers can.
+   * @default false
+   */
+  required?: boolean;
 }

@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import { distance } from 'fastest-levenshtein';
-import { isField, LONGEST, ONE_DAY } from '../record/SessionRecord';
+import { isField, isRecord, LONGEST, ONE_DAY } from '../record/SessionRecord';
 import { RISKS } from './Risk';
-import type { SessionOptions } from './SessionOptions';
+import type { DeviceBoundOptions, SessionOptions } from './SessionOptions';
 
 type Rule = [ allowed: string, test: (value: any) => boolean ];
 
@@ -27,6 +27,14 @@ const maxAge: Rule = [ 'a number of milliseconds, above 0 and up to 100 years, o
 const paths: Rule = [ 'a path, a RegExp or a function that is not async, or a list of these',
   value => [ value ].flat().every(each => typeof each === 'string' || types.isRegExp(each) || isSync(each)) ];
 
+/** What each option of `deviceBound` may be. */
+export const DEVICE_RULES: Record<keyof DeviceBoundOptions, Rule> = {
+  maxAge: [ 'a number of milliseconds, from a minute to a day', value => typeof value === 'number' && value >= 60_000 && value <= ONE_DAY ],
+  // it stands in a header, and a browser resolves it
+  path: [ 'a path that starts with / and does not end with it, of letters, digits, -, _, ., ~ and /', value => typeof value === 'string' && /^(\/[\w.~-]+)+$/.test(value) ],
+  required: bool,
+};
+
 /** What each option may be. */
 export const RULES: Record<keyof SessionOptions, Rule> = {
   // a cookie name is a token of RFC 9110, 5.6.2
@@ -45,6 +53,7 @@ export const RULES: Record<keyof SessionOptions, Rule> = {
   principal: [ 'the name of a field of the session, or a function of its data that is not async',
     value => isSync(value) || (typeof value === 'string' && value !== '' && isField(value)) ],
   maxSessions: [ 'a whole number above 0', value => Number.isSafeInteger(value) && value > 0 ],
+  deviceBound: [ 'true, false or { maxAge, path, required }', value => typeof value === 'boolean' || isRecord(value) ],
   secure: bool,
   sameSite: [ '\'lax\', \'strict\', \'none\', true or false',
     value => typeof value === 'boolean' || /^(lax|strict|none)$/i.test(value) ],

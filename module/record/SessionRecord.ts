@@ -36,7 +36,7 @@ const RESERVED = new Set([
 ]);
 
 /** What the injected session has besides. `ctx.session` has not, so that an application's data may have these names. */
-const RESERVED_WHEN_INJECTED = new Set([ 'createdAt', 'available', 'destroy', 'update', 'pop' ]);
+const RESERVED_WHEN_INJECTED = new Set([ 'createdAt', 'available', 'deviceBound', 'destroy', 'update', 'pop' ]);
 
 /** Whether a session's data can have a field of this name; a `_` in front is for what is about the record itself. @internal */
 export const isField = (name: string) => name[0] !== '_' && !RESERVED.has(name);

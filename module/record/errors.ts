@@ -15,6 +15,7 @@
  * | `ERR_SESSION_RESPONSE_BEGUN` | a cookie has to be set, and the response has begun |
  * | `ERR_SESSION_INSECURE` | the cookie is for HTTPS only, and the request came over plain HTTP |
  * | `ERR_SESSION_ENDED` | the session was destroyed, or has ended elsewhere |
+ * | `ERR_SESSION_UNPROVEN` | the session is bound to a device, and the request has no proof of it; it is answered with 403 |
  * | `ERR_SESSION_UPDATE_TIMEOUT` | `update()` took too long |
  * | `ERR_SESSION_DATA` | a field's name or value that a session can't hold |
  * | `ERR_SESSION_TOO_LARGE` | more data than the cookie or the store takes |
@@ -24,7 +25,7 @@ export type SessionErrorCode =
   'ERR_SESSION_CONFIG' | 'ERR_SESSION_SETUP' | 'ERR_SESSION_NOT_READY' | 'ERR_SESSION_NO_STORE' | 'ERR_SESSION_STORE' |
   'ERR_SESSION_OUTSIDE_REQUEST' | 'ERR_SESSION_NOT_LOADED' | 'ERR_SESSION_REQUEST_OVER' | 'ERR_SESSION_RESPONSE_BEGUN' |
   'ERR_SESSION_INSECURE' | 'ERR_SESSION_ENDED' | 'ERR_SESSION_UPDATE_TIMEOUT' | 'ERR_SESSION_DATA' | 'ERR_SESSION_TOO_LARGE' |
-  'ERR_SESSION_ARGUMENT';
+  'ERR_SESSION_ARGUMENT' | 'ERR_SESSION_UNPROVEN';
 
 /** An error with a code. @internal */
 export const coded = <E extends Error>(code: SessionErrorCode, error: E): E & { readonly code: SessionErrorCode } =>

@@ -26,6 +26,14 @@ export interface SessionEvent {
 export type SessionEndReason = 'logout' | 'revoked' | 'evicted' | 'replaced';
 
 /**
+ * Why a request has no session that is bound to a device, or a proof of the device was refused: `no cookie`, `bad cookie`, which is of another
+ * binding or does not open, and `old cookie`, of the bound cookie of a request; `not bound`, under `deviceBound.required`; `bad proof`;
+ * `bad challenge`, which is too old, was used, or is of another session; `already bound`, of a second registration.
+ */
+export type SessionUnprovenReason =
+  'no cookie' | 'bad cookie' | 'old cookie' | 'not bound' | 'bad proof' | 'bad challenge' | 'already bound';
+
+/**
  * The events of `app` about sessions. They are told once what is under way is done.
  *
  * ```ts
@@ -48,6 +56,13 @@ export interface SessionEvents {
   };
   /** A request came with the id of a session that the store does not have. */
   'session:missed': SessionEvent;
+  /** A session was bound to a device. */
+  'session:bound': SessionEvent;
+  /**
+   * A request came with a session that is bound to a device, and without a good bound cookie; or a proof of the device was refused.
+   * `skipped` is what the browser says of it: `Secure-Session-Skipped`.
+   */
+  'session:unproven': SessionEvent & { reason: SessionUnprovenReason; skipped?: string };
   /** A call of the store has failed; `error` has no id, command or data. */
   'session:storeError': { ctx: Context; error: Error };
 }

@@ -3,6 +3,7 @@ import { coded } from '../record/errors';
 import { refusePromise, type SessionConfig } from '../options/SessionConfig';
 import { type CookiePlace, placesIn } from '../record/CookiePlace';
 import { kindOf } from '../record/kindOf';
+import type { DeviceBinding } from '../record/DeviceBinding';
 import { changesBetween, type SessionChanges, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { warnOnce } from '../record/warnOnce';
 import type { SessionStoreOptions } from '../store/SessionStore';
@@ -24,6 +25,10 @@ export interface MetaFields extends SessionRecord {
   _storedAt?: number;
   /** Where requests have set its cookie, other than the options say, the last first. */
   _cookie?: CookiePlace[];
+  /** The device that it is bound to. */
+  _device?: DeviceBinding;
+  /** When the principal signed in, in ms since 1970, under `deviceBound.required`. */
+  _signedInAt?: number;
   // what follows is kept of a principal's sessions only, in a store with an index
   _principal?: string;
   /** In ms since 1970. */
@@ -34,7 +39,7 @@ export interface MetaFields extends SessionRecord {
   _movedFrom?: string;
 }
 
-const META_FIELDS = [ '_createdAt', '_cookie', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
+const META_FIELDS = [ '_createdAt', '_cookie', '_signedInAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
 
 /** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2), by the clock of this process. */
 export const hasOutlived = ({ _createdAt, _storedAt }: MetaFields, { absoluteMaxAge }: SessionConfig): boolean =>
@@ -60,6 +65,8 @@ export class RecordMeta {
   principal?: string;
   /** Where requests have set its cookie in a store, other than the options say, the last first. */
   places?: CookiePlace[];
+  /** The device that it is bound to. */
+  device?: DeviceBinding;
   private kept: MetaFields = {};
   /** When it was created by the clock that ends it. */
   private storedAt?: number;
@@ -77,6 +84,7 @@ export class RecordMeta {
     for (const name of META_FIELDS) if (name in record) kept[name] = record[name];
     this.kept = kept;
     const { _createdAt } = this.kept;
+    this.device = (record as MetaFields)._device;
     this.places = placesIn(this.kept);
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
     this.storedAt = (record as MetaFields)._storedAt;
@@ -93,6 +101,7 @@ export class RecordMeta {
     this.storedAt = undefined;
     this.principal = undefined;
     this.places = undefined;
+    this.device = undefined;
     this.kept = {};
   }
 
@@ -100,6 +109,7 @@ export class RecordMeta {
   keep(about: MetaFields, data: SessionRecord): void {
     this.kept = about;
     this.createdAt = about._createdAt!;
+    if (this.endsBinding(data)) this.device = undefined;
     this.principal = this.principalUnless(data, () => true);
   }
 
@@ -115,12 +125,22 @@ export class RecordMeta {
     const { places } = this;
     const principal = this.principalUnless(data, isUnchanged);
     const about: MetaFields = places ? { _createdAt: createdAt, _cookie: places } : { _createdAt: createdAt };
+    if (this.config.deviceBound?.required && principal !== undefined) {
+      about._signedInAt = principal === this.principal ? this.kept._signedInAt ?? this.createdAt : Date.now();
+    }
     if (principal === undefined || !this.isIndexed) return about;
     const ip = this.ip ?? this.kept._ip;
     return {
       ...about, _principal: principal, _seenAt: Date.now(), ...ip === undefined ? {} : { _ip: ip },
       _userAgent: this.ctx.get('user-agent').slice(0, MAX_USER_AGENT),
     };
+  }
+
+  /** Whether these data sign somebody else in: a device that was bound before may be that of whoever has planted the session. */
+  endsBinding(data: SessionRecord): boolean {
+    if (!this.config.deviceBound) return false;
+    const principal = this.principalIn(data);
+    return principal !== undefined && principal !== this.principal;
   }
 
   /** Whose session it is by its data; by what the record says, when these do not tell and are `isUnchanged`. */

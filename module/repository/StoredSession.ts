@@ -5,6 +5,7 @@ import {
   applyChanges, changesBetween, dataOf, isAliveIn, isEmpty, isKept, isTombstone, lifetimeOf, metaOf,
   NO_CHANGES, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone, TOMBSTONE_MS, withLifetime,
 } from '../record/SessionRecord';
+import type { DeviceBinding } from '../record/DeviceBinding';
 import { shortHash } from '../record/shortHash';
 import type { Snapshot } from '../record/Snapshot';
 import type { Store } from '../store/GuardedStore';
@@ -124,7 +125,8 @@ export class StoredSession {
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
       return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
     }
-    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
+    const unbinds = this.meta.endsBinding(copy.session) ? [ '_device' ] : [];
+    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset, ...unbinds ], replace };
     const written = this.writeIndexed(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
     return hasChanged && !replace && this.meta.dependsOnAll ? this.followMerged(written) : written;
   }
@@ -193,7 +195,9 @@ export class StoredSession {
     const data = now.toData();
     const about = meta.of(data, Date.now());
     const [ from, successor ] = [ this.key, store.keyOf(to) ];
-    await this.insert(successor, data, about, maxAge, from);
+    const unbinds = meta.endsBinding(data);
+    const bound = unbinds || !meta.device ? {} : { _device: meta.device };
+    await this.insert(successor, { ...data, ...bound }, about, maxAge, from);
     let unknown: SessionStoreError | undefined;
     const asked = performance.now();
     const left = await store.retire(from, successor, TOMBSTONE_MS, options).catch(async err => {
@@ -212,6 +216,8 @@ export class StoredSession {
       return undefined;
     }
     const tookMs = performance.now() - asked;
+    const late = unbinds || unknown ? undefined : (left as MetaFields)._device;
+    if (late && !meta.device) await this.bindAfterAll(successor, about, late);
     const before = meta.indexedFor;
     if (!unknown && before !== undefined) await removeFromIndex(store, before, from, options);
     this.use(to);
@@ -220,6 +226,17 @@ export class StoredSession {
     if (unknown) return { unknown };
     await this.enforceMaxSessions(before);
     return { left: left as SessionRecord, tookMs };
+  }
+
+  /** Binds a record to the device that its predecessor was bound to while it moved; it must not go on without. */
+  private async bindAfterAll(key: string, about: MetaFields, device: DeviceBinding): Promise<void> {
+    try {
+      await this.store.merge(key, { set: { _device: device }, unset: [], replace: false }, this.options(true));
+      this.meta.device = device;
+    } catch (err) {
+      await this.rollBack(key, about);
+      throw err;
+    }
   }
 
   /** Asks what has become of a record whose retirement was not confirmed. */
@@ -346,6 +363,7 @@ export class StoredSession {
     if (chosen === undefined && isEmpty(changesBetween(dataOf(latest), data))) return 'unchanged';
     const about = this.meta.of(data);
     const { set, unset } = this.meta.changes(about);
+    if (this.meta.endsBinding(data)) unset.push('_device');
     const record = applyChanges({ ...metaOf(latest), ...data }, { set, unset, replace: false });
     const written = await this.writeIndexed(about, data, chosen, async () =>
       this.noteLifetime(await this.store.compareAndSet(this.key, latest, record, maxAge, this.options(true)) && maxAge));

@@ -276,6 +276,12 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     return this.state.at !== 'unavailable';
   }
 
+  /** Whether the session is bound to a device, and the request has its proof. */
+  get deviceBound(): boolean {
+    this.read();
+    return this.state.at === 'saved' && this.meta.device !== undefined;
+  }
+
   /** @throws SessionStoreError when the store could not be asked */
   requireAvailable(): void {
     if (this.state.at === 'unavailable') throw this.state.error;

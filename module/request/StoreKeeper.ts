@@ -3,7 +3,7 @@ import type { ChangeTracker } from '../record/ChangeTracker';
 import { placesIn, remembered } from '../record/CookiePlace';
 import { coded } from '../record/errors';
 import type { SessionEndReason } from '../record/events';
-import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf, type SessionMaxAge } from '../record/SessionRecord';
+import { applyChanges, copyOf, dataOf, isEmpty, isKept, lifetimeOf, type SessionMaxAge } from '../record/SessionRecord';
 import { shortHash } from '../record/shortHash';
 import { Snapshot } from '../record/Snapshot';
 import { endSession, SessionIndex } from '../repository/SessionIndex';
@@ -66,11 +66,38 @@ export class StoreKeeper implements Keeper {
     const { session, session: { lifetime, state: { at, data } }, stored } = this;
     if (!data) return;
     if (at === 'ended') return await this.replaceEnded(data);
+    this.requireProven(data);
     const snapshot = session.prepare(data, now);
     const chosen = lifetime.now();
     if (at !== 'saved') await stored.create(snapshot, lifetime.valid());
     else if (!await stored.save(data, snapshot, chosen.chosen)) return await this.replaceEnded(data);
     this.afterWrite(data, snapshot, chosen);
+  }
+
+  /** The session that this request may not use, as it has no proof of its device. */
+  private get unproven(): Refused | undefined {
+    const { state } = this.session;
+    return state.at === 'new' && state.refused?.why === 'unproven' ? state.refused : undefined;
+  }
+
+  /** @throws Error when a write would take the cookie of a session from whoever may have it, and signs nobody in */
+  private requireProven(data?: ChangeTracker): void {
+    if (!this.unproven || (data && this.session.signsIn(data.now().toData()))) return;
+    throw Object.assign(coded('ERR_SESSION_UNPROVEN', new Error('[egg-tegg-session] nothing was saved: the session is bound to a device, and this ' +
+      'request has no proof of it. Sign in again, or see why the browser has sent none: docs/device-bound.md')), { status: 403 });
+  }
+
+  /**
+   * Takes the principal of what was saved. A sign-in, and a move of who is signed in, is the moment to offer the browser to bind the session; one that is
+   * bound has another challenge after a move.
+   */
+  private notePrincipal(previousKey?: string): void {
+    const { session, session: { ctx, env: { device }, meta, watch } } = this;
+    const { principal, device: binding } = meta;
+    const hasMoved = previousKey !== undefined;
+    if (device && binding && hasMoved) device.sendChallenge(ctx, this.key, binding);
+    else if (device && !binding && principal !== undefined && (hasMoved || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
+    session.notePrincipal(previousKey);
   }
 
   /** Whoever signs in does so, also where a session has ended; anything else that was meant for that session is not saved. */
@@ -103,7 +130,7 @@ export class StoreKeeper implements Keeper {
   private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number, previousKey?: string): void {
     const { session, session: { lifetime, state }, stored } = this;
     if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());
-    session.notePrincipal(previousKey);
+    this.notePrincipal(previousKey);
     data.markSaved(saved);
     if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile
     session.state = written(state, leaveAt);
@@ -175,9 +202,13 @@ export class StoreKeeper implements Keeper {
 
   /** Begins a session in place of one that this request may not use: it must not go on under the old id either. */
   private async replaceRefused(data: ChangeTracker): Promise<void> {
-    const { state } = this.session;
+    const { session, session: { state }, unproven } = this;
+    if (unproven && !session.signsIn(data.now().toData())) {
+      session.state = { ...state, regenerateFailed: false } as typeof state; // the sign-in that is to come begins a new session
+      return;
+    }
     await this.create(data);
-    if (state.at === 'new' && state.refused) await this.endRefused(state.refused, 'logout');
+    if (state.at === 'new' && state.refused && !unproven) await this.endRefused(state.refused, 'logout');
   }
 
   private async endRefused({ id, record, why }: Refused, reason: SessionEndReason): Promise<void> {
@@ -247,14 +278,15 @@ export class StoreKeeper implements Keeper {
       data.markSaved(after);
       lifetime.keep(chosen, stored.maxAge);
       if (outcome === 'unchanged') return true;
-      session.notePrincipal();
+      this.notePrincipal();
       session.state = updated(session.state);
       return true;
     });
   }
 
   async destroy(reason: SessionEndReason, data: ChangeTracker | null | undefined): Promise<void> {
-    const { session, session: { ctx, env: { ids }, lifetime, meta, watch, state: before, state: { at } }, stored } = this;
+    const { session, session: { ctx, env, env: { ids }, lifetime, meta, watch, state: before, state: { at } }, stored } = this;
+    this.requireProven();
     const { places } = meta;
     const refused = before.at === 'new' ? before.refused : undefined;
     if (refused) await this.endRefused(refused, reason);
@@ -265,6 +297,8 @@ export class StoreKeeper implements Keeper {
     if (session.state.at === 'destroyed') lifetime.forget();
     meta.reset();
     watch.forget();
+    env.device?.withdraw(ctx);
+    env.device?.cookie.expire(ctx);
     // by now, the browser may have the cookie of another session
     if (hadEnded) ids.undo(ctx);
     else ids.expire(ctx, places ?? placesIn(refused?.record ?? {}), before.at !== 'new' || before.cookie === 'expired' || refused !== undefined);
@@ -273,13 +307,17 @@ export class StoreKeeper implements Keeper {
 
   /** Ends the sessions of the other cookies that a browser may have: one of them would count from now on. Resolves to what has failed. */
   private async endOthers(reason: SessionEndReason): Promise<{ err: unknown } | undefined> {
-    const { session: { ctx, env: { config, ids } }, store } = this;
+    const { session: { ctx, env: { config, device, ids } }, store } = this;
     if (config.externalKey) return undefined;
     const all = ids.read(ctx);
     if (all.length < 2) return undefined;
     const sessions = new SessionIndex(store, config, ctx);
     try {
-      for (const { value } of all) await sessions.end(store.keyOf(value), reason);
+      for (const { value } of all) {
+        const key = store.keyOf(value);
+        const record = device && await store.get(key, undefined, { ctx });
+        if (!isKept(record) || !device!.refusalOf(ctx, record)) await sessions.end(key, reason);
+      }
       return undefined;
     } catch (err) {
       return { err };
@@ -306,10 +344,11 @@ export class StoreKeeper implements Keeper {
 
   /** The session turned out to have ended elsewhere. By now, the browser may have the cookie of another one. */
   private markEnded(): void {
-    const { session, session: { ctx, env: { ids } } } = this;
+    const { session, session: { ctx, env: { device, ids } } } = this;
     session.state = lost(session.state);
     session.lifetime.forget();
     session.meta.reset();
+    device?.withdraw(ctx);
     ids.undo(ctx);
   }
 }

@@ -2,6 +2,7 @@ import type { Application, Context } from 'egg';
 import { coded } from '../record/errors';
 import type { DataCookie } from '../cookie/DataCookie';
 import type { IdTransport } from '../cookie/IdTransport';
+import type { Device } from '../device/Device';
 import type { SessionConfig } from '../options/SessionConfig';
 import type { ContextSession } from '../record/SessionData';
 import type { SessionMaxAge, SessionRecord } from '../record/SessionRecord';
@@ -46,6 +47,8 @@ export interface SessionEnvironment {
   data: DataCookie;
   /** How the ids of sessions in a store travel. */
   ids: IdTransport;
+  /** Binds sessions to devices; undefined where that is off. */
+  device?: Device;
   health: StoreHealth;
   hints: Hints;
   running: RunningRequests;

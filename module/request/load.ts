@@ -2,7 +2,7 @@ import type { Context } from 'egg';
 import { coded } from '../record/errors';
 import { NEEDS_STORE, refusePromise } from '../options/SessionConfig';
 import { placesIn } from '../record/CookiePlace';
-import { type LoggedEvent, tell } from '../record/events';
+import { type LoggedEvent, type SessionUnprovenReason, tell } from '../record/events';
 import { isExpired, isKept, isRecord, isTombstone, NO_CHANGES, type SessionRecord } from '../record/SessionRecord';
 import { shortHash } from '../record/shortHash';
 import { type MetaFields, hasOutlived, limiting } from '../repository/RecordMeta';
@@ -14,8 +14,8 @@ import type { SessionEnvironment } from './environment';
 export interface Refused {
   id: string;
   record: SessionRecord;
-  /** `expired`: over by the clock of this process; `invalid`: by `config.session.valid`, or as it is no session. */
-  why: 'expired' | 'invalid';
+  /** `expired`: over by the clock of this process; `invalid`: by `config.session.valid`, or as it is no session; `unproven`: without a proof of its device. */
+  why: 'expired' | 'invalid' | 'unproven';
 }
 
 /** What a request begins with. */
@@ -42,8 +42,8 @@ export function loadFromStore(ctx: Context, store: Store, env: SessionEnvironmen
   const [{ value: id, stale }] = ids;
   const { maxAge, rolling } = ctx.sessionOptions;
   const key = store.keyOf(id);
-  // what `valid` refuses must not live on, nor what is not committed
-  let renewed = rolling && store.renewsOnRead && !valid && autoCommit;
+  // what `valid` refuses must not live on, nor what has no proof of its device, nor what is not committed
+  let renewed = rolling && store.renewsOnRead && !valid && !env.device && autoCommit;
   const onlyRead = () => {
     renewed = false;
   };
@@ -66,8 +66,8 @@ async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx
   if (alive) return kept(ctx, alive.record as SessionRecord, alive.stale, env, { id: alive.id, hasClock: store.hasClock });
   const ended = all.find(({ refusal }) => refusal === 'ended');
   if (ended) return { ...NEW, state: 'ended', id: ended.id };
-  const { id, record, refusal } = all.find(each => each.refusal === 'expired') ?? all[0];
-  return refuse(refusal as LoggedEvent, ctx, record, env, id);
+  const { id, record, refusal } = all.find(each => each.refusal === 'expired') ?? all.find(each => each.refusal && isUnproven(each.refusal)) ?? all[0];
+  return refuse(refusal as Refusal, ctx, record, env, id);
 }
 
 /** Reads the session from the request's cookie. */
@@ -90,18 +90,29 @@ function accept(ctx: Context, record: unknown, stale: boolean, env: SessionEnvir
   return refusal ? refuse(refusal, ctx, record, env, from?.id) : kept(ctx, record as SessionRecord, stale, env, from);
 }
 
+/** Why a record may not be used. */
+type Refusal = LoggedEvent | { readonly unproven: SessionUnprovenReason };
+
+const isUnproven = (refusal: Refusal | 'ended'): refusal is Exclude<Refusal, LoggedEvent> => typeof refusal === 'object';
+
 /** Why a record may not be used; undefined when it may. */
-function refusalOf(ctx: Context, record: unknown, { config }: SessionEnvironment, hasClock = false): LoggedEvent | undefined {
+function refusalOf(ctx: Context, record: unknown, { config, device }: SessionEnvironment, hasClock = false): Refusal | undefined {
   if (!record) return 'missed';
   if (!isRecord(record)) return 'invalid';
   if ((!hasClock && isExpired(record)) || hasOutlived(record, config)) return 'expired';
+  const unproven = device && device.refusalOf(ctx, record);
+  if (unproven) return { unproven };
   if (!config.valid) return undefined;
   const isValid = config.valid(ctx, record);
   refusePromise(isValid, 'valid');
   return isValid ? undefined : 'invalid';
 }
 
-function refuse(refusal: LoggedEvent, ctx: Context, record: unknown, { app, config: { logValue }, hints }: SessionEnvironment, id?: string): Loaded {
+function refuse(refusal: Refusal, ctx: Context, record: unknown, { app, device, config: { logValue }, hints }: SessionEnvironment, id?: string): Loaded {
+  if (isUnproven(refusal)) {
+    device!.tellUnproven(ctx, refusal.unproven, record as SessionRecord, shortHash(id!));
+    return { ...NEW, refused: { id: id!, record: record as SessionRecord, why: 'unproven' } };
+  }
   const refused = id === undefined || refusal === 'missed' ? undefined : { id, record: record as SessionRecord, why: refusal };
   // neither the record nor the cookie is removed for that: another clock may say otherwise
   if (refusal === 'expired' && refused) return { ...NEW, refused };

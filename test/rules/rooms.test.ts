@@ -11,10 +11,11 @@ const ARROWS: Record<string, readonly string[]> = {
   options: [ 'store', 'record' ],
   cookie: [ 'options', 'record' ],
   repository: [ 'options', 'store', 'record' ],
-  request: [ 'repository', 'cookie', 'options', 'store', 'record' ],
+  device: [ 'repository', 'cookie', 'options', 'store', 'record' ],
+  request: [ 'device', 'repository', 'cookie', 'options', 'store', 'record' ],
   application: [ 'options', 'store', 'record' ],
-  access: [ 'application', 'request', 'repository', 'cookie', 'options', 'store', 'record' ],
-  hints: [ 'application', 'request', 'repository', 'cookie', 'options', 'store', 'record' ],
+  access: [ 'application', 'request', 'device', 'repository', 'cookie', 'options', 'store', 'record' ],
+  hints: [ 'application', 'request', 'device', 'repository', 'cookie', 'options', 'store', 'record' ],
 };
 
 /** Who may know the hints. */

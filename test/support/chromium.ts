@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 /** In ms, of a machine that is slow: for the browser's start, and for what a page does. */
 const START_TIMEOUT = 240_000;
@@ -18,6 +18,24 @@ export async function startChromium(): Promise<Browser> {
     ignoreDefaultArgs: [ '--disable-back-forward-cache' ], // users have it
     timeout: START_TIMEOUT,
   });
+}
+
+/** Starts one that binds sessions, with keys in software, and that trusts the certificates in the NSS database of `home`. */
+export async function startBoundChromium(home: string): Promise<BrowserContext> {
+  const context = await chromium.launchPersistentContext(path.join(home, 'profile'), {
+    executablePath: findChromium(),
+    chromiumSandbox: false,
+    headless: false, // playwright's own headless mode does not bind
+    args: [
+      '--headless=new', '--disable-quic', '--host-resolver-rules=MAP *.test 127.0.0.1',
+      '--enable-features=DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting',
+    ],
+    env: { ...process.env as Record<string, string>, HOME: home },
+    locale: 'en-US',
+    timeout: START_TIMEOUT,
+  });
+  context.setDefaultTimeout(TIMEOUT);
+  return context;
 }
 
 /** A page of somebody who has a browser profile, and cookies, of their own. */

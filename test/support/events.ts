@@ -6,6 +6,7 @@ import type { SessionEvents } from '../../module/record/events';
 const NAMES: Array<keyof SessionEvents> = [
   'session:created', 'session:regenerated', 'session:destroyed', 'session:expired', 'session:invalid', 'session:missed',
   'session:storeError',
+  'session:bound', 'session:unproven',
 ];
 
 export type Told = Record<string, any> & { event: string };
