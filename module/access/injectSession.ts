@@ -120,7 +120,7 @@ export function injectSession(): Session {
     set(_, key, value) {
       if (key !== 'maxAge') assertName(String(key), isInjectedField);
       const session = writable();
-      if (session[String(key)] === value || typeof value === 'object') usable(requestContext()).request?.noteReassigned(String(key));
+      if (session[String(key)] === value || typeof value === 'object') usable(requestContext()).request?.noteReassigned();
       return Reflect.set(session, key, value);
     },
     has: (_, key) => isField(current(), key) || key in Object.prototype,

@@ -10,8 +10,8 @@ export class ChangeTracker {
   /** Whether these data were assigned to `ctx.session`, and are not those of a session that was read. */
   readonly wereAssigned: boolean;
   private readonly given: SessionRecord;
-  /** Fields that were assigned the value that they had. */
-  private reassigned?: Set<string>;
+  /** Whether a field was assigned the value that it had, which may be a sign-in. */
+  hasReassigned = false;
   /** Counts the `update()`s of these data while they were in no record. */
   updates = 0;
 
@@ -38,12 +38,6 @@ export class ChangeTracker {
   assertStorable(now: Snapshot): void {
     assertFieldCount(now.size);
     assertStorable(this.session, now.objectsNotIn(this.kept));
-  }
-
-  /** A field was assigned the value that it has: that may be a sign-in. */
-  noteReassigned(name: string): void {
-    this.reassigned ??= new Set();
-    this.reassigned.add(name);
   }
 
   isChanged(now: Snapshot): boolean {
@@ -85,9 +79,7 @@ export class ChangeTracker {
   /** What this request has changed since it began with the `loaded` data, also inside fields. */
   assigned(loaded: SessionRecord): SessionRecord {
     const { set } = this.pending(this.now());
-    const assigned = this.replacesAll ? changesBetween(loaded, set).set : set;
-    for (const name of this.reassigned ?? []) assigned[name] = this.session[name];
-    return assigned;
+    return this.replacesAll ? changesBetween(loaded, set).set : set;
   }
 
   /**

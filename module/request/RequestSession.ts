@@ -304,8 +304,8 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   }
 
   /** The application has assigned a field the value that it has. */
-  noteReassigned(name: string): void {
-    this.state.data?.noteReassigned(name);
+  noteReassigned(): void {
+    if (this.state.data) this.state.data.hasReassigned = true;
   }
 
   get maxAge(): unknown {

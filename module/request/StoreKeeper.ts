@@ -194,7 +194,8 @@ export class StoreKeeper implements Keeper {
   private async replaceEndedOf(data: ChangeTracker): Promise<void> {
     const { session, session: { state, watch } } = this;
     const assigned = data.assigned('record' in state ? dataOf(state.record) : {});
-    if (watch.principal !== undefined && Object.keys(assigned).length > 0 && !session.signsIn(assigned)) {
+    const hasWritten = data.hasReassigned || Object.keys(assigned).length > 0;
+    if (watch.principal !== undefined && hasWritten && !session.signsIn(assigned)) {
       throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.regenerate(): ${HAS_ENDED}`));
     }
     await this.beginAnew(data);
