@@ -19,10 +19,10 @@ function privately(given: ReturnType<Context['res']['getHeader']>): string {
 const WATCHED = Symbol('egg-tegg-session: kept private');
 
 /** Keeps a response out of shared caches, whatever its headers will be, if it `isSecret` when they are sent. */
-export function keepPrivate(ctx: Context, isSecret: () => boolean): void {
+export function keepPrivate(ctx: Context & { [WATCHED]?: true }, isSecret: () => boolean): void {
   // once: each would call the one before, in a handler that saves thousands of times too many
-  if (Object.hasOwn(ctx, WATCHED)) return;
-  Object.defineProperty(ctx, WATCHED, { value: true });
+  if (ctx[WATCHED]) return;
+  ctx[WATCHED] = true;
   onHeaders(ctx.res, () => {
     if (!isSecret()) return;
     const { res } = ctx;

@@ -147,7 +147,8 @@ export const lifetimeFields = (maxAge: SessionMaxAge): SessionRecord =>
 export function changesBetween(before: SessionRecord, after: SessionRecord): SessionChanges {
   const set: SessionRecord = {};
   for (const [ name, value ] of Object.entries(after)) {
-    if (!Object.hasOwn(before, name) || JSON.stringify(before[name]) !== JSON.stringify(value)) set[name] = value;
+    const isSame = Object.hasOwn(before, name) && (before[name] === value || JSON.stringify(before[name]) === JSON.stringify(value));
+    if (!isSame) set[name] = value;
   }
   return { set, unset: Object.keys(before).filter(name => !Object.hasOwn(after, name)), replace: false };
 }
