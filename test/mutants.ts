@@ -1,9 +1,8 @@
 /*
  * Faults of one line each, and the tests that must notice them: `npm run mutants` plants one after the other, and tells which of them no test finds.
- * Of 166 faults that earlier code could have had, 4 are not here, as today's code has no place for them.
  */
 
-/** A fault that can be planted, and what is known of it. */
+/** A fault to plant, its harm, and the tests that must notice it. */
 export interface Mutant {
   /** A letter for the subject, and a number. */
   readonly id: string;
@@ -12,11 +11,11 @@ export interface Mutant {
   /** The text that is replaced; it is in the file exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** What a user would feel of it. */
+  /** The harm to users. */
   readonly why: string;
   /** The files in `test/`, without `.test.ts`, that ought to notice, the quickest first. */
   readonly tests: readonly string[];
-  /** Why it may stay unnoticed. */
+  /** The reason why it may stay unnoticed. */
   readonly accepted?: string;
 }
 

@@ -40,13 +40,13 @@ export class StoreUnderTest {
   readonly isGone = async (key: string) => assert.equal(await this.read(key) ?? undefined, undefined);
 
   /**
-   * To be called in a suite that tests what these methods promise. Its tests are shown as pending where the store lacks one:
-   * that is no gap, as `SessionStore` makes them optional, and `CompleteStore` does the same without them.
+   * To be called in a suite of tests of these methods. Its tests are pending where the store lacks one: `SessionStore` makes them optional,
+   * and the plugin works in their place.
    */
   needs(...methods: OptionalMethod[]): void {
     const has = () => methods.every(method => this.store[method]); // the store is made when the tests run
     before(function() {
-      if (!has()) this.skip(); // nothing was promised: see above
+      if (!has()) this.skip(); // the method is optional, and this store has none
     });
   }
 

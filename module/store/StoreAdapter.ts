@@ -20,7 +20,7 @@ function withLifetime(record: SessionRecord, maxAge: SessionMaxAge): SessionReco
   return Object.assign(result, lifetimeFields(maxAge));
 }
 
-/** The time to keep a record from now on: its lifetime, or what is left of it. */
+/** The time to keep a record from now on: its lifetime, or its remaining time under `absoluteMaxAge`. */
 function boundedBy({ absoluteMaxAge }: SessionStoreOptions, record: SessionRecord, maxAge: SessionMaxAge): SessionMaxAge {
   const left = Math.max(1, msLeft(record, absoluteMaxAge));
   return left < (maxAge === 'session' ? ONE_DAY : maxAge) ? left : maxAge;

@@ -18,7 +18,7 @@ describe('the options', () => {
     assert.equal(resolveConfig({ sameSite: 'none' }, { sameSite: 'strict' } as never).sameSite, 'none');
   });
 
-  it('take null for what is left out', () => {
+  it('treat null as an option that was left out', () => {
     assert.equal(resolveConfig({ maxAge: null as never, store: null as never }).maxAge, 86_400_000);
   });
 
