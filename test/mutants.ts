@@ -158,7 +158,7 @@ fault('O13', 'module/request/state.ts', 'written: true, regenerateFailed: false,
   'rules/data', 'after a second regenerate(), which succeeds, nothing is saved any more');
 fault('O14', 'module/request/CookieKeeper.ts', 'meta.createdAt = createdAt;', '',
   'rules/request', 'a regenerate() that fails begins the absolute lifetime anew, in the cookie');
-fault('O15', 'module/request/StoreKeeper.ts', "data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);", '',
+fault('O15', 'module/request/StoreKeeper.ts', 'data.dropLoaded(this.loaded, isSignIn);', '',
   'rules/request', 'the data of a session that was signed out come back under a new id');
 fault('O16', 'module/request/StoreKeeper.ts', 'if (to === stored.id) {', 'if (false) {',
   'rules/request', 'where genid always makes the same id, regenerate() ends the session');
@@ -185,7 +185,7 @@ fault('U2', 'module/request/StoreKeeper.ts', "|| session.state.at !== 'saved' ||
   'rules/request', 'what update() has read under the old id is written over the record of the new one');
 fault('U3', 'module/request/state.ts', "{ ...state, cookie: 'stale', written: true }", '{ ...state, written: true }',
   'rules/data', 'update() has the record live on and not the cookie, and active users are signed out');
-fault('U4', 'module/request/StoreKeeper.ts', 'this.notePrincipal();', '',
+fault('U4', 'module/request/StoreKeeper.ts', 'this.noteSaved();', '',
   'rules/request', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
 fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
   'rules/request', 'of two update()s of a session in the cookie, one is lost');
@@ -418,3 +418,66 @@ fault('J11', 'module/record/Snapshot.ts', 'return Number.isFinite(value) ? value
   'rules/data', 'a session that holds NaN, or -0, is written by each request');
 fault('J12', 'module/request/RunningRequests.ts', 'if (request.commitsItself) await request.commit()', 'await request.commit()',
   'rules/running-requests', 'under autoCommit: false, a deploy saves what was never committed');
+
+// ---- W: what has ended or was refused, and outcomes that are unknown
+
+fault('W1', 'module/request/StoreKeeper.ts', 'if (refused) await this.endRefused(refused, reason);', '',
+  'refused-sessions', 'signing out leaves a session that `valid` refuses signed in');
+fault('W2', 'module/request/StoreKeeper.ts', "if (state.at === 'new' && state.refused && !unproven) await this.endRefused(state.refused, 'logout');", '',
+  'refused-sessions', 'a sign-in leaves the old id alive when its session was refused');
+fault('W3', 'module/request/StoreKeeper.ts', "else if (why === 'expired') session.tell('session:expired',", "else if (why === 'invalid') session.tell('session:expired',",
+  'refused-sessions', 'nobody is told of an expired session that was signed out');
+fault('W4', 'module/request/StoreKeeper.ts', 'if (watch.principal !== undefined && hasWritten && !session.signsIn(assigned)) {', 'if (watch.principal === null) {',
+  'sessions-that-end', 'a revoked session comes back by regenerate()');
+fault('W5', 'module/request/StoreKeeper.ts', 'data.hasReassigned || Object.keys(assigned).length > 0;', 'Object.keys(assigned).length > 0;',
+  'sessions-that-end', 'a sign-in of the same user is lost without a word');
+fault('W6', 'module/request/RequestSession.ts', '    this.requireOther(data);\n', '',
+  'sessions-that-end', 'a revoked session comes back by what was read before regenerate()');
+fault('W7', 'module/request/state.ts', 'data === ended || !data.wereAssigned', 'data === ended',
+  'sessions-that-end', 'the first use beside revokeAll() begins the session anew');
+fault('W8', 'module/request/StoreKeeper.ts', "if (session.state.at === 'destroyed') lifetime.forget();", '',
+  'sessions-that-end', 'who signs in after somebody else stays signed in for as long as that one had chosen');
+fault('W9', 'module/request/StoreKeeper.ts', '    session.lifetime.forget();\n', '',
+  'sessions-that-end', 'a sign-in after a revocation has the lifetime of the session that was revoked');
+fault('W10', 'module/request/RequestSession.ts', "...'key' in more ? {} : { key: keeper.name }", '...{ key: keeper.name }',
+  'sessions-that-end', 'each sign-out that is listened to makes an id');
+fault('W11', 'module/request/StoreKeeper.ts', 'this.afterWrite(data, now, chosen, leaveAt, previousKey);', 'this.afterWrite(data, now, chosen, leaveAt);',
+  'sessions-that-end', 'who keeps a list of sessions by key drops one that lives');
+fault('W12', 'module/request/StoreKeeper.ts', 'const leaveAt = performance.now() +', 'const leaveAt = ctx.sessionOptions.rolling ? performance.now() : 0 *',
+  'new-id-wins', 'an older response takes the new id from the browser');
+fault('W13', 'module/request/decide.ts', "if (cookie === 'expired' && facts.sinceLoaded < REMOVAL_MS)", "if (cookie === 'expired')",
+  'rules/decide', 'a slow response removes the cookie of a new sign-in');
+fault('W14', 'module/repository/StoredSession.ts', "if (became === 'ended elsewhere') return undefined;", '',
+  'unknown-outcomes', 'a revoked session comes back when Redis is slow');
+fault('W15', 'module/repository/StoredSession.ts', "if (became === 'unknown') onceItAnswers(", "if (became === 'moved') onceItAnswers(",
+  'unknown-outcomes', 'after an outage the old id goes on beside the new one');
+fault('W16', 'module/repository/StoredSession.ts', 'if (mayBeListed) onceItAnswers(', 'if (!mayBeListed) onceItAnswers(',
+  'unknown-outcomes', 'sign-ins that failed count as devices, and sign real ones out');
+fault('W17', 'module/repository/StoredSession.ts', "return err.isOfServer ? 'unknown' : 'untouched';", "return 'unknown';",
+  'unknown-outcomes', 'a call that has failed for one session leaves two ids alive');
+fault('W18', 'module/repository/StoredSession.ts', 'await note(this.maxAge!).catch(err => logUntold(this.ctx, err));', 'await note(this.maxAge!);',
+  'unknown-outcomes', 'a sign-in that took effect is answered with 503');
+fault('W19', 'module/store/GuardedStore.ts', '!isRefusal(error));', "failure === 'server');",
+  'unknown-outcomes', 'an unclear error at the end of the old id loses both');
+fault('W20', 'module/repository/SessionIndex.ts', 'await store.index(principal, key, indexMs(lifetimeOf(record)), options);', '',
+  'index-loss', 'a session that is written during a list() can\'t be revoked for a minute');
+fault('W21', 'module/store/failureOf.ts', 'match(`${name}: ${message}`.replace(QUOTED, \'\'), words)', 'match(`${name}: ${message}`, words)',
+  'failures', 'what one visitor sends opens the breaker for all');
+fault('W22', 'module/store/failureOf.ts', "if (found !== 'call' || isReply(each)) return found;", "if (found !== 'call') return found;",
+  'failures', 'a principal with the right name opens the breaker for all');
+fault('W23', 'module/repository/RecordMeta.ts', 'if (!isUnchanged?.()) throw err;', 'throw err;',
+  'principal', 'under rolling, a page that only reads fails when the principal can\'t be told');
+fault('W24', 'module/cookie/LegacyCookie.ts', "if (maxAge === 'session') return { ...dataOf(record), _session: true };", "if (maxAge === 'session') return record;",
+  'legacy-cookie', 'a forged old cookie chooses its lifetime');
+fault('W25', 'module/application/activeStore.ts', 'if (announced.has(app) && configOf(app).maxSessions !== undefined && !isTegg) {', 'if (!app) {',
+  'max-sessions', 'a store that is set later counts no sessions, without a word');
+fault('W26', 'module/request/RequestSession.ts', 'err instanceof SessionStoreError || err instanceof TooLargeError', 'err instanceof SessionStoreError',
+  'too-large', 'a page that only reads fails when the session has grown too large');
+fault('W27', 'module/record/ChangeTracker.ts', '    assertFieldCount(now.size);\n', '',
+  'too-large', 'a session of a hundred thousand fields holds Redis up for all');
+fault('W28', 'module/store/StoreAdapter.ts', '    this.requireFit(record);\n    if (this.keepsExpiry)', '    if (this.keepsExpiry)',
+  'too-large', 'memcached drops a session for a note of when it was seen');
+fault('W29', 'module/store/RedisSessionStore.ts', "if (masters.length === 0) throw new Error('[egg-tegg-session] the client of Redis Cluster is not connected to any master');", '',
+  'registry', 'clear() resolves to 0 while the Cluster is away');
+fault('W30', 'module/repository/StoredSession.ts', 'if (!isAliveIn(store, record)) return true;', 'if (!isAliveIn(store, record)) this.noteAnswer(tick);\n      if (!isKept(record)) return true;',
+  'principal', 'the old id is sent after another process has moved the session');

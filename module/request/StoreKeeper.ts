@@ -3,7 +3,7 @@ import type { ChangeTracker } from '../record/ChangeTracker';
 import { placesIn, remembered } from '../record/CookiePlace';
 import { coded } from '../record/errors';
 import type { SessionEndReason } from '../record/events';
-import { applyChanges, copyOf, dataOf, isEmpty, isKept, lifetimeOf, type SessionMaxAge } from '../record/SessionRecord';
+import { applyChanges, copyOf, dataOf, isEmpty, isKept, lifetimeOf, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { shortHash } from '../record/shortHash';
 import { Snapshot } from '../record/Snapshot';
 import { endSession, SessionIndex } from '../repository/SessionIndex';
@@ -91,7 +91,7 @@ export class StoreKeeper implements Keeper {
    * Takes the principal of what was saved. A sign-in, and a move of who is signed in, is the moment to offer the browser to bind the session; one that is
    * bound has another challenge after a move.
    */
-  private notePrincipal(previousKey?: string): void {
+  private noteSaved(previousKey?: string): void {
     const { session, session: { ctx, env: { device }, meta, watch } } = this;
     const { principal, device: binding } = meta;
     const hasMoved = previousKey !== undefined;
@@ -100,19 +100,25 @@ export class StoreKeeper implements Keeper {
     session.notePrincipal(previousKey);
   }
 
+  /** The data that the request began with. */
+  private get loaded(): SessionRecord {
+    const { state } = this.session;
+    return 'record' in state ? dataOf(state.record) : {};
+  }
+
   /** Whoever signs in does so, also where a session has ended; anything else that was meant for that session is not saved. */
   private async replaceEnded(data: ChangeTracker): Promise<void> {
-    const { session, session: { state } } = this;
-    const isSignIn = session.signsIn(data.assigned('record' in state ? dataOf(state.record) : {}));
+    const { session } = this;
+    const isSignIn = session.signsIn(data.assigned(this.loaded));
     this.markEnded();
     if (isSignIn) await this.beginAnew(data, true);
   }
 
   /** Begins a new session with what this request has assigned, in place of one that has ended. */
   private async beginAnew(data: ChangeTracker, isSignIn = false): Promise<void> {
-    const { session, session: { state } } = this;
+    const { session } = this;
     session.requireHeaders('a new session', true);
-    data.dropLoaded('record' in state ? dataOf(state.record) : {}, isSignIn);
+    data.dropLoaded(this.loaded, isSignIn);
     session.watch.hasEnded();
     await this.create(data);
   }
@@ -130,7 +136,7 @@ export class StoreKeeper implements Keeper {
   private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number, previousKey?: string): void {
     const { session, session: { lifetime, state }, stored } = this;
     if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());
-    this.notePrincipal(previousKey);
+    this.noteSaved(previousKey);
     data.markSaved(saved);
     if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile
     session.state = written(state, leaveAt);
@@ -183,17 +189,17 @@ export class StoreKeeper implements Keeper {
   async regenerate(data: ChangeTracker): Promise<void> {
     if (this.session.state.at === 'saved') await this.move(data);
     const { at } = this.session.state; // as that has left it
-    if (at === 'ended') await this.replaceEndedOf(data);
-    else if (at !== 'saved') await this.replaceRefused(data);
+    if (at === 'ended') await this.regenerateEnded(data);
+    else if (at !== 'saved') await this.regenerateRefused(data);
   }
 
   /**
    * Begins a new session in place of one that has ended. Whoever was signed in there is not signed in again by what this request has
    * assigned: nobody can tell whether that is a sign-in, or was read from the session that ended.
    */
-  private async replaceEndedOf(data: ChangeTracker): Promise<void> {
-    const { session, session: { state, watch } } = this;
-    const assigned = data.assigned('record' in state ? dataOf(state.record) : {});
+  private async regenerateEnded(data: ChangeTracker): Promise<void> {
+    const { session, session: { watch } } = this;
+    const assigned = data.assigned(this.loaded);
     const hasWritten = data.hasReassigned || Object.keys(assigned).length > 0;
     if (watch.principal !== undefined && hasWritten && !session.signsIn(assigned)) {
       throw coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-session] session.regenerate(): ${HAS_ENDED}`));
@@ -202,7 +208,7 @@ export class StoreKeeper implements Keeper {
   }
 
   /** Begins a session in place of one that this request may not use: it must not go on under the old id either. */
-  private async replaceRefused(data: ChangeTracker): Promise<void> {
+  private async regenerateRefused(data: ChangeTracker): Promise<void> {
     const { session, session: { state }, unproven } = this;
     if (unproven && !session.signsIn(data.now().toData())) {
       session.state = { ...state, regenerateFailed: false } as typeof state; // the sign-in that is to come begins a new session
@@ -279,7 +285,7 @@ export class StoreKeeper implements Keeper {
       data.markSaved(after);
       lifetime.keep(chosen, stored.maxAge);
       if (outcome === 'unchanged') return true;
-      this.notePrincipal();
+      this.noteSaved();
       session.state = updated(session.state);
       return true;
     });
