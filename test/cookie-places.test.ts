@@ -1,12 +1,11 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
-import { MemorySessionStore, type SessionOptions } from '..';
+import type { SessionOptions } from '..';
 import { type AppOptions, type Client, fixture, later } from './support/app';
+import { kindsOfCookies } from './support/kinds';
 import { MapStore } from './support/MapStore';
 import { ToughJar } from './support/ToughJar';
-import { HTTPS, NAME, start as startWeb, stop } from './support/web';
-
-class TestMemoryStore extends MemorySessionStore {}
+import { HTTPS, NAME, start as startWeb } from './support/web';
 
 const HOST = 'www.shop.test';
 const AT = { host: HOST };
@@ -36,11 +35,6 @@ const always = (attributes: object): SessionOptions => ({
 });
 
 describe('a cookie whose place a request chooses', () => {
-  const stores: TestMemoryStore[] = [];
-  afterEach(async () => {
-    await stop();
-    for (const store of stores.splice(0)) await store.close();
-  });
 
   async function start(session: SessionOptions, options: AppOptions = {}) {
     const { client } = await startWeb(session, {
@@ -57,16 +51,7 @@ describe('a cookie whose place a request chooses', () => {
   const user = async (browser: Client, path: string) => (await run(browser, path, read)).json().user;
   const places = ({ cookies }: Client) => (cookies as ToughJar).places();
 
-  const KINDS: Array<[ kind: string, given: () => SessionOptions ]> = [
-    [ 'the data', () => ({}) ],
-    [ 'readable data', () => ({ encrypt: false }) ],
-    [ 'the id of a session in a store of three methods', () => ({ store: new MapStore() }) ],
-    [ 'the id of a session in memory', () => {
-      const store = new TestMemoryStore();
-      stores.push(store);
-      return { store };
-    } ],
-  ];
+  const KINDS = kindsOfCookies();
   const CHOICES: Array<[ what: string, attributes: object, place: string ]> = [
     [ 'a path', { path: '/shop' }, `${HOST}/shop` ],
     [ 'a domain', { domain: 'shop.test' }, '.shop.test/' ],

@@ -372,7 +372,7 @@ fault('D4', 'module/store/RedisSessionStore.ts', "${start.replace(/[*?[\\]\\\\]/
   'rules/drivers', 'clear() of an application with a * in its prefix ends the sessions of others');
 fault('D5', 'module/store/RedisSessionStore.ts', "const start = (redis.options?.keyPrefix ?? '') + prefix;", 'const start = prefix;',
   'rules/drivers', 'clear() finds nothing where the client has a keyPrefix');
-fault('D6', 'module/store/RedisSessionStore.ts', '    return masters;', '    return masters.slice(0, 1);',
+fault('D6', 'module/store/RedisSessionStore.ts', "return redis.nodes('master');", "return redis.nodes('master').slice(0, 1);",
   'rules/drivers', 'clear() on a Cluster ends a part of the sessions');
 fault('D7', 'module/store/RedisSessionStore.ts', "if (!err.message.startsWith('NOSCRIPT')) throw err;", '',
   'rules/drivers', 'a write that has failed is sent again');
@@ -477,7 +477,7 @@ fault('W27', 'module/record/ChangeTracker.ts', '    assertFieldCount(now.size);\
   'too-large', 'a session of a hundred thousand fields holds Redis up for all');
 fault('W28', 'module/store/StoreAdapter.ts', '    this.requireFit(record);\n    if (this.keepsExpiry)', '    if (this.keepsExpiry)',
   'too-large', 'memcached drops a session for a note of when it was seen');
-fault('W29', 'module/store/RedisSessionStore.ts', "if (masters.length === 0) throw new Error('[egg-tegg-session] the client of Redis Cluster is not connected to any master');", '',
+fault('W29', 'module/store/RedisSessionStore.ts', "if (redis.nodes('master').length === 0) await redis.get(this.prefix);", '',
   'registry', 'clear() resolves to 0 while the Cluster is away');
 fault('W30', 'module/repository/StoredSession.ts', 'if (!isAliveIn(store, record)) return true;', 'if (!isAliveIn(store, record)) this.noteAnswer(tick);\n      if (!isKept(record)) return true;',
   'principal', 'the old id is sent after another process has moved the session');

@@ -1,17 +1,16 @@
 import { strict as assert } from 'node:assert';
 import type { Context } from 'egg';
 import type { MockApplication } from 'egg-mock';
-import { MemorySessionStore, type SessionOptions } from '..';
+import type { SessionOptions } from '..';
 import { Sealer } from '../module/cookie/Sealer';
 import { type Client, Client as Browsers, createApp, later } from './support/app';
 import { CookieJar } from './support/CookieJar';
 import { IndexedSite, INDEXED_STORES } from './support/indexed';
+import { kindsOfCookies } from './support/kinds';
 import { MapStore } from './support/MapStore';
 import { redisOfSuite, TestRedisStore } from './support/redis';
 import { ToughJar } from './support/ToughJar';
 import { DAY, HTTPS, KEYS, NAME, start, stop } from './support/web';
-
-class TestMemoryStore extends MemorySessionStore {}
 
 const HOST = 'www.shop.test';
 const AT = { host: HOST };
@@ -38,23 +37,8 @@ const signOut = (browser: Client, headers: Headers = AT) => browser.run((_: unkn
 
 describe('several cookies of the name', () => {
   const redis = redisOfSuite();
-  const stores: TestMemoryStore[] = [];
-  afterEach(async () => {
-    await stop();
-    for (const store of stores.splice(0)) await store.close();
-  });
 
-  const KINDS: Array<[ kind: string, given: () => SessionOptions ]> = [
-    [ 'the data', () => ({}) ],
-    [ 'readable data', () => ({ encrypt: false }) ],
-    [ 'the id of a session in a store of three methods', () => ({ store: new MapStore() }) ],
-    [ 'the id of a session in memory', () => {
-      const store = new TestMemoryStore();
-      stores.push(store);
-      return { store };
-    } ],
-    [ 'the id of a session in Redis', () => ({ store: new TestRedisStore(redis.client) }) ],
-  ];
+  const KINDS = [ ...kindsOfCookies(), [ 'the id of a session in Redis', () => ({ store: new TestRedisStore(redis.client) }) ] as const ];
 
   /** Each is where the cookie is set before a deploy, and after it. */
   const CHANGES: Array<[ what: string, before: SessionOptions, after: SessionOptions ]> = [

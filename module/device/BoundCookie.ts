@@ -7,7 +7,7 @@ import type { SessionConfig } from '../options/SessionConfig';
 /** The most cookies of the name that are tried: anybody can send hundreds, and each costs a decryption. */
 const MOST_TRIED = 4;
 
-/** How long, in ms, the seal outlives the cookie in the browser, which may have sent it in its last moment. */
+/** The time, in ms, by which the seal outlives the cookie in the browser, which may send it in its last moment. */
 const GRACE = 10_000;
 
 /** `<key>.device`: a sealed cookie that names a binding, and until when that counts as proven. */
@@ -21,7 +21,7 @@ export class BoundCookie {
    * @param config the options
    * @param cookies `config.cookies`, Egg's defaults for all cookies
    * @param sealer is asked for when it is first needed
-   * @param maxAge how long, in ms, a proof counts
+   * @param maxAge lifetime of a proof, in ms
    */
   constructor(config: SessionConfig, cookies: { path?: string; sameSite?: unknown } | undefined, private readonly sealer: () => Sealer, private readonly maxAge: number) {
     this.name = `${config.key}.device`;

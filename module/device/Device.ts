@@ -11,12 +11,12 @@ import type { Store } from '../store/GuardedStore';
 import { BoundCookie } from './BoundCookie';
 import { Challenges, standFor } from './challenges';
 
-/** How long, in ms, a sign-in may be without a binding under `required`. */
+/** The time, in ms, in which a sign-in has to be bound under `required`. */
 const UNBOUND_MS = 2 * 60_000;
 
 const OFFER = 'secure-session-registration';
 
-/** What binds sessions to devices. */
+/** The part of an application that its devices need. */
 export interface DeviceEnvironment {
   readonly app: Application;
   readonly config: SessionConfig & { readonly deviceBound: NonNullable<SessionConfig['deviceBound']> };
@@ -79,7 +79,7 @@ export class Device {
     tell(this.env.app, 'session:unproven', { ...this.about(ctx, record, name), reason, ...skipped ? { skipped: printable(skipped) } : {} });
   }
 
-  /** What events have of a session. */
+  /** The fields of an event about a session. */
   about(ctx: Context, record: MetaFields, key: string) {
     const { config } = this.env;
     return { ctx, key, ...config.logValue ? { value: dataOf(record), principal: principalIn(record, config) } : {} };

@@ -1,24 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { Sealer } from '../cookie/Sealer';
 
-/** How long, in ms, an offer to bind a session stands. */
+/** Lifetime of an offer to bind a session, in ms. */
 export const OFFER_MS = 5 * 60_000;
 
-/** What the clocks of two servers may differ by, in ms. */
+/** The most difference, in ms, between the clocks of two servers. */
 const SKEW = 60_000;
 
-/** What a challenge is for: one for the other purpose does not open. */
+/** The purpose of a challenge: one for the other purpose does not open. */
 export type Purpose = 'registration' | 'refresh';
 
-/** What a challenge says; nothing is stored for it. */
+/** The contents of a challenge; nothing is stored for it. */
 export interface Challenge {
   /** The key of the session's record. */
   readonly key: string;
-  /** What the record must still have: whose it is, as {@link standFor} gives it, or the number of its proofs. */
+  /** The state of the record that it is good for: its principal, as {@link standFor} gives it, or the number of its proofs. */
   readonly state: string;
 }
 
-/** What stands for a principal in a challenge, whatever its length. */
+/** The hash of a principal, which stands for it in a challenge. */
 export const standFor = (principal: string): string => createHash('sha256').update(principal).digest('base64url');
 
 /** Makes and opens challenges: they are sealed, each for its purpose. */
@@ -33,7 +33,7 @@ export class Challenges {
     return this.sealer.seal(this.nameOf(purpose), JSON.stringify([ Date.now(), key, state ]));
   }
 
-  /** What a challenge says that was made for this purpose, not longer than `ms` ago; undefined for any other. */
+  /** The contents of a challenge that was made for this purpose, not longer than `ms` ago; undefined for any other. */
   open(purpose: Purpose, challenge: string, ms: number): Challenge | undefined {
     const unsealed = this.sealer.open(this.nameOf(purpose), challenge);
     if (!unsealed) return undefined;

@@ -12,7 +12,7 @@ import { OFFER_MS, standFor } from './challenges';
 import type { Device } from './Device';
 import { isSignedBy, publicJwk, readProof, stringIn } from './proof';
 
-/** How often a record is read again that other requests are changing. */
+/** The most tries to write a record that other requests are changing. */
 const MOST_TRIES = 10;
 
 /** The most characters of an identifier that a browser sends. */

@@ -4,16 +4,16 @@ import type { PublicJwk } from '../record/DeviceBinding';
 /** The most characters of a header with a proof; one under RS256 with 4,096 bits has about 2,500. */
 const LONGEST = 8192;
 
-/** In bits. What is shorter can be broken, and what is longer costs more to check than anybody may ask for. */
+/** Sizes of RSA keys, in bits: shorter ones can be broken, and longer ones cost too much to check. */
 const RSA_BITS = { least: 2048, most: 4096 };
 
-/** In bytes, of a coordinate on P-256, and of a signature with that. */
+/** The bytes of a coordinate on P-256, and of half a signature. */
 const COORDINATE = 32;
 
-/** What RSA keys of devices have as exponent, 65537; others make signatures that can be forged, or take long. */
+/** The exponent of RSA keys of devices, 65537; with others, signatures can be forged, or take long to check. */
 const EXPONENT = 'AQAB';
 
-/** What makes a JWK a private or a secret key (RFC 7518, 6.2.2, 6.3.2, 6.4). */
+/** The members that make a JWK a private or a secret key (RFC 7518, 6.2.2, 6.3.2, 6.4). */
 const PRIVATE = [ 'd', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k' ];
 
 /** A proof as it came, read but not verified. */
@@ -23,7 +23,7 @@ export interface Proof {
   readonly jwk: unknown;
   /** The challenge that it answers. */
   readonly challenge: string;
-  /** What is signed, and the signature. */
+  /** The signed bytes, and the signature. */
   readonly signed: Buffer;
   readonly signature: Buffer;
 }

@@ -108,14 +108,12 @@ export abstract class RedisSessionStore extends SessionStore {
     }
   }
 
-  /** @throws Error when a Cluster knows none: nobody could tell which sessions there are */
+  /** @throws Error when a Cluster can't be reached: it knows no master until then, and there would seem to be no sessions */
   private async masters(): Promise<Array<Pick<RedisClient, 'scan'>>> {
     const { redis } = this;
     if (!redis.nodes) return [ redis ];
     if (redis.nodes('master').length === 0) await redis.get(this.prefix); // it connects with the first command
-    const masters = redis.nodes('master');
-    if (masters.length === 0) throw new Error('[egg-tegg-session] the client of Redis Cluster is not connected to any master');
-    return masters;
+    return redis.nodes('master');
   }
 
   /** Warns at boot of what the server would do to sessions. @internal */
