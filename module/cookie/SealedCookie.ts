@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Sealer, Unsealed } from './Sealer';
 
-/** The most characters of values and their contents that are remembered: a few thousand sessions in cookies, or 20,000 ids. */
-const ROOM = 4 * 1024 * 1024;
+/** The most characters of values and their contents that are remembered: a thousand sessions in cookies, or 5,000 ids; more would push all else out of the processor's cache. */
+const ROOM = 1024 * 1024;
 
 /** About what an entry takes besides its characters. */
 const ENTRY = 100;

@@ -1,5 +1,6 @@
-import { hkdfSync, randomFillSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { coded } from '../record/errors';
+import { Nonces } from './Nonces';
 import { NONCE_BYTES, Xaes256Gcm } from './Xaes256Gcm';
 
 const VERSION = '2';
@@ -19,23 +20,10 @@ interface Key {
 const derive = (secret: string, purpose: string, bytes: number) =>
   Buffer.from(hkdfSync('sha256', secret, '', `egg-tegg-session ${purpose} ${VERSION}`, bytes));
 
-// asking for random bytes costs more than encrypting with them, however many: ask for those of many nonces at once
-const nonces = Buffer.alloc(1024 * NONCE_BYTES);
-let used = nonces.length;
-
-/** Random bytes that no other call gets; they are overwritten by a later one. */
-function nextNonce(): Buffer {
-  if (used === nonces.length) {
-    randomFillSync(nonces);
-    used = 0;
-  }
-  const start = used;
-  used += NONCE_BYTES;
-  return nonces.subarray(start, used);
-}
+const nonces = new Nonces();
 
 /**
- * Authenticated encryption of cookie values: XAES-256-GCM under a fresh random nonce, with keys that HKDF-SHA-256
+ * Authenticated encryption of cookie values: XAES-256-GCM under a random nonce, with keys that HKDF-SHA-256
  * (RFC 5869, no salt) derives from the application's. A sealed value is
  *
  *     '2' + base64url( key hint: 3 bytes | nonce: 24 | ciphertext | tag: 16 )
@@ -65,7 +53,7 @@ export class Sealer {
   /** Seals a text for the cookie `name`. */
   seal(name: string, text: string): string {
     const { hint, cipher } = this.keys[0];
-    const nonce = nextNonce();
+    const nonce = nonces.next();
     const sealed = cipher.seal(nonce, Buffer.from(text), Buffer.from(VERSION + name));
     return VERSION + Buffer.concat([ hint, nonce, sealed ]).toString('base64url');
   }

@@ -1,7 +1,9 @@
 /* eslint-disable no-bitwise -- as ciphers do */
-import { type Cipher, createCipheriv, createDecipheriv } from 'node:crypto';
+import { type Cipher, createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 
 export const NONCE_BYTES = 24;
+/** The part of a nonce that makes the key of a message; the rest is AES-GCM's own nonce. */
+export const KEY_NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const GCM = 'aes-256-gcm';
 const OPTIONS = { authTagLength: TAG_BYTES };
@@ -15,6 +17,8 @@ export class Xaes256Gcm {
   private readonly aes: Cipher;
   /** The specification's M1 ⊕ K1 and M2 ⊕ K1, for a nonce of zeros. */
   private readonly blocks: Buffer;
+  /** The key of the last message that was sealed: the next one may begin its nonce alike. */
+  private last?: { readonly nonce: Buffer; readonly key: KeyObject };
 
   /** @param key 32 bytes; RangeError for another length */
   constructor(key: Buffer) {
@@ -26,7 +30,11 @@ export class Xaes256Gcm {
 
   /** The ciphertext and its tag of 16 bytes; `nonce`: 24 bytes that no other message under this key may have. */
   seal(nonce: Buffer, plaintext: Buffer, aad: Buffer): Buffer {
-    const cipher = createCipheriv(GCM, this.keyFor(nonce), nonce.subarray(12), OPTIONS).setAAD(aad);
+    requireLength(nonce);
+    if (!this.last?.nonce.equals(nonce.subarray(0, KEY_NONCE_BYTES))) {
+      this.last = { key: createSecretKey(this.keyFor(nonce)), nonce: Buffer.from(nonce.subarray(0, KEY_NONCE_BYTES)) };
+    }
+    const cipher = createCipheriv(GCM, this.last.key, nonce.subarray(KEY_NONCE_BYTES), OPTIONS).setAAD(aad);
     return Buffer.concat([ cipher.update(plaintext), cipher.final(), cipher.getAuthTag() ]);
   }
 
@@ -34,7 +42,8 @@ export class Xaes256Gcm {
   open(nonce: Buffer, sealed: Buffer, aad: Buffer): Buffer | undefined {
     const end = sealed.length - TAG_BYTES;
     if (end < 0) return undefined;
-    const decipher = createDecipheriv(GCM, this.keyFor(nonce), nonce.subarray(12), OPTIONS).setAAD(aad);
+    requireLength(nonce);
+    const decipher = createDecipheriv(GCM, this.keyFor(nonce), nonce.subarray(KEY_NONCE_BYTES), OPTIONS).setAAD(aad);
     const plaintext = decipher.setAuthTag(sealed.subarray(end)).update(sealed.subarray(0, end));
     try {
       decipher.final();
@@ -45,12 +54,15 @@ export class Xaes256Gcm {
   }
 
   private keyFor(nonce: Buffer): Buffer {
-    if (nonce.length !== NONCE_BYTES) throw new RangeError(`a nonce has ${NONCE_BYTES} bytes, not ${nonce.length}`);
     const blocks = Buffer.from(this.blocks);
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < KEY_NONCE_BYTES; i++) {
       blocks[4 + i] ^= nonce[i];
       blocks[20 + i] ^= nonce[i];
     }
     return this.aes.update(blocks);
   }
+}
+
+function requireLength(nonce: Buffer): void {
+  if (nonce.length !== NONCE_BYTES) throw new RangeError(`a nonce has ${NONCE_BYTES} bytes, not ${nonce.length}`);
 }

@@ -1,7 +1,7 @@
 import type { Application, Context } from 'egg';
 import { refusePromise, type SessionConfig, wrongReturn } from '../options/SessionConfig';
 import { DOMAIN, isDomain as isPossible } from '../options/rules';
-import { ATTRIBUTES, type CookiePlace, isDomain, isPath, isSamePlace } from '../record/CookiePlace';
+import { type CookiePlace, isDomain, isPath, isSamePlace } from '../record/CookiePlace';
 
 /** The most domains, and the most folders, that are guessed. */
 const MOST = 4;
@@ -9,16 +9,28 @@ const MOST = 4;
 /** The commonest public suffixes of two labels, which browsers accept no cookie for. */
 const SUFFIX = /^(ac|co|com|edu|gov|ne|net|or|org)\.[a-z]{2}$/;
 
+/** The attributes that say where a cookie goes. Read one by one: a loop over their names is slow, and each write pays. */
+interface Attributes {
+  domain?: unknown;
+  path?: unknown;
+  partitioned?: unknown;
+}
+
 /** What says where a cookie goes: a request, or an application for all of them. */
 interface Options {
   app: Application;
   sessionOptions?: object;
 }
 
-/** An attribute of the cookie as Egg takes it: from the options of the request, else from `config.cookies`. */
-function attribute({ sessionOptions, app: { config: { cookies } } }: Options, name: typeof ATTRIBUTES[number]): unknown {
-  const options = sessionOptions as Record<string, unknown>;
-  return name in options ? options[name] : (cookies as Record<string, unknown> | undefined)?.[name];
+/** The attributes of the cookie as Egg takes them: from the options of the request, else from `config.cookies`. */
+function attributesOf({ sessionOptions, app: { config } }: Options): Attributes {
+  const own = sessionOptions as Attributes;
+  const { cookies: others = {} } = config as { cookies?: Attributes };
+  return {
+    domain: 'domain' in own ? own.domain : others.domain,
+    path: 'path' in own ? own.path : others.path,
+    partitioned: 'partitioned' in own ? own.partitioned : others.partitioned,
+  };
 }
 
 /**
@@ -26,8 +38,9 @@ function attribute({ sessionOptions, app: { config: { cookies } } }: Options, na
  *
  * @throws TypeError when what `config.session.domain` returns is no domain
  */
-export function domainOf(ctx: Options): string | undefined {
-  const given = attribute(ctx, 'domain');
+export const domainOf = (ctx: Options): string | undefined => domainIn(attributesOf(ctx));
+
+function domainIn({ domain: given }: Attributes): string | undefined {
   if (typeof given !== 'function') return given as string | undefined;
   const domain: unknown = given();
   refusePromise(domain, 'domain');
@@ -39,18 +52,21 @@ export function domainOf(ctx: Options): string | undefined {
 /** Where this request's response sets the cookie. */
 export function placeOf(ctx: Options): CookiePlace {
   const place: CookiePlace = {};
-  const domain = domainOf(ctx)?.replace(/^\./, '').toLowerCase();
-  const path = attribute(ctx, 'path');
+  const attributes = attributesOf(ctx);
+  const { path, partitioned } = attributes;
+  const domain = domainIn(attributes)?.replace(/^\./, '').toLowerCase();
   if (domain) place.domain = domain;
   if (path && path !== '/') place.path = path as string;
-  if (attribute(ctx, 'partitioned')) place.partitioned = true;
+  if (partitioned) place.partitioned = true;
   return place;
 }
 
 /** Whether the request has chosen another place than the configured one, in its handler or in `beforeSave`. */
-export const hasChosenPlace = (ctx: Context, config: SessionConfig): boolean =>
-  ATTRIBUTES.some(name => ctx.sessionOptions[name] !== config[name]) &&
-    !isSamePlace(placeOf(ctx), placeOf({ app: ctx.app, sessionOptions: config }));
+export function hasChosenPlace(ctx: Context, config: SessionConfig): boolean {
+  const { sessionOptions: { domain, path, partitioned } } = ctx;
+  const isAsConfigured = domain === config.domain && path === config.path && partitioned === config.partitioned;
+  return !isAsConfigured && !isSamePlace(placeOf(ctx), placeOf({ app: ctx.app, sessionOptions: config }));
+}
 
 /**
  * Where else cookies of the same name may be that came with a request: for this host only; and, when several have come, for the

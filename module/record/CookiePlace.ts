@@ -11,13 +11,12 @@ export interface CookiePlace {
 /** The most places that are remembered. */
 const MOST = 4;
 
-export const ATTRIBUTES = [ 'domain', 'path', 'partitioned' ] as const;
-
 export const isDomain = (value: unknown): value is string => typeof value === 'string' && /^[a-z\d.-]+$/.test(value);
 // eslint-disable-next-line no-control-regex -- what a path can't have
 export const isPath = (value: unknown): value is string => typeof value === 'string' && /^\/[^;\x00-\x1f\x7f-\uffff]*$/.test(value);
 
-export const isSamePlace = (a: CookiePlace, b: CookiePlace): boolean => ATTRIBUTES.every(name => a[name] === b[name]);
+export const isSamePlace = (a: CookiePlace, b: CookiePlace): boolean =>
+  a.domain === b.domain && a.path === b.path && a.partitioned === b.partitioned;
 
 /** The places, each once, without those of `others`. */
 export function distinct(places: readonly CookiePlace[], others: readonly CookiePlace[] = []): CookiePlace[] {

@@ -39,7 +39,7 @@ export interface MetaFields extends SessionRecord {
   _movedFrom?: string;
 }
 
-const META_FIELDS = [ '_createdAt', '_cookie', '_signedInAt', '_principal', '_seenAt', '_ip', '_userAgent' ] as const;
+const META_FIELDS = new Set([ '_createdAt', '_cookie', '_signedInAt', '_principal', '_seenAt', '_ip', '_userAgent' ]);
 
 /** Whether a session is older than `absoluteMaxAge`, whatever it was used for (ASVS 7.3.2), by the clock of this process. */
 export const hasOutlived = ({ _createdAt, _storedAt }: MetaFields, { absoluteMaxAge }: SessionConfig): boolean =>
@@ -81,7 +81,7 @@ export class RecordMeta {
   /** Takes what a record says that was read. */
   load(record: SessionRecord): void {
     const kept: SessionRecord = {};
-    for (const name of META_FIELDS) if (name in record) kept[name] = record[name];
+    for (const name of Object.keys(record)) if (name[0] === '_' && META_FIELDS.has(name)) kept[name] = record[name];
     this.kept = kept;
     const { _createdAt } = this.kept;
     this.device = (record as MetaFields)._device;
@@ -161,7 +161,7 @@ export class RecordMeta {
 
   /** The changes that make the record say `about`; with `replace`, all of its fields. */
   changes(about: MetaFields, replace = false): Pick<SessionChanges, 'set' | 'unset'> {
-    return replace ? { set: { ...about }, unset: META_FIELDS.filter(name => !(name in about)) } : changesBetween(this.kept, about);
+    return replace ? { set: { ...about }, unset: [ ...META_FIELDS ].filter(name => !(name in about)) } : changesBetween(this.kept, about);
   }
 
   /** Whether the record has to be written although the data have not changed: at most once a minute. */

@@ -292,13 +292,24 @@ export class StoredSession {
    * Runs a write that makes a record say whose it is. The index has it before that: a session that is in no index can't be
    * revoked. It has it after that too: another request may have signed out meanwhile, and have taken it off.
    */
-  private async writeIndexed(about: MetaFields, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, replaces = false) {
+  private writeIndexed(about: MetaFields, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, replaces = false) {
+    const { meta, meta: { indexedFor } } = this;
+    const isNew = replaces || about._principal !== indexedFor;
+    const isNoted = about._principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
+    if (isNew || isNoted) return this.writeAndIndex(about, data, chosen, write, isNew, isNoted);
+    // the usual write has nothing to do with the index, and each promise costs
+    return write().then(isThere => {
+      if (isThere) meta.keep(about, data);
+      return isThere;
+    });
+  }
+
+  private async writeAndIndex(about: MetaFields, data: SessionRecord, chosen: SessionMaxAge | undefined, write: () => Promise<boolean>, isNew: boolean,
+    isNoted: boolean): Promise<boolean> {
     const { store, meta, key } = this;
     const [ before, { _principal }] = [ meta.indexedFor, about ];
-    const isNew = replaces || _principal !== before;
     const maxAge = chosen ?? this.maxAge!;
     const note = (ms: SessionMaxAge) => store.index(_principal!, key, indexMs(ms), this.options(true));
-    const isNoted = _principal !== undefined && (isNew || chosen !== undefined || meta.mustIndex(about));
     if (isNoted) await note(maxAge);
     if (!await write()) return false;
     // another request may have given the session another lifetime

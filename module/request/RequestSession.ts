@@ -98,7 +98,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   private load(): Promise<void> | undefined {
     if (this.lacksKeys()) return undefined; // whoever uses the session is told
     const loaded = this.keeper.load();
-    if (loaded instanceof Promise) return loaded.then(found => this.begin(found)).catch(err => this.detach(err));
+    if (loaded instanceof Promise) return loaded.then(found => this.begin(found), err => this.detach(err));
     if (loaded) this.begin(loaded);
     return undefined;
   }

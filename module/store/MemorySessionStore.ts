@@ -34,7 +34,7 @@ export abstract class MemorySessionStore extends SessionStore {
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge): Promise<void> {
-    this.write(key, record, maxAge, this.ttl(maxAge));
+    this.write(key, { ...record }, maxAge, this.ttl(maxAge));
   }
 
   async destroy(key: string): Promise<void> {
@@ -66,7 +66,7 @@ export abstract class MemorySessionStore extends SessionStore {
   override async compareAndSet(key: string, { _rev }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
     options?: SessionStoreOptions): Promise<boolean> {
     if (this.readAlive(key)?._rev !== _rev) return false;
-    return this.write(key, record, maxAge, this.ttl(maxAge), options);
+    return this.write(key, { ...record }, maxAge, this.ttl(maxAge), options);
   }
 
   override async retire(key: string, successor: string | null, graceMs: number):
@@ -107,9 +107,10 @@ export abstract class MemorySessionStore extends SessionStore {
     return undefined;
   }
 
-  /** `_rev` tells `compareAndSet` whether anything was written since. */
+  /** Writes a record of our own; `_rev` tells `compareAndSet` whether anything was written since. */
   private write(key: string, record: SessionRecord, maxAge: SessionMaxAge, ttl: number, options?: SessionStoreOptions): boolean {
-    return this.keep(key, { ...record, _rev: ++this.lastRevision }, maxAge, ttl, options);
+    record._rev = ++this.lastRevision;
+    return this.keep(key, record, maxAge, ttl, options);
   }
 
   /** Returns false when the record has to end now, and is gone. */

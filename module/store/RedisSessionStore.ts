@@ -36,8 +36,8 @@ export abstract class RedisSessionStore extends SessionStore {
    */
   protected readonly prefix: string = 'session:';
 
-  async get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    return await this.read(ctx, this.redis.get(this.prefix + key));
+  get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return this.read(ctx, () => this.redis.get(this.prefix + key)); // each request pays for every promise
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
@@ -57,8 +57,8 @@ export abstract class RedisSessionStore extends SessionStore {
     return lifetimeIn(await this.run(TOUCH, key, limitOf(options), '0').catch(noneIfWrongType));
   }
 
-  override async getAndTouch(key: string, options: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    return await this.read(options.ctx, this.run(TOUCH, key, limitOf(options), '1'));
+  override getAndTouch(key: string, options: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return this.read(options.ctx, () => this.run(TOUCH, key, limitOf(options), '1'));
   }
 
   override async merge(key: string, changes: SessionChanges, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
@@ -128,9 +128,9 @@ export abstract class RedisSessionStore extends SessionStore {
     return await checkRedis(check, () => this.redis, this.prefix);
   }
 
-  private async read(ctx: Context, text: Promise<unknown>): Promise<SessionRecord | undefined> {
+  private async read(ctx: Context, ask: () => Promise<unknown>): Promise<SessionRecord | undefined> {
     try {
-      return recordIn(textIn(await text));
+      return recordIn(textIn(await ask()));
     } catch (err) {
       if (!(err instanceof SyntaxError)) noneIfWrongType(err);
       ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
@@ -161,9 +161,9 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   /** Runs a script by its hash, and sends it only to a server that has not seen it. */
-  private async run({ lua, sha }: Script, key: string, ...args: string[]): Promise<unknown> {
+  private run({ lua, sha }: Script, key: string, ...args: string[]): Promise<unknown> {
     const { redis, prefix } = this;
-    return await redis.evalsha(sha, 1, prefix + key, ...args).catch((err: Error) => {
+    return redis.evalsha(sha, 1, prefix + key, ...args).catch((err: Error) => {
       if (!err.message.startsWith('NOSCRIPT')) throw err;
       return redis.eval(lua, 1, prefix + key, ...args);
     });

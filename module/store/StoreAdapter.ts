@@ -73,9 +73,8 @@ export class StoreAdapter {
     return this.store.set(key, { ...value, _expire: Date.now() + ms }, ms + GRACE, options);
   }
 
-  async touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    return this.more.touch ? await this.more.touch(key, options)
-      : await this.merge(key, NO_CHANGES, { ...options, changed: false });
+  touch(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return this.more.touch ? this.more.touch(key, options) : this.merge(key, NO_CHANGES, { ...options, changed: false });
   }
 
   /** @throws TypeError when the store does not renew on read */
@@ -84,23 +83,25 @@ export class StoreAdapter {
   }
 
   /** Without a `merge` of the store's own, atomic among this process's requests. */
-  async merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
-    return await this.exclusively(key, async isLate => {
-      if (this.more.merge) {
-        this.requireFit(changes.set);
-        return await this.more.merge(key, changes, options);
-      }
-      const latest = await this.get(key, undefined, options);
-      if (!isAliveIn(this, latest) || isLate()) return false;
-      const record = applyChanges(latest, changes);
-      if (msLeft(record, options.absoluteMaxAge) <= 0) return false;
-      const maxAge = lifetimeOf(record);
-      if (changes.renew !== false) await this.set(key, record, maxAge, options);
-      else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
-      // else nothing is written, as a write would renew the record; except for its age, which each request would have to note again
-      else if ('_createdAt' in changes.set) await this.set(key, record, maxAge, options);
-      return maxAge;
+  merge(key: string, changes: SessionChanges, options: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return this.exclusively(key, isLate => {
+      if (!this.more.merge) return this.readAndWrite(key, changes, options, isLate);
+      this.requireFit(changes.set);
+      return this.more.merge(key, changes, options);
     });
+  }
+
+  private async readAndWrite(key: string, changes: SessionChanges, options: SessionStoreOptions, isLate: () => boolean): Promise<SessionMaxAge | false> {
+    const latest = await this.get(key, undefined, options);
+    if (!isAliveIn(this, latest) || isLate()) return false;
+    const record = applyChanges(latest, changes);
+    if (msLeft(record, options.absoluteMaxAge) <= 0) return false;
+    const maxAge = lifetimeOf(record);
+    if (changes.renew !== false) await this.set(key, record, maxAge, options);
+    else if (typeof record._expire === 'number') await this.setUntil(record._expire, key, record, options);
+    // else nothing is written, as a write would renew the record; except for its age, which each request would have to note again
+    else if ('_createdAt' in changes.set) await this.set(key, record, maxAge, options);
+    return maxAge;
   }
 
   /** Writes a record that ends when it would have ended anyway. */
@@ -158,6 +159,7 @@ export class StoreAdapter {
     if (maxBytes !== undefined) requireFit(record, Buffer.byteLength(JSON.stringify(record)), maxBytes);
   }
 
+  /** No async function, nor is `merge`: each request that writes pays for every promise. */
   private exclusively<T>(key: string, write: (isLate: () => boolean) => Promise<T>): Promise<T> {
     return this.isAtomic ? write(() => false) : exclusively(key, write);
   }

@@ -1,6 +1,9 @@
 import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
+import { Nonces } from '../../module/cookie/Nonces';
 import { Sealer } from '../../module/cookie/Sealer';
 import { Xaes256Gcm } from '../../module/cookie/Xaes256Gcm';
 import { derive, openByHand, sealByHand } from '../support/by-hand';
@@ -68,6 +71,15 @@ describe('XAES-256-GCM', () => {
     }
   });
 
+  it('seals as another cipher of the same key does, whichever nonces begin alike', () => {
+    const [{ key }] = VECTORS;
+    const cipher = new Xaes256Gcm(key);
+    const nonce = (first: number, last: number) => Buffer.concat([ Buffer.alloc(12, first), Buffer.alloc(12, last) ]);
+    for (const [ first, last ] of [[ 1, 1 ], [ 1, 2 ], [ 2, 2 ], [ 2, 1 ], [ 1, 1 ]]) {
+      assert.deepEqual(cipher.seal(nonce(first, last), TEXT, TEXT), new Xaes256Gcm(key).seal(nonce(first, last), TEXT, TEXT));
+    }
+  });
+
   it('keeps nothing of what it is given, and gives nothing that it keeps', () => {
     const [ one, two ] = VECTORS;
     const key = Buffer.from(one.key);
@@ -98,6 +110,52 @@ describe('XAES-256-GCM', () => {
   });
 });
 
+describe('nonces', () => {
+  const HOUR = 3_600_000;
+  const nonceOf = (value: string) => Buffer.from(value.slice(1), 'base64url').subarray(3, 27);
+  const beginning = (nonce: Buffer) => nonce.subarray(0, 12).toString('hex');
+
+  it('are never the same, over a change of how they begin: after 2^16 of them', () => {
+    const nonces = new Nonces();
+    const all = Array.from({ length: 70_000 }, () => Buffer.from(nonces.next()));
+    assert.equal(new Set(all.map(nonce => nonce.toString('hex'))).size, all.length);
+    assert.equal(new Set(all.slice(0, 2 ** 16).map(beginning)).size, 1);
+    assert.notEqual(beginning(all[2 ** 16]), beginning(all[0]));
+  });
+
+  it('begin otherwise after an hour', () => {
+    const nonces = new Nonces();
+    const [ first, last, next ] = [ 0, HOUR - 1, HOUR ].map(ms => beginning(nonces.next(1000 + ms)));
+    assert.equal(first, last);
+    assert.notEqual(next, last);
+  });
+
+  it('have ends that have nothing in common', () => {
+    const nonces = new Nonces();
+    const all = Array.from({ length: 10_000 }, () => Buffer.from(nonces.next()));
+    for (let at = 12; at < 24; at++) {
+      assert.equal(new Set(all.map(nonce => nonce[at])).size, 256, `byte ${at} has every value`);
+      // chance makes it about 39
+      const overlaps = all.filter((nonce, i) => i > 0 && nonce[12] === all[i - 1][at]).length;
+      assert.ok(overlaps < 1000, `${overlaps} begin as byte ${at} of the one before`);
+    }
+  });
+
+  it('begin otherwise in another process', async () => {
+    const script = `new (require('./module/cookie/Sealer.ts').Sealer)([ 'key' ]).seal('${NAME}', '')`;
+    const run = () => promisify(execFile)(process.execPath, [ '-r', 'ts-node/register/transpile-only', '-p', script ]);
+    const beginnings = (await Promise.all([ run(), run() ])).map(({ stdout }) => beginning(nonceOf(stdout.trim())));
+    assert.notEqual(beginnings[0], beginnings[1]);
+    assert.match(beginnings[0], /^[\da-f]{24}$/);
+  });
+
+  it('are shared by all sealers of a process, whose keys may be the same', () => {
+    const sealers = [ new Sealer(KEYS), new Sealer(KEYS) ];
+    const all = Array.from({ length: 10_000 }, (_, i) => nonceOf(sealers[i % 2].seal(NAME, '')).toString('hex'));
+    assert.equal(new Set(all).size, all.length);
+  });
+});
+
 describe('Sealer', () => {
   const keyList = fc.uniqueArray(fc.fullUnicodeString({ minLength: 1 }), { minLength: 1, maxLength: 4 });
   const sessions = fc.dictionary(fc.fullUnicodeString(), fc.jsonValue()).map(session => JSON.stringify(session));
@@ -115,20 +173,6 @@ describe('Sealer', () => {
       const sealer = new Sealer(keys);
       assert.equal(new Set(Array.from({ length: 20 }, () => sealer.seal(name, text))).size, 20);
     }));
-  });
-
-  // many more than it asks random bytes for at once
-  it('gives 10,000 values nonces that have nothing in common, one sealer or two', () => {
-    const sealers = [ new Sealer(KEYS), new Sealer(KEYS) ];
-    const nonces = Array.from({ length: 10_000 }, (_, i) =>
-      Buffer.from(sealers[i % 2].seal(NAME, '').slice(1), 'base64url').subarray(3, 27));
-    assert.equal(new Set(nonces.map(nonce => nonce.toString('hex'))).size, 10_000);
-    for (let at = 0; at < 24; at++) {
-      assert.equal(new Set(nonces.map(nonce => nonce[at])).size, 256, `byte ${at} has every value`);
-      // chance makes it about 39
-      const overlaps = nonces.filter((nonce, i) => i > 0 && nonce[0] === nonces[i - 1][at]).length;
-      assert.ok(overlaps < 1000, `${overlaps} begin as byte ${at} of the one before`);
-    }
   });
 
   it('opens at any later time what it has sealed, however much it has sealed since', () => {
