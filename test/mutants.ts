@@ -33,7 +33,7 @@ fault('C2', 'module/cookie/Sealer.ts', "if (bytes.toString('base64url') !== valu
   'rules/sealer', 'one sealed value has many spellings');
 fault('C3', 'module/cookie/Sealer.ts', 'return { text, stale: index > 0 };', 'return { text, stale: false };',
   'rules/sealer', 'nothing is sealed anew with a new key, and taking the old one away signs everybody out');
-fault('C4', 'module/cookie/Nonces.ts', 'this.used += pool.copy(', 'pool.copy(',
+fault('C4', 'module/cookie/Nonces.ts', 'this.used += random.copy(', 'random.copy(',
   'rules/sealer', 'all cookies have the same nonce, which breaks the encryption');
 fault('C5', 'module/cookie/Xaes256Gcm.ts', 'decipher.final();', '',
   'rules/sealer', 'anybody can write the cookie of anybody');
@@ -60,10 +60,8 @@ fault('C16', 'module/cookie/SessionCookie.ts', 'if (stale) this.setLines(ctx, be
 fault('C17', 'module/cookie/places.ts', '.filter(each => !SUFFIX.test(each))', '',
   'rules/cookie-places', 'signing out sends cookies that browsers refuse, in place of one that they would take');
 fault('C18', 'module/cookie/Xaes256Gcm.ts', '!this.last?.nonce.equals(nonce.subarray(0, KEY_NONCE_BYTES))', '!this.last',
-  'rules/sealer', 'no cookie opens that was sealed after the first hour');
-fault('C19', 'module/cookie/Nonces.ts', ' || now >= this.end', '',
-  'rules/sealer', 'one key seals messages for as long as the process runs');
-fault('C20', 'module/cookie/Nonces.ts', 'this.left === 0 || ', '',
+  'rules/sealer', 'no cookie opens but the first 1,024');
+fault('C19', 'module/cookie/Nonces.ts', 'this.used = random.copy(nonce, 0, 0, KEY_NONCE_BYTES);', 'this.used = KEY_NONCE_BYTES;',
   'rules/sealer', 'one key seals so many messages that two may have the same nonce');
 
 // ---- L: egg-session's cookies
