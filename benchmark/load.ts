@@ -9,6 +9,9 @@ export interface Browser {
 
 const TIMEOUT = 30_000;
 
+/** As behind a proxy that speaks HTTPS. */
+const HEADERS = 'Host: localhost\r\nX-Forwarded-Proto: https\r\n';
+
 /**
  * Sends requests over `connections` at a time, each with the next browser's cookie; what a response sets, that browser has
  * from then on. Resolves to how long each answer took, in ms.
@@ -26,7 +29,7 @@ Promise<number[]> {
       if (sent >= requests) return socket.end();
       browser = browsers[sent++ % browsers.length];
       start = performance.now();
-      socket.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\nCookie: ${browser.cookie}\r\n\r\n`);
+      socket.write(`GET ${url} HTTP/1.1\r\n${HEADERS}Cookie: ${browser.cookie}\r\n\r\n`);
     };
     socket.setTimeout(TIMEOUT, () => socket.destroy(new Error(`no answer to ${url}: ${answer}`)));
     socket.on('connect', next).on('data', (chunk: string) => {

@@ -4,6 +4,7 @@ import { startRedis } from '../test/support/servers';
 import { boot } from './boot';
 import { compile, installPeers } from './build';
 import { KEPT, type Kept } from './cases';
+import { device } from './device';
 import type { Options } from './options';
 import { progress } from './report';
 import { redis } from './redis';
@@ -12,7 +13,7 @@ import { requests } from './requests';
 import { scale } from './scale';
 import { seal } from './seal';
 
-const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = { requests, redis, boot, seal, registry, scale };
+const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = { requests, redis, device, boot, seal, registry, scale };
 
 async function main() {
   const number = (byDefault: number) => ({ type: 'string', default: String(byDefault) }) as const;

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 /** What the benchmark chooses for a server, by the environment. */
 export interface Settings {
   /** What the application has for its sessions; `'none'` is the bare framework. */
-  sessions: 'none' | 'egg-session' | 'always' | 'injected' | 'three-method' | 'peer';
+  sessions: 'none' | 'egg-session' | 'always' | 'injected' | 'device-bound' | 'three-method' | 'peer';
   framework: 'Egg' | 'Express' | 'Fastify' | 'Node.js';
   kept: 'cookie' | 'memory' | 'Redis';
   /** Each request that uses its session renews it. */
@@ -19,7 +19,7 @@ export interface Settings {
 export const settings: Settings = JSON.parse(process.env.BENCHMARK!);
 
 /** Whether sessions are this plugin's. */
-export const ours = [ 'always', 'injected', 'three-method' ].includes(settings.sessions);
+export const ours = [ 'always', 'injected', 'device-bound', 'three-method' ].includes(settings.sessions);
 
 /** Loads what only some servers need, so that the others neither boot nor carry it. */
 export const load = createRequire(__filename);
