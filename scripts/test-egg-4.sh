@@ -19,10 +19,10 @@ mkdir -p plugin/test
 ln -s ../node_modules plugin/node_modules
 ln -sfn ../plugin node_modules/egg-tegg-session
 (cd "$root" && cp -R .mocharc.js package.json tsconfig.json README.md agent.ts app app.ts config index.ts module testing test/egg-4/plugin)
-(cd "$root/test" && cp -R ./*.ts fixtures support egg-4/plugin/test)
+(cd "$root/test" && cp -R app fixtures support egg-4/plugin/test)
 
 cd plugin
 export NODE_PATH="$root/node_modules" # has what does not depend on Egg, as the clients of the stores
 # egg-session itself, to which the tests of the full run compare the plugin, is for Egg 3
 # shellcheck disable=SC2046,SC2086
-"$NODE_PATH/.bin/mocha" --parallel --jobs 4 --reporter dot --invert --grep 'does: egg-session ' $(printf 'test/%s.test.ts ' $core)
+"$NODE_PATH/.bin/mocha" --parallel --jobs 4 --reporter dot --invert --grep 'does: egg-session ' $(printf 'test/app/%s.test.ts ' $core)

@@ -50,6 +50,6 @@ cat "$types"
 rm "$types"
 [ -z "$failed" ]
 
-npx c8 mocha --parallel --jobs 4 'test/*.test.ts' 'test/rules/*.test.ts' # each file in a process that it may share with others; many tests wait for servers
+npx c8 mocha --parallel --jobs 4 'test/*/*.test.ts' # each file in a process that it may share with others; many tests wait for servers
 npm run test:egg-4
 npm run pack-check

@@ -54,7 +54,7 @@ fault('C13', 'module/cookie/SessionCookie.ts', 'for (const raw of values) {', 'f
 fault('C14', 'module/cookie/IdTransport.ts', 'find(({ value, stale }) => value === id && !stale)', 'find(({ value }) => value === id)',
   'rules/session-cookie', 'an id is sent back under its old key, and taking that key away signs everybody out');
 fault('C15', 'module/cookie/SealedCookie.ts', "if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);", '',
-  'opened-cookies', 'each request decrypts its cookie again');
+  'app/opened-cookies', 'each request decrypts its cookie again');
 fault('C16', 'module/cookie/SessionCookie.ts', 'if (stale) this.setLines(ctx, before);', '',
   'rules/session-cookie', 'a route that does not use the session sets, or removes, the signature of its cookie');
 fault('C17', 'module/cookie/places.ts', '.filter(each => !SUFFIX.test(each))', '',
@@ -101,9 +101,9 @@ fault('R9', 'module/request/load.ts', 'key: id === undefined ? id : shortHash(id
 // ---- Q: the request's life
 
 fault('Q1', 'module/request/RequestSession.ts', 'this.state = usesSession(ctx) ? UNREAD : LEFT_OUT;', "if (this.state.at === 'unread' && !usesSession(ctx)) this.state = LEFT_OUT;",
-  'load-injected load-elsewhere', 'where a middleware has looked at the session before it was loaded, handlers write to a new one, and the user\'s is lost');
+  'app/load-injected app/load-elsewhere', 'where a middleware has looked at the session before it was loaded, handlers write to a new one, and the user\'s is lost');
 fault('Q2', 'module/request/RequestSession.ts', 'this.loading ??= this.load();', 'this.loading = this.load();',
-  'load-late load-elsewhere', 'of two loadSession() at once, the second throws away what was changed after the first');
+  'app/load-late app/load-elsewhere', 'of two loadSession() at once, the second throws away what was changed after the first');
 fault('Q3', 'module/request/decide.ts', "if (facts.cookie === 'stale') return 'stale cookie';", '',
   'rules/decide', 'whoever only reads keeps a cookie under an old key, and is signed out when that key is removed');
 fault('Q4', 'module/request/state.ts', '? { ...state, regenerateFailed: true } : state', '? state : state',
@@ -265,25 +265,25 @@ fault('T20', 'module/repository/StoredSession.ts', 'if (isGone && _principal !==
 // ---- G: the registry
 
 fault('G1', 'module/access/SessionRegistry.ts', 'return session?.principal === String(principal) && await', 'return session !== undefined && await',
-  'registry', 'a user can end the sessions of another one');
+  'app/registry', 'a user can end the sessions of another one');
 fault('G2', 'module/access/SessionRegistry.ts', 'if (exceptCurrent) own.requireAvailable();', '',
-  'registry', 'in an outage, revokeAll() with exceptCurrent ends the session that asks');
+  'app/registry', 'in an outage, revokeAll() with exceptCurrent ends the session that asks');
 fault('G3', 'module/access/SessionRegistry.ts', 'if (this.key !== undefined) await this.index.follow(this.key, seen);', '',
-  'revoke-and-regenerate registry', 'revokeAll() with exceptCurrent ends the session that asks, when another request has just moved it');
+  'app/revoke-and-regenerate app/registry', 'revokeAll() with exceptCurrent ends the session that asks, when another request has just moved it');
 fault('G4', 'module/access/SessionRegistry.ts', 'await this.request?.ask();', '',
-  'load-elsewhere registry', 'under load: \'injected\', revokeAll() with exceptCurrent ends the session that asks');
+  'app/load-elsewhere app/registry', 'under load: \'injected\', revokeAll() with exceptCurrent ends the session that asks');
 fault('G5', 'module/repository/SessionIndex.ts', 'all.sort((a, b) => b.seenAt - a.seenAt ||', 'all.sort((a, b) => a.seenAt - b.seenAt ||',
   'rules/session-index', 'maxSessions ends the session that has just signed in');
 fault('G6', 'module/repository/SessionIndex.ts', 'if (session?.principal !== principal || known.has(session.key)) return;', 'if (session === undefined || known.has(session.key)) return;',
   'rules/session-index', 'list() and revokeAll() reach the sessions of others');
 fault('G7', 'module/access/SessionRegistry.ts', '...live.filter(({ isOver, record }) => !isOver && !hasOutlived(record, config))', '...live',
-  'registry clocks absolute-end', 'sessions that are over are listed');
+  'app/registry world/clocks app/absolute-end', 'sessions that are over are listed');
 fault('G8', 'module/repository/SessionIndex.ts', 'next = isTombstone(left) ? left._successor : null;', 'next = null;',
   'rules/session-index', 'who signs out while the session moves stays signed in');
 fault('G9', 'module/repository/SessionIndex.ts', '...logValue ? { value: dataOf(ended), principal: ended._principal } : {},', 'value: dataOf(ended), principal: ended._principal,',
   'rules/session-index', 'events have the data of revoked sessions under logValue: false');
 fault('G10', 'module/access/SessionRegistry.ts', "(keys.has(key) ? own.end() : index.end(key, 'revoked'))", "index.end(key, 'revoked')",
-  'registry', 'who revokes the own session keeps its cookie');
+  'app/registry', 'who revokes the own session keeps its cookie');
 
 // ---- F: options
 
@@ -309,15 +309,15 @@ fault('F9', 'module/options/SessionConfig.ts', 'storeTimeout: 2000,', 'storeTime
 // ---- V: the review at boot
 
 fault('V1', 'module/hints/review.ts', 'GENERATED_KEY.test(key) ||', '',
-  'review', 'the keys of templates, which can be guessed, pass the review');
+  'app/review', 'the keys of templates, which can be guessed, pass the review');
 fault('V2', 'module/hints/review.ts', 'if (!hasCookie && OF_COOKIE.includes(risk)) continue;', '',
-  'review external-key', 'warnings come about a cookie that nobody gets');
+  'app/review app/external-key', 'warnings come about a cookie that nobody gets');
 fault('V3', 'module/hints/review.ts', 'memoryStore: app => (optionsOf(app).workers ?? 1) > 1,', '',
-  'review', 'nobody is told that each worker has sessions of its own');
+  'app/review', 'nobody is told that each worker has sessions of its own');
 fault('V4', 'module/hints/review.ts', '!config.acceptedRisks?.includes(risk) && check(config, app)', '!config.acceptedRisks && check(config, app)',
-  'review', 'who accepts one risk is told of none');
+  'app/review', 'who accepts one risk is told of none');
 fault('V5', 'module/hints/review.ts', 'new Set(key).size < 8 ||', '',
-  'review', 'a key of one letter passes the review');
+  'app/review', 'a key of one letter passes the review');
 
 // ---- B: when a store counts as down
 
@@ -369,9 +369,9 @@ fault('N6', 'module/store/KeyedMutex.ts', 'if (late) throw tooLate(); // nobody 
 // ---- D: the stores that ship, and deadlines
 
 fault('D2', 'module/store/redisLayout.ts', "elseif now + ms > tonumber(redis.call('ZSCORE', key, session) or 0) then redis.call", 'else redis.call',
-  'stores', 'a session drops out of its index early, and can\'t be revoked');
+  'app/stores', 'a session drops out of its index early, and can\'t be revoked');
 fault('D3', 'module/store/redisLayout.ts', 'if left >= 0 then ms = math.max(left, 1) end', '',
-  'redis-layout stores', 'a session lives on as it is noted that it was seen');
+  'app/redis-layout app/stores', 'a session lives on as it is noted that it was seen');
 fault('D4', 'module/store/RedisSessionStore.ts', "${start.replace(/[*?[\\]\\\\]/g, '\\\\$&')}*", '${start}*',
   'rules/drivers', 'clear() of an application with a * in its prefix ends the sessions of others');
 fault('D5', 'module/store/RedisSessionStore.ts', "const start = (redis.options?.keyPrefix ?? '') + prefix;", 'const start = prefix;',
@@ -403,17 +403,17 @@ fault('J1', 'module/access/tegg.ts', 'if (seen.has(proto)) return false;', '',
 fault('J2', 'module/access/tegg.ts', "if (found || method !== 'HEAD') return found;", 'return found;',
   'rules/injected', 'under load: \'injected\', a HEAD request has no session');
 fault('J3', 'module/access/injectSession.ts', "if (request?.phase === 'done' && request.commitsItself) throw coded('ERR_SESSION_REQUEST_OVER', new Error(LOST));", '',
-  'request-is-over after-response', 'a change after the last commit is lost without a word');
+  'app/request-is-over app/after-response', 'a change after the last commit is lost without a word');
 fault('J4', 'module/access/injectSession.ts', "if (request.phase === 'done' && isOver(ctx)) throw coded('ERR_SESSION_REQUEST_OVER', new Error(OVER));", '',
-  'request-is-over', 'a timer goes on with a session that may have ended');
+  'app/request-is-over', 'a timer goes on with a session that may have ended');
 fault('J5', 'app.ts', 'lifecycle.registerBeforeClose(() => environmentOf(app).running.settled());', '',
-  'shutdown', 'a deploy loses what running requests were about to save');
+  'world/shutdown', 'a deploy loses what running requests were about to save');
 fault('J6', 'module/request/RunningRequests.ts', 'if ([ ...this.requests.keys() ].every(isLasting)) resolve();', 'if (this.requests.size < 2) resolve();',
   'rules/running-requests', 'a deploy loses what the last running request was about to save');
 fault('J7', 'app.ts', 'if (err || !this.loaded) {', 'if (!this.loaded) {',
-  'two-applications', 'an application that could not start is taken for the current one');
+  'app/two-applications', 'an application that could not start is taken for the current one');
 fault('J8', 'app/middleware/session.ts', "if (mockable && Object.hasOwn(Object.getOwnPropertyDescriptor(app.context, 'session')!, 'value')) completeMock(ctx.session);", '',
-  'mock-session', 'in applications\' tests, a session of mockSession() has no save()');
+  'app/mock-session', 'in applications\' tests, a session of mockSession() has no save()');
 fault('J9', 'module/record/ChangeTracker.ts', 'if (!changed.has(name)) this.session[name] = this.given[name] = value;', 'this.session[name] = this.given[name] = value;',
   'rules/data', 'update() overwrites what the request has set while it ran');
 fault('J10', 'module/record/SessionRecord.ts', 'if (isField(name)) data[name] = record[name];', 'data[name] = record[name];',
@@ -426,62 +426,62 @@ fault('J12', 'module/request/RunningRequests.ts', 'if (request.commitsItself) aw
 // ---- W: what has ended or was refused, and outcomes that are unknown
 
 fault('W1', 'module/request/StoreKeeper.ts', 'if (refused) await this.endRefused(refused, reason);', '',
-  'refused-sessions', 'signing out leaves a session that `valid` refuses signed in');
+  'app/refused-sessions', 'signing out leaves a session that `valid` refuses signed in');
 fault('W2', 'module/request/StoreKeeper.ts', "if (state.at === 'new' && state.refused && !unproven) await this.endRefused(state.refused, 'logout');", '',
-  'refused-sessions', 'a sign-in leaves the old id alive when its session was refused');
+  'app/refused-sessions', 'a sign-in leaves the old id alive when its session was refused');
 fault('W3', 'module/request/StoreKeeper.ts', "else if (why === 'expired') session.tell('session:expired',", "else if (why === 'invalid') session.tell('session:expired',",
-  'refused-sessions', 'nobody is told of an expired session that was signed out');
+  'app/refused-sessions', 'nobody is told of an expired session that was signed out');
 fault('W4', 'module/request/StoreKeeper.ts', 'if (watch.principal !== undefined && hasWritten && !session.signsIn(assigned)) {', 'if (watch.principal === null) {',
-  'sessions-that-end', 'a revoked session comes back by regenerate()');
+  'app/sessions-that-end', 'a revoked session comes back by regenerate()');
 fault('W5', 'module/request/StoreKeeper.ts', 'data.hasReassigned || Object.keys(assigned).length > 0;', 'Object.keys(assigned).length > 0;',
-  'sessions-that-end', 'a sign-in of the same user is lost without a word');
+  'app/sessions-that-end', 'a sign-in of the same user is lost without a word');
 fault('W6', 'module/request/RequestSession.ts', '    this.requireOther(data);\n', '',
-  'sessions-that-end', 'a revoked session comes back by what was read before regenerate()');
+  'app/sessions-that-end', 'a revoked session comes back by what was read before regenerate()');
 fault('W7', 'module/request/state.ts', 'data === ended || !data.wereAssigned', 'data === ended',
-  'sessions-that-end', 'the first use beside revokeAll() begins the session anew');
+  'app/sessions-that-end', 'the first use beside revokeAll() begins the session anew');
 fault('W8', 'module/request/StoreKeeper.ts', "if (session.state.at === 'destroyed') lifetime.forget();", '',
-  'sessions-that-end', 'who signs in after somebody else stays signed in for as long as that one had chosen');
+  'app/sessions-that-end', 'who signs in after somebody else stays signed in for as long as that one had chosen');
 fault('W9', 'module/request/StoreKeeper.ts', '    session.lifetime.forget();\n', '',
-  'sessions-that-end', 'a sign-in after a revocation has the lifetime of the session that was revoked');
+  'app/sessions-that-end', 'a sign-in after a revocation has the lifetime of the session that was revoked');
 fault('W10', 'module/request/RequestSession.ts', "...'key' in more ? {} : { key: keeper.name }", '...{ key: keeper.name }',
-  'sessions-that-end', 'each sign-out that is listened to makes an id');
+  'app/sessions-that-end', 'each sign-out that is listened to makes an id');
 fault('W11', 'module/request/StoreKeeper.ts', 'this.afterWrite(data, now, chosen, leaveAt, previousKey);', 'this.afterWrite(data, now, chosen, leaveAt);',
-  'sessions-that-end', 'who keeps a list of sessions by key drops one that lives');
+  'app/sessions-that-end', 'who keeps a list of sessions by key drops one that lives');
 fault('W12', 'module/request/StoreKeeper.ts', 'const leaveAt = performance.now() +', 'const leaveAt = ctx.sessionOptions.rolling ? performance.now() : 0 *',
-  'new-id-wins', 'an older response takes the new id from the browser');
+  'world/new-id-wins', 'an older response takes the new id from the browser');
 fault('W13', 'module/request/decide.ts', "if (cookie === 'expired' && facts.sinceLoaded < REMOVAL_MS)", "if (cookie === 'expired')",
   'rules/decide', 'a slow response removes the cookie of a new sign-in');
 fault('W14', 'module/repository/StoredSession.ts', "if (became === 'ended elsewhere') return undefined;", '',
-  'unknown-outcomes', 'a revoked session comes back when Redis is slow');
+  'app/unknown-outcomes', 'a revoked session comes back when Redis is slow');
 fault('W15', 'module/repository/StoredSession.ts', "if (became === 'unknown') onceItAnswers(", "if (became === 'moved') onceItAnswers(",
-  'unknown-outcomes', 'after an outage the old id goes on beside the new one');
+  'app/unknown-outcomes', 'after an outage the old id goes on beside the new one');
 fault('W16', 'module/repository/StoredSession.ts', 'if (mayBeListed) onceItAnswers(', 'if (!mayBeListed) onceItAnswers(',
-  'unknown-outcomes', 'sign-ins that failed count as devices, and sign real ones out');
+  'app/unknown-outcomes', 'sign-ins that failed count as devices, and sign real ones out');
 fault('W17', 'module/repository/StoredSession.ts', "return err.isOfServer ? 'unknown' : 'untouched';", "return 'unknown';",
-  'unknown-outcomes', 'a call that has failed for one session leaves two ids alive');
+  'app/unknown-outcomes', 'a call that has failed for one session leaves two ids alive');
 fault('W18', 'module/repository/StoredSession.ts', 'await note(this.maxAge!).catch(err => logUntold(this.ctx, err));', 'await note(this.maxAge!);',
-  'unknown-outcomes', 'a sign-in that took effect is answered with 503');
+  'app/unknown-outcomes', 'a sign-in that took effect is answered with 503');
 fault('W19', 'module/store/GuardedStore.ts', '!isRefusal(error));', "failure === 'server');",
-  'unknown-outcomes', 'an unclear error at the end of the old id loses both');
+  'app/unknown-outcomes', 'an unclear error at the end of the old id loses both');
 fault('W20', 'module/repository/SessionIndex.ts', 'await store.index(principal, key, indexMs(lifetimeOf(record)), options);', '',
-  'index-loss', 'a session that is written during a list() can\'t be revoked for a minute');
+  'world/index-loss', 'a session that is written during a list() can\'t be revoked for a minute');
 fault('W21', 'module/store/failureOf.ts', 'match(`${name}: ${message}`.replace(QUOTED, \'\'), words)', 'match(`${name}: ${message}`, words)',
-  'failures', 'what one visitor sends opens the breaker for all');
+  'rules/failures', 'what one visitor sends opens the breaker for all');
 fault('W22', 'module/store/failureOf.ts', "if (found !== 'call' || isReply(each)) return found;", "if (found !== 'call') return found;",
-  'failures', 'a principal with the right name opens the breaker for all');
+  'rules/failures', 'a principal with the right name opens the breaker for all');
 fault('W23', 'module/repository/RecordMeta.ts', 'if (!isUnchanged?.()) throw err;', 'throw err;',
-  'principal', 'under rolling, a page that only reads fails when the principal can\'t be told');
+  'app/principal', 'under rolling, a page that only reads fails when the principal can\'t be told');
 fault('W24', 'module/cookie/LegacyCookie.ts', "if (maxAge === 'session') return { ...dataOf(record), _session: true };", "if (maxAge === 'session') return record;",
-  'legacy-cookie', 'a forged old cookie chooses its lifetime');
+  'app/legacy-cookie', 'a forged old cookie chooses its lifetime');
 fault('W25', 'module/application/activeStore.ts', 'if (announced.has(app) && configOf(app).maxSessions !== undefined && !isTegg) {', 'if (!app) {',
-  'max-sessions', 'a store that is set later counts no sessions, without a word');
+  'app/max-sessions', 'a store that is set later counts no sessions, without a word');
 fault('W26', 'module/request/RequestSession.ts', 'err instanceof SessionStoreError || err instanceof TooLargeError', 'err instanceof SessionStoreError',
-  'too-large', 'a page that only reads fails when the session has grown too large');
+  'app/too-large', 'a page that only reads fails when the session has grown too large');
 fault('W27', 'module/record/ChangeTracker.ts', '    assertFieldCount(now.size);\n', '',
-  'too-large', 'a session of a hundred thousand fields holds Redis up for all');
+  'app/too-large', 'a session of a hundred thousand fields holds Redis up for all');
 fault('W28', 'module/store/StoreAdapter.ts', '    this.requireFit(record);\n    if (this.keepsExpiry)', '    if (this.keepsExpiry)',
-  'too-large', 'memcached drops a session for a note of when it was seen');
+  'app/too-large', 'memcached drops a session for a note of when it was seen');
 fault('W29', 'module/store/RedisSessionStore.ts', "if (redis.nodes('master').length === 0) await redis.get(this.prefix);", '',
-  'registry', 'clear() resolves to 0 while the Cluster is away');
+  'app/registry', 'clear() resolves to 0 while the Cluster is away');
 fault('W30', 'module/repository/StoredSession.ts', 'if (!isAliveIn(store, record)) return true;', 'if (!isAliveIn(store, record)) this.noteAnswer(tick);\n      if (!isKept(record)) return true;',
-  'principal', 'the old id is sent after another process has moved the session');
+  'app/principal', 'the old id is sent after another process has moved the session');

@@ -27,8 +27,11 @@ export class Proxy {
     for (const [ from, to ] of [[ client, server ], [ server, client ]]) {
       this.sockets.add(from);
       from.on('data', chunk => {
+        if (from === server && --this.countdown === 0) {
+          this.stall();
+          this.whenCounted!();
+        }
         if (this.mode === 'pass') to.write(chunk);
-        if (from === server && --this.countdown === 0) this.whenCounted!();
         if (this.mode === 'truncate') to.end(chunk.subarray(0, Math.ceil(chunk.length / 2)));
       });
       from.on('error', () => to.destroy());
@@ -40,7 +43,7 @@ export class Proxy {
     if (this.mode === 'refuse') client.resetAndDestroy();
   }
 
-  /** Calls `then` once the server has answered so often from now on, before the client has that answer. */
+  /** Calls `then` once the server has answered so often from now on. The client does not get that answer, and nothing after it. */
   after(answers: number, then: () => void) {
     this.countdown = answers;
     this.whenCounted = then;
