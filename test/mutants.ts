@@ -189,7 +189,7 @@ fault('U2', 'module/request/StoreKeeper.ts', "|| session.state.at !== 'saved' ||
   'rules/request', 'what update() has read under the old id is written over the record of the new one');
 fault('U3', 'module/request/state.ts', "{ ...state, cookie: 'stale', written: true }", '{ ...state, written: true }',
   'rules/data', 'update() has the record live on and not the cookie, and active users are signed out');
-fault('U4', 'module/request/StoreKeeper.ts', 'this.noteSaved();', '',
+fault('U4', 'module/request/StoreKeeper.ts', 'this.noteSaved(data);', '',
   'rules/request', 'nobody is told of a sign-in by update(), and no warning of session fixation comes');
 fault('U5', 'module/request/RequestSession.ts', 'data.updates++;', '',
   'rules/request', 'of two update()s of a session in the cookie, one is lost');
@@ -223,7 +223,7 @@ fault('S11', 'module/request/Lifetime.ts', 'this.keptChoices = then.choices;', '
 
 fault('T1', 'module/repository/StoredSession.ts', '        await this.rollBack(successor, about);\n        throw err;', '        throw err;',
   'rules/stored-session', 'a regenerate() that failed leaves a second record that signs in');
-fault('T2', 'module/repository/StoredSession.ts', '(!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))', '!isAliveIn(store, left)',
+fault('T2', 'module/repository/StoredSession.ts', '(!isAliveIn(store, left) || meta.hasOutlived(left) || meta.isForeign(left))', '!isAliveIn(store, left)',
   'rules/stored-session', 'regenerate() begins the absolute lifetime anew for a session that is over');
 fault('T3', 'module/repository/StoredSession.ts', 'if (!unknown && before !== undefined) await removeFromIndex(store, before, from, options);', '',
   'rules/stored-session', 'each regenerate() leaves a dead key in the index');
@@ -485,3 +485,22 @@ fault('W29', 'module/store/RedisSessionStore.ts', "if (redis.nodes('master').len
   'app/registry', 'clear() resolves to 0 while the Cluster is away');
 fault('W30', 'module/repository/StoredSession.ts', 'if (!isAliveIn(store, record)) return true;', 'if (!isAliveIn(store, record)) this.noteAnswer(tick);\n      if (!isKept(record)) return true;',
   'app/principal', 'the old id is sent after another process has moved the session');
+
+// ---- Y: requests that are under way while a session becomes another device's
+
+fault('Y1', 'module/repository/RecordMeta.ts', 'if (this.device) return record._device?.id !== this.device.id;', 'if (this.device) return false;',
+  'app/device', 'a request of who planted the session moves it, signed in by its victim, to an id of his own');
+fault('Y2', 'module/repository/RecordMeta.ts', 'return isBound(record) && this.principalIn(record) !== this.principal;', 'return false;',
+  'app/device', 'a request from before the sign-in reads what is bound to a device, without a proof');
+fault('Y3', 'module/repository/RecordMeta.ts', 'return this.device !== undefined && this.device.id === this.proven;', 'return this.device !== undefined;',
+  'app/device', 'session.deviceBound is true in a request that has no proof');
+fault('Y4', 'module/request/StoreKeeper.ts', 'return device && (record => !device.refusalOf(ctx, record));', 'return undefined;',
+  'app/device', 'who has stolen an old id signs the owner out');
+fault('Y5', 'module/request/StoreKeeper.ts', ' && principal === meta.principalIn(data)', '',
+  'app/device', 'who has planted the session may bind it, once its victim has signed in');
+fault('Y6', 'module/repository/StoredSession.ts', '(replace && this.meta.mayBeBound)', 'false',
+  'app/device', 'the data of one user are written into a session that is bound to the device of another');
+fault('Y7', 'module/device/challenges.ts', '`${id} ${proofs}`', 'String(proofs)',
+  'app/device', 'a proof of an earlier binding counts once more');
+fault('Y8', 'module/repository/StoredSession.ts', '(this.meta.device && !this.meta.isProven)', 'false',
+  'app/device', 'somebody else who signs in takes over what is bound to a device, without a proof');

@@ -9,7 +9,7 @@ import { printable } from '../record/printable';
 import { type MetaFields, principalIn } from '../repository/RecordMeta';
 import type { Store } from '../store/GuardedStore';
 import { BoundCookie } from './BoundCookie';
-import { Challenges, standFor } from './challenges';
+import { Challenges, standFor, stateOf } from './challenges';
 
 /** The time, in ms, in which a sign-in has to be bound under `required`. */
 const UNBOUND_MS = 2 * 60_000;
@@ -53,8 +53,8 @@ export class Device {
   }
 
   /** Has the response give the browser the challenge that its next proof is to answer, for the session under this key. */
-  sendChallenge(ctx: Context, key: string, { id, proofs }: DeviceBinding): void {
-    if (!ctx.headerSent) ctx.set('secure-session-challenge', `"${this.challenges.make('refresh', { key, state: String(proofs) })}";id="${id}"`);
+  sendChallenge(ctx: Context, key: string, binding: DeviceBinding): void {
+    if (!ctx.headerSent) ctx.set('secure-session-challenge', `"${this.challenges.make('refresh', { key, state: stateOf(binding) })}";id="${binding.id}"`);
   }
 
   /** Takes back an offer for a session that has ended in this request. */

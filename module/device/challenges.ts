@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Sealer } from '../cookie/Sealer';
+import type { DeviceBinding } from '../record/DeviceBinding';
 
 /** Lifetime of an offer to bind a session, in ms. */
 export const OFFER_MS = 5 * 60_000;
@@ -14,12 +15,15 @@ export type Purpose = 'registration' | 'refresh';
 export interface Challenge {
   /** The key of the session's record. */
   readonly key: string;
-  /** The state of the record that it is good for: its principal, as {@link standFor} gives it, or the number of its proofs. */
+  /** The state of the record that it is good for: its principal, as {@link standFor} gives it, or its binding, as {@link stateOf} does. */
   readonly state: string;
 }
 
 /** The hash of a principal, which stands for it in a challenge. */
 export const standFor = (principal: string): string => createHash('sha256').update(principal).digest('base64url');
+
+/** A binding with the number of its proofs, in a challenge: one of an earlier binding counts no more. */
+export const stateOf = ({ id, proofs }: DeviceBinding): string => `${id} ${proofs}`;
 
 /** Makes and opens challenges: they are sealed, each for its purpose. */
 export class Challenges {

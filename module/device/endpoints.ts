@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
 import { placesIn } from '../record/CookiePlace';
 import { type DeviceBinding, isBound } from '../record/DeviceBinding';
@@ -8,7 +9,7 @@ import { hasOutlived, type MetaFields, principalIn } from '../repository/RecordM
 import { SessionIndex } from '../repository/SessionIndex';
 import { type AsRead, writeBinding } from '../repository/writeBinding';
 import { answerUnavailable, SessionStoreError } from '../store/SessionStoreError';
-import { OFFER_MS, standFor } from './challenges';
+import { OFFER_MS, standFor, stateOf } from './challenges';
 import type { Device } from './Device';
 import { isSignedBy, publicJwk, readProof, stringIn } from './proof';
 
@@ -17,6 +18,9 @@ const MOST_TRIES = 10;
 
 /** The most characters of an identifier that a browser sends. */
 const LONGEST_ID = 200;
+
+/** Waits for a random time, longer each time: those who write the record at the same moment do not do so again. */
+const pause = (tries: number) => sleep(Math.random() * 10 * (tries + 1));
 
 /** A session that a refresh is about, and the id that led there. */
 interface Bound extends AsRead {
@@ -70,7 +74,10 @@ export class DeviceEndpoints {
       if (!jwk || !isSignedBy(jwk, proof)) return this.refuse(ctx, 'bad proof', found);
       if (isBound(record)) return this.refuse(ctx, 'already bound', found);
       const binding = { id: randomBytes(18).toString('base64url'), key: jwk, at: Date.now(), proofs: 0 };
-      if (!await this.bind(ctx, found, binding)) continue;
+      if (!await this.bind(ctx, found, binding)) {
+        await pause(i);
+        continue;
+      }
       tell(app, 'session:bound', this.device.about(ctx, record, store.nameOf(key)));
       return this.prove(ctx, key, binding);
     }
@@ -105,14 +112,17 @@ export class DeviceEndpoints {
       if (header === '') return this.challenge(ctx, key, binding);
       const proof = readProof(header);
       const challenge = proof && challenges.open('refresh', proof.challenge, config.deviceBound.maxAge + OFFER_MS);
-      const isOfThis = challenge?.key === key && challenge.state === String(binding.proofs);
+      const isOfThis = challenge?.key === key && challenge.state === stateOf(binding);
       const isGood = proof && proof.jwk === undefined && isSignedBy(binding.key, proof);
       if (!isOfThis || !isGood) {
         device.tellUnproven(ctx, proof && !isOfThis ? 'bad challenge' : 'bad proof', record, found.store.nameOf(key));
         return this.challenge(ctx, key, binding);
       }
       const next = { ...binding, proofs: binding.proofs + 1 };
-      if (!await writeBinding(found, next, config, ctx)) continue;
+      if (!await writeBinding(found, next, config, ctx)) {
+        await pause(i);
+        continue;
+      }
       this.renewCookie(ctx, found);
       return this.prove(ctx, key, next);
     }

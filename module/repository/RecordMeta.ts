@@ -3,7 +3,7 @@ import { coded } from '../record/errors';
 import { refusePromise, type SessionConfig } from '../options/SessionConfig';
 import { type CookiePlace, placesIn } from '../record/CookiePlace';
 import { kindOf } from '../record/kindOf';
-import type { DeviceBinding } from '../record/DeviceBinding';
+import { type DeviceBinding, isBound } from '../record/DeviceBinding';
 import { changesBetween, type SessionChanges, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { warnOnce } from '../record/warnOnce';
 import type { SessionStoreOptions } from '../store/SessionStore';
@@ -67,6 +67,8 @@ export class RecordMeta {
   places?: CookiePlace[];
   /** The device that it is bound to. */
   device?: DeviceBinding;
+  /** The binding that this request has proven. */
+  private proven?: string;
   private kept: MetaFields = {};
   /** When it was created by the clock that ends it. */
   private storedAt?: number;
@@ -78,13 +80,14 @@ export class RecordMeta {
    */
   constructor(private readonly ctx: Context, private readonly config: SessionConfig, private readonly isIndexed: boolean) {}
 
-  /** Takes what a record says that was read. */
-  load(record: SessionRecord): void {
+  /** Takes what a record says that was read; `isProven` when the request may use it, and false for what it reads again. */
+  load(record: SessionRecord, isProven = true): void {
     const kept: SessionRecord = {};
     for (const name of Object.keys(record)) if (name[0] === '_' && META_FIELDS.has(name)) kept[name] = record[name];
     this.kept = kept;
     const { _createdAt } = this.kept;
     this.device = (record as MetaFields)._device;
+    if (isProven) this.proven = this.device?.id;
     this.places = placesIn(this.kept);
     if (typeof _createdAt === 'number') this.createdAt = _createdAt;
     this.storedAt = (record as MetaFields)._storedAt;
@@ -102,6 +105,7 @@ export class RecordMeta {
     this.principal = undefined;
     this.places = undefined;
     this.device = undefined;
+    this.proven = undefined;
     this.kept = {};
   }
 
@@ -141,6 +145,26 @@ export class RecordMeta {
     if (!this.config.deviceBound) return false;
     const principal = this.principalIn(data);
     return principal !== undefined && principal !== this.principal;
+  }
+
+  /** Whether sessions can be bound to devices. */
+  get mayBeBound(): boolean {
+    return this.config.deviceBound !== undefined;
+  }
+
+  /** Whether the session is bound, and this request has the proof of that device. */
+  get isProven(): boolean {
+    return this.device !== undefined && this.device.id === this.proven;
+  }
+
+  /**
+   * Whether a record that was read since is bound to another device than this request knows, or has lost its binding: somebody else has signed in there. One
+   * that was bound since for the same principal is no stranger's.
+   */
+  isForeign(record: MetaFields): boolean {
+    if (!this.config.deviceBound) return false;
+    if (this.device) return record._device?.id !== this.device.id;
+    return isBound(record) && this.principalIn(record) !== this.principal;
   }
 
   /** Whose session it is by its data; by what the record says, when these do not tell and are `isUnchanged`. */

@@ -122,10 +122,10 @@ export class SessionIndex {
     return undefined;
   }
 
-  /** Ends a session, and the one that took its place elsewhere. Resolves to whether there was one. */
-  async end(key: string, reason: SessionEndReason): Promise<boolean> {
+  /** Ends a session, and the one that took its place elsewhere, as `endSession` does. Resolves to whether there was one. */
+  async end(key: string, reason: SessionEndReason, mayEnd?: (record: MetaFields) => boolean): Promise<boolean> {
     const { store, ctx, config: { logValue } } = this;
-    const { ended, name } = await endSession(store, key, this.options);
+    const { ended, name } = await endSession(store, key, this.options, mayEnd);
     if (!ended) return false;
     tell(ctx.app, 'session:destroyed', {
       ctx, reason, key: name, ...logValue ? { value: dataOf(ended), principal: ended._principal } : {},
@@ -142,9 +142,13 @@ export async function removeFromIndex(store: Store, principal: string, key: stri
 /**
  * Ends a session in the store, and the one that took its place elsewhere.
  *
+ * @param store the store
+ * @param key where to begin
+ * @param options those of the store's calls
+ * @param mayEnd is asked of each record first, if it is given: what is bound to a device stays for who has no proof of it
  * @return the record that was taken out, what stands for its id where people read, and whether the key had a tombstone
  */
-export async function endSession(store: Store, key: string, options: SessionStoreOptions):
+export async function endSession(store: Store, key: string, options: SessionStoreOptions, mayEnd?: (record: MetaFields) => boolean):
 Promise<{ ended?: MetaFields; name?: string; hadEnded: boolean }> {
   const seen = new Set<string>();
   let hadEnded = false;
@@ -152,6 +156,8 @@ Promise<{ ended?: MetaFields; name?: string; hadEnded: boolean }> {
   let name: string | undefined;
   for (let next: string | null = key; next !== null && !seen.has(next);) {
     seen.add(next);
+    const before = mayEnd && await store.get(next, undefined, options);
+    if (isKept(before) && !mayEnd!(before)) return { hadEnded: true };
     const left = await store.retire(next, null, TOMBSTONE_MS, options);
     if (isAliveIn(store, left)) {
       ended = left;

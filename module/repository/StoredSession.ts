@@ -125,10 +125,19 @@ export class StoredSession {
     if (!hasChanged && isEmpty({ ...more, replace: false })) {
       return this.store.touch(this.key, this.options(false)).then(maxAge => this.noteLifetime(maxAge));
     }
-    const unbinds = this.meta.endsBinding(copy.session) ? [ '_device' ] : [];
-    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset, ...unbinds ], replace };
+    if (this.meta.endsBinding(copy.session) || (replace && this.meta.mayBeBound)) return this.saveAsRead(copy, now, chosen);
+    const changes = { set: { ...set, ...more.set }, unset: [ ...unset, ...more.unset ], replace };
     const written = this.writeIndexed(about, copy.session, chosen, () => this.merge(changes, chosen, hasChanged), replace);
     return hasChanged && !replace && this.meta.dependsOnAll ? this.followMerged(written) : written;
+  }
+
+  /** Writes what must not hit a record that is another device's by now: a sign-in, which ends the binding, and data that replace all. */
+  private async saveAsRead(copy: ChangeTracker, now: Snapshot, chosen?: SessionMaxAge): Promise<boolean> {
+    for (;;) {
+      const latest = await this.latest();
+      if (!latest || (this.meta.device && !this.meta.isProven)) return false;
+      if (await this.replace(latest, copy.onto(latest, now), chosen) !== 'overtaken') return true;
+    }
   }
 
   /**
@@ -211,7 +220,7 @@ export class StoredSession {
       if (became === 'unknown') onceItAnswers(() => this.endAfterAll(from, successor, options));
       return undefined;
     });
-    if (!unknown && (!isAliveIn(store, left) || meta.hasOutlived(left as SessionRecord))) {
+    if (!unknown && (!isAliveIn(store, left) || meta.hasOutlived(left) || meta.isForeign(left))) {
       await this.rollBack(successor, about);
       return undefined;
     }
@@ -342,10 +351,14 @@ export class StoredSession {
     await principals.limit(indexedFor, this.key).catch(err => logUntold(this.ctx, err));
   }
 
-  /** Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it. */
-  async retire(): ReturnType<typeof endSession> {
+  /**
+   * Ends the session, and the one that took its place elsewhere; tells what it was, and whether another request had ended it.
+   *
+   * @param mayEnd as in `endSession`
+   */
+  async retire(mayEnd?: (record: MetaFields) => boolean): ReturnType<typeof endSession> {
     if (this.knownId === undefined) return { hadEnded: false };
-    const result = await endSession(this.store, this.key, { ctx: this.ctx });
+    const result = await endSession(this.store, this.key, { ctx: this.ctx }, mayEnd);
     this.id = undefined;
     return result;
   }
@@ -354,9 +367,9 @@ export class StoredSession {
   async latest(): Promise<SessionRecord | undefined> {
     const tick = this.store.clock.now;
     const record = await this.store.get(this.key, this.maxAge, this.options(true));
-    if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record)) return undefined;
+    if (!isAliveIn(this.store, record) || this.meta.hasOutlived(record) || this.meta.isForeign(record)) return undefined;
     this.noteAnswer(tick);
-    this.meta.load(record);
+    this.meta.load(record, false);
     return record;
   }
 

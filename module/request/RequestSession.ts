@@ -279,7 +279,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   /** Whether the session is bound to a device, and the request has its proof. */
   get deviceBound(): boolean {
     this.read();
-    return this.state.at === 'saved' && this.meta.device !== undefined;
+    return this.state.at === 'saved' && this.meta.isProven;
   }
 
   /** @throws SessionStoreError when the store could not be asked */

@@ -3,7 +3,7 @@ import type { ChangeTracker } from '../record/ChangeTracker';
 import { placesIn, remembered } from '../record/CookiePlace';
 import { coded } from '../record/errors';
 import type { SessionEndReason } from '../record/events';
-import { applyChanges, copyOf, dataOf, isEmpty, isKept, lifetimeOf, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
+import { applyChanges, copyOf, dataOf, isEmpty, lifetimeOf, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import { shortHash } from '../record/shortHash';
 import { Snapshot } from '../record/Snapshot';
 import { endSession, SessionIndex } from '../repository/SessionIndex';
@@ -91,12 +91,13 @@ export class StoreKeeper implements Keeper {
    * Takes the principal of what was saved. A sign-in, and a move of who is signed in, is the moment to offer the browser to bind the session; one that is
    * bound has another challenge after a move.
    */
-  private noteSaved(previousKey?: string): void {
+  private noteSaved({ session: data }: ChangeTracker, previousKey?: string): void {
     const { session, session: { ctx, env: { device }, meta, watch } } = this;
     const { principal, device: binding } = meta;
     const hasMoved = previousKey !== undefined;
     if (device && binding && hasMoved) device.sendChallenge(ctx, this.key, binding);
-    else if (device && !binding && principal !== undefined && (hasMoved || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
+    // not when another request has signed in meanwhile: who has planted the session must not bind it
+    else if (device && !binding && principal !== undefined && principal === meta.principalIn(data) && (hasMoved || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
     session.notePrincipal(previousKey);
   }
 
@@ -136,7 +137,7 @@ export class StoreKeeper implements Keeper {
   private afterWrite(data: ChangeTracker, saved: Snapshot, chosen: Chosen, leaveAt?: number, previousKey?: string): void {
     const { session, session: { lifetime, state }, stored } = this;
     if (state.at !== 'saved') session.tell('session:created', {}, () => saved.toData());
-    this.noteSaved(previousKey);
+    this.noteSaved(data, previousKey);
     data.markSaved(saved);
     if (state.data && state.data !== data) state.data.replacesAll = true; // it was assigned meanwhile
     session.state = written(state, leaveAt);
@@ -220,7 +221,7 @@ export class StoreKeeper implements Keeper {
 
   private async endRefused({ id, record, why }: Refused, reason: SessionEndReason): Promise<void> {
     const { session, session: { ctx }, store } = this;
-    const { ended, name } = await endSession(store, store.keyOf(id), { ctx });
+    const { ended, name } = await endSession(store, store.keyOf(id), { ctx }, this.mayEnd);
     if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
     else if (why === 'expired') session.tell('session:expired', { key: shortHash(id) }, () => record);
   }
@@ -285,7 +286,7 @@ export class StoreKeeper implements Keeper {
       data.markSaved(after);
       lifetime.keep(chosen, stored.maxAge);
       if (outcome === 'unchanged') return true;
-      this.noteSaved();
+      this.noteSaved(data);
       session.state = updated(session.state);
       return true;
     });
@@ -297,7 +298,7 @@ export class StoreKeeper implements Keeper {
     const { places } = meta;
     const refused = before.at === 'new' ? before.refused : undefined;
     if (refused) await this.endRefused(refused, reason);
-    const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoredSession['retire']>> : await stored.retire();
+    const { ended, name, hadEnded } = at === 'new' ? { hadEnded: false } as Awaited<ReturnType<StoredSession['retire']>> : await stored.retire(this.mayEnd);
     const others = at === 'new' && !refused ? undefined : await this.endOthers(reason);
     if (ended) session.tell('session:destroyed', { reason, key: name }, () => dataOf(ended));
     session.state = destroyed(session.state, data);
@@ -312,19 +313,21 @@ export class StoreKeeper implements Keeper {
     if (others) throw others.err;
   }
 
+  /** Whether a record may be ended by this request; undefined where nothing is bound. */
+  private get mayEnd(): ((record: SessionRecord) => boolean) | undefined {
+    const { session: { ctx, env: { device } } } = this;
+    return device && (record => !device.refusalOf(ctx, record));
+  }
+
   /** Ends the sessions of the other cookies that a browser may have: one of them would count from now on. Resolves to what has failed. */
   private async endOthers(reason: SessionEndReason): Promise<{ err: unknown } | undefined> {
-    const { session: { ctx, env: { config, device, ids } }, store } = this;
+    const { session: { ctx, env: { config, ids } }, store } = this;
     if (config.externalKey) return undefined;
     const all = ids.read(ctx);
     if (all.length < 2) return undefined;
     const sessions = new SessionIndex(store, config, ctx);
     try {
-      for (const { value } of all) {
-        const key = store.keyOf(value);
-        const record = device && await store.get(key, undefined, { ctx });
-        if (!isKept(record) || !device!.refusalOf(ctx, record)) await sessions.end(key, reason);
-      }
+      for (const { value } of all) await sessions.end(store.keyOf(value), reason, this.mayEnd);
       return undefined;
     } catch (err) {
       return { err };

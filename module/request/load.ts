@@ -66,7 +66,7 @@ async function loadOneOf(ids: ReturnType<SessionEnvironment['ids']['read']>, ctx
   if (alive) return kept(ctx, alive.record as SessionRecord, alive.stale, env, { id: alive.id, hasClock: store.hasClock });
   const ended = all.find(({ refusal }) => refusal === 'ended');
   if (ended) return { ...NEW, state: 'ended', id: ended.id };
-  const { id, record, refusal } = all.find(each => each.refusal === 'expired') ?? all.find(each => each.refusal && isUnproven(each.refusal)) ?? all[0];
+  const { id, record, refusal } = all.find(each => each.refusal && isUnproven(each.refusal)) ?? all.find(each => each.refusal === 'expired') ?? all[0];
   return refuse(refusal as Refusal, ctx, record, env, id);
 }
 

@@ -46,9 +46,12 @@ export function logUntold(ctx: Context, err: unknown): void {
   if (!(err instanceof SessionStoreError)) ctx.coreLogger.error(err);
 }
 
+/** The headers that stay in an answer to an outage: the cookies, and what tells the browser to bind the session to a device. */
+const GOES_WITH_COOKIE = /^(set-cookie|secure-session-.*)$/;
+
 /** Answers with 503, which Egg's own page for errors in production would make a 500. A cookie that was set is a good one. */
 export function answerUnavailable(ctx: Context, { message, headers }: SessionStoreError): void {
-  for (const name of ctx.res.getHeaderNames()) if (name !== 'set-cookie') ctx.remove(name);
+  for (const name of ctx.res.getHeaderNames()) if (!GOES_WITH_COOKIE.test(name)) ctx.remove(name);
   ctx.status = 503;
   ctx.set(headers);
   const text = ctx.app.config.env === 'prod' ? 'Service Unavailable' : message;

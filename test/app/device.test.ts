@@ -266,7 +266,7 @@ for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
         assert.equal(challengeIn(response.headers).id, id);
         assert.deepEqual(await laptop.who(), ALICE);
         assert.deepEqual(await site.told(), [[ 'bound' ]]);
-        assert.equal((await site.registry.list('alice')).filter(({ deviceBound }) => deviceBound).length > 0, true);
+        assert.ok((await site.registry.list('alice')).some(({ deviceBound }) => deviceBound));
       });
 
       it('needs no cookie: after a sign-in at another site the browser sends none', async () => {
@@ -802,6 +802,223 @@ it('two workers: of two registrations one is bound, and a proof counts on one of
     await Promise.all(workers.map(worker => worker.stop()));
   }
 });
+
+for (const fixture of [ 'redis-store', 'memory-store' ] as const) {
+  describe(`a request that is under way while the session becomes another device's, ${fixture}`, () => {
+    const site = new Site();
+    before(() => site.boot(fixture));
+    afterEach(async () => {
+      mm.restore();
+      await site.events();
+    });
+    after(() => site.close());
+
+    const inPlace = (userId: string): Handle => session => {
+      session.userId = userId;
+    };
+    const ASSIGNMENTS: Array<[ how: string, (userId: string) => Handle ]> = [
+      [ 'a field', inPlace ],
+      [ 'update()', userId => session => session.update((data: SessionRecord) => { data.userId = userId; }) ],
+      [ 'ctx.session = { … }', userId => (_, ctx) => { ctx.session = { userId }; } ],
+    ];
+    const bindAs = async (laptop: Laptop, handle: Handle) => {
+      const { challenge } = await laptop.offered(handle);
+      assert.equal((await laptop.register(challenge)).status, 200);
+    };
+
+    for (const [ how, signInBy ] of ASSIGNMENTS) {
+      it(`does not move a planted session that its victim has signed in to by ${how}`, async () => {
+        const mallory = await site.laptop().bind(signIn('mallory'));
+        const victim = new Laptop(mallory.inProcess.copy());
+        await mallory.tryRun(async session => {
+          session.toJSON();
+          await bindAs(victim, signInBy('bob'));
+          await session.regenerate();
+        });
+        assert.notEqual((await mallory.who()).userId, 'bob');
+        await mallory.lapse().refresh();
+        assert.notEqual((await mallory.who()).userId, 'bob');
+        assert.notEqual((await mallory.thief().who()).userId, 'bob');
+      });
+
+      it(`does not move a planted session that was bound no more, and whose victim has signed in by ${how}`, async () => {
+        const mallory = await site.laptop().bind(signIn('mallory'));
+        const other = new Laptop(mallory.inProcess.copy());
+        const victim = site.laptop();
+        victim.cookies.set(KEY, mallory.cookies.get(KEY)!);
+        await mallory.tryRun(async session => {
+          session.toJSON();
+          await other.run(inPlace('mallory2'));
+          await bindAs(victim, signInBy('bob'));
+          await session.regenerate();
+        });
+        assert.notEqual((await mallory.who()).userId, 'bob');
+        later(20 * MINUTE);
+        await mallory.lapse().refresh();
+        assert.notEqual((await mallory.who()).userId, 'bob');
+      });
+    }
+
+    it('does not write its data over that of whoever has bound it: a session that was planted binds nobody', async () => {
+      const victim = site.laptop();
+      await victim.run(inPlace('bob'));
+      const mallory = new Laptop(victim.inProcess.copy());
+      await victim.run(async (session, ctx) => {
+        session.toJSON();
+        await mallory.bind(inPlace('mallory'));
+        ctx.session = { userId: 'bob', n: 1 };
+      });
+      assert.equal((await mallory.who()).userId, 'mallory');
+    });
+
+    for (const [ before, begin ] of [[ 'nobody', count ], [ 'the same principal, not bound yet', inPlace('bob') ]] as Array<[ string, Handle ]>) {
+      it(`takes nothing over of who has bound it when it signs somebody else in: it was loaded as that of ${before}`, async () => {
+        const victim = site.laptop();
+        const { headers: offered } = await victim.run(begin);
+        const thief = new Laptop(victim.inProcess.copy());
+        await thief.run(async session => {
+          session.toJSON();
+          const { challenge } = begin === count ? await victim.offered(inPlace('bob')) : offerIn(offered)!;
+          assert.equal((await victim.register(challenge)).status, 200);
+          await victim.run(theirs => { theirs.secret = 'of bob'; });
+          session.userId = 'mallory';
+        });
+        assert.deepEqual((await thief.run(session => ({ userId: session.userId, secret: session.secret ?? null }))).json(), { userId: 'mallory', secret: null });
+        assert.deepEqual((await victim.run(session => ({ userId: session.userId, secret: session.secret }))).json(), { userId: 'bob', secret: 'of bob' });
+      });
+    }
+
+    for (const [ what, handle ] of [
+      [ 'regenerate()', session => session.regenerate() ], [ 'update()', session => session.update((data: SessionRecord) => { data.planted = 1; }) ],
+    ] as Array<[ string, Handle ]>) {
+      it(`reads nothing of who has bound it, by ${what}`, async () => {
+        const victim = site.laptop();
+        await victim.run(count);
+        const thief = new Laptop(victim.inProcess.copy());
+        let seen: unknown;
+        await thief.tryRun(async session => {
+          session.toJSON();
+          await bindAs(victim, inPlace('bob'));
+          await victim.run(theirs => { theirs.secret = 'of bob'; });
+          await Promise.resolve(handle(session, undefined)).catch(() => undefined);
+          seen = { secret: session.secret, deviceBound: session.deviceBound };
+        });
+        assert.deepEqual(seen, { secret: undefined, deviceBound: false });
+        assert.notEqual((await thief.who()).userId, 'bob');
+      });
+    }
+
+    it('has no proof, though its own principal has bound the session meanwhile; and goes on', async () => {
+      const laptop = site.laptop();
+      const { challenge } = await laptop.offered();
+      const beside = new Laptop(laptop.inProcess.copy());
+      let deviceBound: unknown;
+      await beside.run(async session => {
+        session.toJSON();
+        assert.equal((await laptop.register(challenge)).status, 200);
+        await session.update((data: SessionRecord) => { data.n = 1; });
+        ({ deviceBound } = session);
+      });
+      assert.equal(deviceBound, false);
+      assert.deepEqual(await laptop.who(), { ...ALICE, n: 1 });
+    });
+
+    it('is made no offer when another request has signed in', async () => {
+      const victim = site.laptop();
+      await victim.run(count);
+      const thief = new Laptop(victim.inProcess.copy());
+      const { headers } = await thief.run(async session => {
+        session.toJSON();
+        await victim.run(inPlace('alice'));
+        await session.regenerate();
+      });
+      assert.equal(offerIn(headers), undefined);
+    });
+
+    it('is made an offer of its own when the store did not confirm the move, and the session was bound meanwhile', async () => {
+      const laptop = site.laptop();
+      const { challenge } = await laptop.offered();
+      const beside = new Laptop(laptop.inProcess.copy());
+      const original = site.store.retire;
+      const response = await laptop.tryRun(async session => {
+        session.toJSON();
+        assert.equal((await beside.register(challenge)).status, 200);
+        mm(site.store, 'retire', async function(this: unknown, ...args: unknown[]) {
+          await original.apply(this, args);
+          throw new Error('not heard');
+        });
+        await session.regenerate();
+      });
+      mm.restore();
+      assert.equal(response.status, 503);
+      assert.equal((await laptop.register(offerIn(response.headers)!.challenge)).status, 200);
+      assert.deepEqual(await laptop.who(), ALICE);
+    });
+  });
+
+  describe(`an old id of a bound session, ${fixture}`, () => {
+    const site = new Site();
+    before(() => site.boot(fixture));
+    afterEach(async () => void await site.events());
+    after(() => site.close());
+
+    for (const [ how, handle ] of [[ 'destroy()', session => session.destroy() ], [ 'ctx.session = null', (_, ctx) => { ctx.session = null; } ]] as Array<[ string, Handle ]>) {
+      it(`does not end it without a proof, by ${how}`, async () => {
+        const laptop = await site.laptop().bind();
+        const thief = laptop.thief().lapse();
+        await laptop.run(session => session.regenerate());
+        await thief.tryRun(handle);
+        assert.deepEqual(await laptop.who(), ALICE);
+        assert.ok((await site.registry.list('alice')).some(({ deviceBound }) => deviceBound));
+      });
+
+      it(`does not end it beside the cookie of another session, by ${how}`, async () => {
+        const laptop = await site.laptop().bind();
+        const old = laptop.cookies.get(KEY);
+        await laptop.run(session => session.regenerate());
+        const thief = site.laptop();
+        await thief.run(signIn('eve'));
+        await thief.inProcess.tryRun(handle, { ...HTTPS, cookie: `${KEY}=${thief.cookies.get(KEY)}; ${KEY}=${old}` });
+        assert.deepEqual(await laptop.who(), ALICE);
+        assert.deepEqual(await site.registry.list('eve'), []);
+      });
+
+      it(`ends it with the proof, by ${how}`, async () => {
+        const laptop = await site.laptop().bind();
+        const slow = new Laptop(laptop.inProcess.copy());
+        await laptop.run(session => session.regenerate());
+        await slow.run(handle);
+        assert.deepEqual(await laptop.who(), NOBODY);
+      });
+    }
+
+    it('leaves no proof good for a later binding with the same key', async () => {
+      const laptop = await site.laptop().bind();
+      const { challenge } = challengeIn((await laptop.ask()).headers);
+      assert.equal((await laptop.prove(challenge)).status, 200);
+      for (const user of [ 'bob', 'alice' ]) await laptop.bind(session => { session.userId = user; });
+      assert.equal((await laptop.prove(challenge)).status, 403);
+    });
+  });
+
+  describe(`an application whose principal is a function, ${fixture}`, () => {
+    const site = new Site();
+    before(() => site.boot(fixture, { principal: (data: any) => data.userId }));
+    after(() => site.close());
+
+    it('makes no offer to a request that changes something else while another one signs in', async () => {
+      const victim = site.laptop();
+      await victim.run(count);
+      const thief = new Laptop(victim.inProcess.copy());
+      const { headers } = await thief.run(async session => {
+        session.toJSON();
+        await victim.run(theirs => { theirs.userId = 'alice'; });
+        session.x = 1;
+      });
+      assert.equal(offerIn(headers), undefined);
+    });
+  });
+}
 
 describe('config.session.deviceBound at boot', () => {
   const CONFIG = { secure: true, principal: 'userId', deviceBound: true };
