@@ -342,7 +342,7 @@ fault('K2', 'module/store/GuardedStore.ts', 'if (!keys) return id;', 'return id;
   'rules/guarded-store', 'the store has ids that sign in');
 fault('K3', 'module/store/GuardedStore.ts', 'yield value.filter((key: string) => HASH.test(key));', 'yield value;',
   'rules/guarded-store', 'clear() removes keys of the application that are no sessions');
-fault('K4', 'module/store/GuardedStore.ts', "message.replace(/,? with args beginning with:.*/s, ''))", 'message)',
+fault('K4', 'module/store/GuardedStore.ts', "(message || name).replace(/,? with args beginning with:.*/s, ''))", 'message)',
   'rules/guarded-store', 'an error of Redis brings the data of a session into the log');
 fault('K5', 'module/store/GuardedStore.ts', "return '_maxAge' in changes.set || '_session' in changes.set ? this.ticking(key, written) : written;", 'return written;',
   'rules/guarded-store', 'a cookie lives for another time than its session, which another request has given a lifetime');
@@ -461,7 +461,7 @@ fault('W17', 'module/repository/StoredSession.ts', "return err.isOfServer ? 'unk
   'app/unknown-outcomes', 'a call that has failed for one session leaves two ids alive');
 fault('W18', 'module/repository/StoredSession.ts', 'await note(this.maxAge!).catch(err => logUntold(this.ctx, err));', 'await note(this.maxAge!);',
   'app/unknown-outcomes', 'a sign-in that took effect is answered with 503');
-fault('W19', 'module/store/GuardedStore.ts', '!isRefusal(error));', "failure === 'server');",
+fault('W19', 'module/store/GuardedStore.ts', '!isRefusal(err));', "failure === 'server');",
   'app/unknown-outcomes', 'an unclear error at the end of the old id loses both');
 fault('W20', 'module/repository/SessionIndex.ts', 'await store.index(principal, key, indexMs(lifetimeOf(record)), options);', '',
   'world/index-loss', 'a session that is written during a list() can\'t be revoked for a minute');

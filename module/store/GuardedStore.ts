@@ -7,7 +7,7 @@ import { TooLargeError } from '../record/tooLarge';
 import { trace, traceCommand } from '../record/trace';
 import type { ChangeClock } from './ChangeClock';
 import type { Call, Deadlines } from './Deadlines';
-import { type Failure, failureOf, isRefusal } from './failureOf';
+import { type Failure, failureOf, isRefusal, kindOfError } from './failureOf';
 import type { SessionChanges, SessionMaxAge, SessionRecord, SessionStoreOptions } from './SessionStore';
 import { SessionStoreError } from './SessionStoreError';
 import type { StoreAdapter, Existing } from './StoreAdapter';
@@ -162,7 +162,7 @@ export class GuardedStore implements Store {
       health.failed(operation, call.start, error, failure, permission === 'probe');
       tell(ctx.app, 'session:storeError', { ctx, error });
       if (failure === 'writes' && instead) return instead();
-      throw new SessionStoreError(error, failure, !isRefusal(error));
+      throw new SessionStoreError(error, failure, !isRefusal(err));
     };
     // every request pays for each promise; the second one is for what follows a late call to be in its request's async context
     return new Promise<T>((resolve, reject) => {
@@ -213,12 +213,13 @@ function withoutSecrets(err: unknown, names: Map<string, string>): Error {
 
 /** An error of its own with the message, the name and the code of `err`, where a name stands for each key. */
 function cleaned(err: unknown, names: Map<string, string>): Error {
-  const { message, name, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
+  const name = kindOfError(err);
+  const { message, code, stack } = Object(err) as Partial<NodeJS.ErrnoException>;
   if (typeof message !== 'string') {
     return new Error(`[egg-tegg-session] the session store failed with ${err === null || err === undefined ? err : typeof err === 'object' ? 'an object' : `a ${typeof err}`} instead of an Error`);
   }
   const clean = [ ...names ].reduce((text, [ key, name ]) => text.replaceAll(key, name),
-    message.replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
+    (message || name).replace(/,? with args beginning with:.*/s, '')); // Redis quotes the command
   const error = Object.assign(new Error(clean), { name }, code === undefined ? {} : { code });
   const frames = (typeof stack === 'string' && stack.slice(stack.indexOf(message) + message.length).match(/^ {4}at .*$/gm)) || [];
   error.stack = [ `${name}: ${error.message}`, ...frames ].join('\n');

@@ -1,5 +1,5 @@
 /** The part of an ioredis client that is used: of a single one, one behind Sentinel, or a Cluster. */
-export interface RedisClient {
+export interface IoredisClient {
   get(key: string): Promise<string | null>;
   set(key: string, value: string, PX: 'PX', ms: number): Promise<unknown>;
   del(key: string): Promise<number>;
@@ -10,6 +10,19 @@ export interface RedisClient {
   /** Asked at boot, if there is one. */
   info?(section: 'memory'): Promise<unknown>;
   /** Only a Cluster has these. */
-  nodes?(role: 'master'): Array<Pick<RedisClient, 'scan' | 'info'>>;
+  nodes?(role: 'master'): Array<Pick<IoredisClient, 'scan' | 'info'>>;
   readonly options?: { keyPrefix?: string };
 }
+
+/** The part of a client of node-redis (the package `redis`, 5 or later) that is used: a single one, one behind Sentinel, or a Cluster. */
+export interface NodeRedisClient {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>;
+  del(key: string): Promise<unknown>;
+  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  zScan(key: string, cursor: string, options: { COUNT: number }): Promise<unknown>;
+}
+
+/** A client that `RedisSessionStore` takes; it finds out which one it is. */
+export type RedisClient = IoredisClient | NodeRedisClient;

@@ -1,7 +1,8 @@
 import type { Application, Context } from 'egg';
 import { LONGEST, type Tombstone } from '../record/SessionRecord';
 import { warnOfEviction } from './redisBoot';
-import type { RedisClient } from './RedisClient';
+import { commandsOf } from './nodeRedis';
+import type { IoredisClient, RedisClient } from './RedisClient';
 import {
   argsOf, COMPARE_AND_SET, CREATE, INDEX, MERGE, recordIn, RETIRE, type Script, textIn, textOf, TOUCH,
 } from './redisLayout';
@@ -26,8 +27,10 @@ const SCAN_COUNT = 500;
  * ```
  */
 export abstract class RedisSessionStore extends SessionStore {
-  /** The client, as egg-redis and @eggjs/redis provide it. */
+  /** The client: of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis, which has to be told to connect. */
   protected abstract readonly redis: RedisClient;
+
+  private known?: { readonly redis: RedisClient; readonly commands: IoredisClient };
 
   /**
    * Goes before each key. Override it to change it: of applications that share a Redis, none may have a prefix that begins with
@@ -37,20 +40,20 @@ export abstract class RedisSessionStore extends SessionStore {
   protected readonly prefix: string = 'session:';
 
   get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
-    return this.read(ctx, () => this.redis.get(this.prefix + key)); // each request pays for every promise
+    return this.read(ctx, () => this.commands.get(this.prefix + key)); // each request pays for every promise
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
     const ms = this.checkedTtl(maxAge);
     if (options?.absoluteMaxAge === undefined) {
-      await this.redis.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
+      await this.commands.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
     } else {
       await this.run(CREATE, key, this.textOf(record, maxAge, options), String(ms), String(Date.now()));
     }
   }
 
   async destroy(key: string): Promise<void> {
-    await this.redis.del(this.prefix + key);
+    await this.commands.del(this.prefix + key);
   }
 
   override async touch(key: string, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
@@ -90,7 +93,7 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   override async* list(principal?: string, { ctx }: Partial<SessionStoreOptions> = {}): AsyncGenerator<string[]> {
-    const { redis, prefix } = this;
+    const { commands: redis, prefix } = this;
     if (principal !== undefined) {
       yield* cursors(async cursor => {
         const [ next, found ] = await redis.zscan(prefix + INDEX_PREFIX + principal, cursor, 'COUNT', SCAN_COUNT)
@@ -109,8 +112,8 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   /** @throws Error when a Cluster can't be reached: it knows no master until then, and there would seem to be no sessions */
-  private async masters(): Promise<Array<Pick<RedisClient, 'scan'>>> {
-    const { redis } = this;
+  private async masters(): Promise<Array<Pick<IoredisClient, 'scan'>>> {
+    const { commands: redis } = this;
     if (!redis.nodes) return [ redis ];
     if (redis.nodes('master').length === 0) await redis.get(this.prefix); // it connects with the first command
     return redis.nodes('master');
@@ -118,7 +121,7 @@ export abstract class RedisSessionStore extends SessionStore {
 
   /** Warns at boot of what the server would do to sessions. @internal */
   async reviewServer(logger: Application['coreLogger']): Promise<void> {
-    const { redis } = this;
+    const { commands: redis } = this;
     const masters = redis.nodes?.('master') ?? [];
     await warnOfEviction(masters.length > 0 ? masters : [ redis ], logger);
   }
@@ -126,6 +129,13 @@ export abstract class RedisSessionStore extends SessionStore {
   /** @internal */
   override async checkAtBoot(check: Check): Promise<string | undefined> {
     return await checkRedis(check, () => this.redis, this.prefix);
+  }
+
+  /** The client's commands; it may be another one at any time, as `redis` may be a getter. */
+  private get commands(): IoredisClient {
+    const { redis } = this;
+    if (this.known?.redis !== redis) this.known = { redis, commands: commandsOf(redis) };
+    return this.known.commands;
   }
 
   private async read(ctx: Context, ask: () => Promise<unknown>): Promise<SessionRecord | undefined> {
@@ -142,7 +152,7 @@ export abstract class RedisSessionStore extends SessionStore {
   private nameIndex(err: Error, principal: string, ctx?: Context): never {
     if (!isWrongType(err)) throw err;
     const { logValue } = (ctx?.app as Application | undefined)?.config.session ?? {};
-    const key = `${this.redis.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
+    const key = `${this.commands.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
     throw new Error(`${JSON.stringify(key)} is no sorted set, as the list of a principal's sessions is: remove that key, or have what ` +
       `writes it take another name (${err.message})`, { cause: err });
   }
@@ -162,7 +172,7 @@ export abstract class RedisSessionStore extends SessionStore {
 
   /** Runs a script by its hash, and sends it only to a server that has not seen it. */
   private run({ lua, sha }: Script, key: string, ...args: string[]): Promise<unknown> {
-    const { redis, prefix } = this;
+    const { commands: redis, prefix } = this;
     return redis.evalsha(sha, 1, prefix + key, ...args).catch((err: Error) => {
       if (!err.message.startsWith('NOSCRIPT')) throw err;
       return redis.eval(lua, 1, prefix + key, ...args);

@@ -72,8 +72,12 @@ const PROGRAMMING = /^(Type|Range|Syntax|Reference|URI|Eval)Error$/;
 
 /** Whether a server has answered that it refuses the call, so that it has not taken effect. What a driver or a proxy says does not tell. */
 export function isRefusal(err: unknown): boolean {
-  const { code } = Object(err) as { code?: unknown };
-  return isReply(err) || (typeof code === 'string' && OF_A_STATEMENT.test(code) && match(code, codes) !== 'server');
+  try {
+    const { code } = Object(err) as { code?: unknown };
+    return isReply(err) || (typeof code === 'string' && OF_A_STATEMENT.test(code) && match(code, codes) !== 'server');
+  } catch {
+    return false; // it can't be read
+  }
 }
 
 /** The longest chain of causes that is followed. */
@@ -89,13 +93,19 @@ export function failureOf(err: unknown): Failure {
 }
 
 /** An answer of Redis, by its client. */
-const isReply = (err: unknown) => /^(ReplyError|ErrorReply)$/.test((err as Error | undefined)?.name ?? '');
+const isReply = (err: unknown) => /^(ReplyError|ErrorReply|SimpleError|BlobError)$/.test(kindOfError(err));
+
+/** The name of an error; that of its class where it has none of its own, as with node-redis. */
+export function kindOfError(err: unknown): string {
+  const { name, constructor } = Object(err) as Partial<Error>;
+  return String((name === 'Error' && constructor?.name) || (name ?? ''));
+}
 
 function classify(err: unknown, depth: number): Failure {
   if (typeof err === 'string') return match(err.replace(QUOTED, ''), words);
   if (typeof err !== 'object' || err === null || depth > DEEPEST) return 'call';
   if (err instanceof LateError) return 'server';
-  const { name, message, code, syscall, cause, errors } = err as Record<string, unknown>;
+  const { message, code, syscall, cause, errors } = err as Record<string, unknown>;
   if (isReply(err)) return match(REDIS_ERROR.exec(String(message))![1], redis);
   if (syscall === 'connect' || syscall === 'getaddrinfo') return 'server';
   if (typeof code === 'string') {
@@ -106,5 +116,6 @@ function classify(err: unknown, depth: number): Failure {
     const found = classify(each, depth + 1);
     if (found !== 'call' || isReply(each)) return found;
   }
-  return PROGRAMMING.test(String(name)) ? 'call' : match(`${name}: ${message}`.replace(QUOTED, ''), words);
+  const name = kindOfError(err);
+  return PROGRAMMING.test(name) ? 'call' : match(`${name}: ${message}`.replace(QUOTED, ''), words);
 }

@@ -1,6 +1,7 @@
 import { coded } from '../record/errors';
 import { withDeadline } from './deadline';
-import { failureOf } from './failureOf';
+import { failureOf, kindOfError } from './failureOf';
+import { commandsOf } from './nodeRedis';
 import type { RedisClient } from './RedisClient';
 import { script, textIn } from './redisLayout';
 import { type Check, requireClient, wrongClient } from './requireClient';
@@ -8,7 +9,7 @@ import { type Check, requireClient, wrongClient } from './requireClient';
 const WANTED = {
   field: 'redis',
   methods: [ 'get', 'set', 'del', 'evalsha', 'eval', 'zscan', 'scan' ],
-  what: 'a client of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it; a Cluster and one behind Sentinel are such, too',
+  what: 'a client of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5; a Cluster and one behind Sentinel are such, too',
 };
 
 /** Each command that the store runs, also in its scripts, in a form that changes nothing where there is nothing. */
@@ -43,6 +44,9 @@ const probe = (commands: typeof HARMLESS) => script(`
 /** What a server says to arguments in another order. */
 const MISUNDERSTOOD = /not an integer|wrong number of args|number of keys/i;
 
+/** What node-redis says until it is told to connect. */
+const CLOSED = 'The client is closed';
+
 /** What a server says that does not let its user run a command, or that has no such command. */
 const REFUSED = /NOPERM|unknown command/i;
 
@@ -54,7 +58,7 @@ const REFUSED = /NOPERM|unknown command/i;
  * @throws TypeError when it is no client that can be used, Error when the server does not let it run what it has to
  */
 export async function checkRedis({ name, indexes, ms }: Check, client: () => RedisClient, prefix: string): Promise<string | undefined> {
-  const redis = requireClient(name, WANTED, client);
+  const redis = requireClient(name, WANTED, () => commandsOf(client()));
   const { lua, sha } = probe(indexes ? { ...HARMLESS, ...HARMLESS_INDEX } : HARMLESS);
   const lacks = new Set<string>();
   let said = '';
@@ -64,8 +68,9 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
     const asked = redis[command](text, 1, `${prefix}boot`) as Promise<unknown> | undefined;
     if (typeof asked?.then !== 'function') throw wrong('returns no promise');
     const [ first, ...more ] = await withDeadline(asked, ms, () => new Error(`no answer for ${ms} ms`)).then(reply => String(textIn(reply)).split(' '), err => {
-      const message = String(err?.message);
+      const message = err?.message ? String(err.message) : kindOfError(err);
       if ((err instanceof TypeError && failureOf(err) === 'call') || MISUNDERSTOOD.test(message)) throw wrong('takes other arguments');
+      if (message === CLOSED) throw wrongClient(name, WANTED, 'a client of node-redis that is closed', 'Await its connect() in the store\'s init()');
       if (!REFUSED.test(message)) {
         silence = message;
         return [ 'lacks' ]; // as far as one can know

@@ -40,7 +40,7 @@ export function requireClient<T extends object>(store: string, wanted: Wanted, r
   if (typeof has.then === 'function') throw wrongClient(store, wanted, 'a promise', 'Await it in the store\'s init()');
   const lacks = wanted.methods.filter(name => typeof has[name] !== 'function');
   if (lacks.length === 0) return client as T;
-  if ('evalSha' in has) throw wrongClient(store, wanted, 'a client of node-redis');
+  if ('evalSha' in has) throw wrongClient(store, wanted, 'a client of node-redis 4 or below');
   if ('createInstance' in has) { // of Egg, which has it in place of a client where there is not one
     const { clients } = has as { clients?: Map<string, unknown> };
     throw clients?.size === 0

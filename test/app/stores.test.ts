@@ -12,13 +12,14 @@ import { Keyv as Keyv6 } from 'keyv6';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
 import KeyvPostgres from '@keyv/postgres';
+import { createClient } from 'redis';
 import {
   type KeyvClient, KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions, testSessionStore,
 } from '../..';
 import { Client, createApp } from '../support/app';
 import { MapStore } from '../support/MapStore';
 import { Postgres } from '../support/Postgres';
-import { TestRedisStore } from '../support/redis';
+import { connectNodeRedis, TestRedisStore } from '../support/redis';
 import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from '../support/servers';
 
 class TestMemoryStore extends MemorySessionStore {
@@ -66,6 +67,8 @@ testWithServer('RedisSessionStore', startRedis, server => new TestRedisStore(con
   redis.on('error', () => undefined);
   return new TestRedisStore(redis);
 });
+testWithServer('RedisSessionStore with node-redis', startRedis, async ({ port }) => new TestRedisStore(await connectNodeRedis(port)),
+  () => new TestRedisStore(createClient({ url: `redis://${NOWHERE}` })));
 const memcached = (address: string) => new KeyvMemcache(address, { logger: { log: () => undefined } });
 for (const [ version, newKeyv ] of [
   [ 5, (adapter: any) => new Keyv(adapter) ],

@@ -2,6 +2,8 @@ import { strict as assert } from 'node:assert';
 import KeyvMemcache from '@keyv/memcache';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
+import { createClient } from 'redis';
+import { connectNodeRedis } from '../support/redis';
 import Keyv from 'keyv';
 import { Keyv as Keyv6 } from 'keyv6';
 import { KeyvSessionStore, RedisSessionStore, type SessionOptions } from '../..';
@@ -78,8 +80,9 @@ describe('a client that can\'t be used stops the application, and the error says
     [ 'its options', () => ({ host: '127.0.0.1', port: 6379 }), 'an object without get(), set(), del(), evalsha(), eval(), zscan(), scan()' ],
     [ 'a promise of one', async () => connect(1), 'a promise', 'Await it in the store\'s init()' ],
     [ 'a getter that throws', () => { throw new Error('not connected yet'); }, 'nothing', 'Reading it throws "not connected yet"' ],
-    [ 'node-redis 4 or 5', () => methods([ 'get', 'set', 'del', 'eval', 'evalSha', 'zScan', 'scan', 'sendCommand' ], async () => null),
-      'a client of node-redis' ],
+    [ 'node-redis 4', () => methods([ 'get', 'set', 'del', 'eval', 'evalSha', 'zScan', 'scan', 'sendCommand' ], async () => null),
+      'a client of node-redis 4 or below' ],
+    [ 'node-redis that was not told to connect', () => createClient(), 'a client of node-redis that is closed', 'Await its connect() in the store\'s init()' ],
     [ 'node-redis 3, which takes callbacks', () => methods(NAMES, () => true), 'a client whose eval() returns no promise' ],
     [ 'an ioredis that lacks something', () => Object.assign(connect(1), { zscan: undefined, scan: undefined }), 'an object without zscan(), scan()' ],
     [ 'all of egg-redis\' clients', () => ({ get: () => undefined, createInstance: () => undefined, clients: new Map([[ 'cache', {}]]) }),
@@ -97,7 +100,7 @@ describe('a client that can\'t be used stops the application, and the error says
       await assert.rejects(boot({ store: new RedisStore(client) }), {
         name: 'TypeError',
         message: `[egg-tegg-session] the session store RedisStore of config.session.store has ${said} as its redis: it must be a client of ioredis ` +
-          `or iovalkey, as egg-redis and @eggjs/redis provide it; a Cluster and one behind Sentinel are such, too${why ? `. ${why}` : ''}`,
+          `or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5; a Cluster and one behind Sentinel are such, too${why ? `. ${why}` : ''}`,
       });
     });
   }
@@ -136,6 +139,13 @@ describe('a client that can be used lets the application start:', () => {
     server = await startRedis();
   });
   after(() => server.stop());
+
+  it('node-redis, and nothing is left in the server', async () => {
+    const redis = await connectNodeRedis(server.port);
+    await boot({ store: new RedisStore(() => redis), principal: 'userId' });
+    assert.equal(await redisCli(server.port, 'DBSIZE'), '0');
+    redis.destroy();
+  });
 
   it('ioredis, and nothing is left in the server', async () => {
     const redis = connect(server.port, { keyPrefix: 'shop:' });

@@ -1,5 +1,8 @@
 import { strict as assert } from 'node:assert';
 import Redis from 'ioredis';
+import {
+  ClientClosedError, ClientOfflineError, ConnectionTimeoutError, RootNodesUnavailableError, SimpleError, SocketClosedUnexpectedlyError, SocketTimeoutError, TimeoutError,
+} from 'redis';
 import { CODES, type Failure, failureOf, REDIS, type Rules, WORDS } from '../../module/store/failureOf';
 import { textOf } from '../support/docs';
 
@@ -46,6 +49,16 @@ const TABLE: Array<[ failure: Failure, what: string, err: unknown ]> = [
   [ 'server', 'ioredis has tried again', named('MaxRetriesPerRequestError', 'Reached the max retries per request limit (which is 1). Refer to "maxRetriesPerRequest" option for details.') ],
   [ 'server', 'ioredis has waited', new Error('Command timed out') ],
   [ 'server', 'ioredis on a silent connection', new Error('Socket timeout. Expecting data, but didn\'t receive any in 3000ms.') ],
+  [ 'server', 'node-redis while it reconnects', new ClientOfflineError() ],
+  [ 'server', 'node-redis before connect(), and after the end', new ClientClosedError() ],
+  [ 'server', 'node-redis, whose connection has ended', new SocketClosedUnexpectedlyError() ],
+  [ 'server', 'node-redis on a silent connection', new SocketTimeoutError(3000) ],
+  [ 'server', 'node-redis that can\'t connect', new ConnectionTimeoutError() ],
+  [ 'server', 'node-redis has waited', new TimeoutError() ], // its message is empty
+  [ 'server', 'node-redis on a Cluster of which no node answers', new RootNodesUnavailableError() ],
+  [ 'server', 'an answer through node-redis', new SimpleError('LOADING Redis is loading the dataset in memory') ],
+  [ 'writes', 'a refusal through node-redis', new SimpleError('READONLY You can\'t write against a read only replica.') ],
+  [ 'call', 'another answer through node-redis, whatever it quotes', new SimpleError('ERR unknown command \'connect\'') ],
   [ 'server', 'ioredis after the end', new Error('Connection is closed.') ],
   [ 'server', 'ioredis before the beginning', new Error('Stream isn\'t writeable and enableOfflineQueue options is false') ],
   [ 'server', 'a Cluster of which no node answers', named('ClusterAllFailedError', 'Failed to refresh slots cache.') ],

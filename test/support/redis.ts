@@ -1,9 +1,10 @@
-import Redis, { type Cluster } from 'ioredis';
-import { RedisSessionStore } from '../..';
+import Redis from 'ioredis';
+import { createClient } from 'redis';
+import { type RedisClient, RedisSessionStore } from '../..';
 import { startRedis, type TestServer } from './servers';
 
 export class TestRedisStore extends RedisSessionStore {
-  constructor(protected readonly redis: Redis | Cluster) {
+  constructor(protected readonly redis: RedisClient) {
     super();
   }
 }
@@ -21,6 +22,16 @@ export function redisOfSuite(): { readonly client: Redis } {
     await server.stop();
   });
   return suite;
+}
+
+/** A client of node-redis with the documented settings. */
+export async function connectNodeRedis(port: number) {
+  const client = createClient({
+    socket: { host: '127.0.0.1', port, connectTimeout: 5000, socketTimeout: 3000, reconnectStrategy: times => Math.min(times * 50, 1000) },
+    commandOptions: { timeout: 1500 },
+  });
+  client.on('error', () => undefined);
+  return await client.connect();
 }
 
 /** The record or the tombstone under a key; Redis has nothing to say about what is in it. */
