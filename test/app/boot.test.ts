@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
+import SessionBoot from '../../app';
 import { touched } from '../fixtures/apps/unused-stores/lib/ForgottenStore';
 import { type AppOptions, createApp } from '../support/app';
 import { MapStore } from '../support/MapStore';
@@ -104,4 +105,9 @@ describe('what the log says when the application starts', () => {
     assert.match(lines[0], /kept in app\.sessionStore \(PlainStore\)/);
     assert.deepEqual(lines.slice(1).map(line => /\] (\w+) /.exec(line)![1]), [ 'ForgottenStore' ]);
   });
+});
+
+it('an application whose tegg reads its modules later does not start, and the error says which versions this one is for', () => {
+  const boot = new SessionBoot({ config: { coreMiddleware: [] } } as unknown as Application);
+  assert.throws(() => boot.configWillLoad(), { message: /^\[egg-tegg-session\] this version is for tegg 3, on Egg 3 or 4\.0: .* Install egg@~4\.0/, code: 'ERR_SESSION_SETUP' });
 });
