@@ -18,7 +18,7 @@ const isBound = Boolean(process.env.DEVICE_BOUND);
 
 const i18n = { defaultLocale: 'en-US', localeAlias: { en: 'en-US', zh: 'zh-CN' } };
 
-const { hostname, port, password, pathname } = redisUrl();
+const { protocol, hostname, port, username, password, pathname } = redisUrl();
 
 export default (): PowerPartial<EggAppConfig> => ({
   keys: process.env.SESSION_KEYS,
@@ -38,6 +38,8 @@ export default (): PowerPartial<EggAppConfig> => ({
     Redis,
     client: {
       host: hostname, port: Number(port || 6379), password: decodeURIComponent(password), db: Number(pathname.slice(1) || 0),
+      ...username ? { username: decodeURIComponent(username) } : {},
+      ...protocol === 'rediss:' ? { tls: {} } : {},
       maxRetriesPerRequest: 1,
       enableOfflineQueue: true,
       commandTimeout: 1500,

@@ -1,11 +1,14 @@
-/** Where sessions are kept: in the cookie, or with `STORE=memory` or `STORE=redis` in a store. */
-export const STORE = process.env.STORE || 'cookie';
+/**
+ * Where sessions are kept: `STORE=memory`, `STORE=redis` or `STORE=cookie`. In memory, unless several processes serve, as in production: they
+ * share none.
+ */
+export const STORE = process.env.STORE || (process.env.NODE_ENV === 'production' ? 'cookie' : 'memory');
 
 /** Each has a module, `app/module/<name>-store`. An application that needs one only has that module, and nothing of this file. */
 const STORES = [ 'memory', 'redis' ];
 
 if (STORE !== 'cookie' && !STORES.includes(STORE)) {
-  throw new Error(`STORE is ${STORE}; it must be ${STORES.join(' or ')}, or be left out`);
+  throw new Error(`STORE is ${STORE}; it must be cookie, ${STORES.join(' or ')}`);
 }
 
 /** The modules that tegg is not to load. */
@@ -14,6 +17,6 @@ export const UNUSED_STORES = STORES.filter(name => name !== STORE).map(name => `
 /** Where Redis is. @throws Error when `REDIS_URL` is none, which it does not show: it may have a password */
 export function redisUrl(): URL {
   const url = process.env.REDIS_URL || 'redis://127.0.0.1:6379';
-  if (!URL.canParse(url) || !/^redis:\/\/./.test(url)) throw new Error('REDIS_URL is no URL of a Redis; it must be like redis://:password@127.0.0.1:6379/0');
+  if (!URL.canParse(url) || !/^rediss?:\/\/./.test(url)) throw new Error('REDIS_URL is no URL of a Redis; it must be like redis://user:password@127.0.0.1:6379/0, or rediss:// for TLS');
   return new URL(url);
 }
