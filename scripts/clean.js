@@ -1,9 +1,10 @@
 'use strict';
 
-// Removes what `tsc -p tsconfig.build.json` writes beside the sources: the .js and .d.ts of each source, nothing else.
+// Removes what packing writes beside the sources: the .js and .d.ts of each source, and the entry for ES modules.
 const fs = require('node:fs');
 const path = require('node:path');
 const ts = require('typescript');
+const { remove } = require('./exports');
 
 const root = path.join(__dirname, '..');
 const { config } = ts.readConfigFile(path.join(root, 'tsconfig.build.json'), ts.sys.readFile);
@@ -14,3 +15,4 @@ for (const source of ts.parseJsonConfigFileContent(config, ts.sys, root).fileNam
   fs.rmSync(`${name}.js`, { force: true });
   fs.rmSync(`${name}.d.ts`, { force: true });
 }
+remove();

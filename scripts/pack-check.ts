@@ -12,6 +12,7 @@ const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
   /^(index|app|agent|(app|config|module|testing)\/.+)\.js$/,
   /^(index|module\/.+|testing\/.+)\.d\.ts$/,
+  /^index\.(mjs|d\.mts)$/,
   /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|LICENSE)$/,
 ];
 /** In bytes. */
@@ -54,6 +55,7 @@ function pack(): string {
   const before = list(copy);
   run('npm', [ 'pack', '--pack-destination', temp ], copy);
   assert.deepEqual(list(copy), before, 'packing leaves or removes files');
+  assert.deepEqual(readJson(copy, 'package.json'), readJson(ROOT, 'package.json'), 'packing leaves package.json changed');
 
   const tarball = path.join(temp, fs.readdirSync(temp).find(file => file.endsWith('.tgz'))!);
   const packed = execFileSync('tar', [ '-tzf', tarball ], { encoding: 'utf8' }).trim().split('\n')
@@ -61,7 +63,7 @@ function pack(): string {
   for (const file of packed) assert.ok(ALLOWED.some(pattern => pattern.test(file)), `${file} must not be packed`);
   for (const file of before) {
     const compiled = /^(index|app|agent|(app|config|module|testing)\/.+)(?<!\.d)\.ts$/.exec(file);
-    const expected = compiled ? `${compiled[1]}.js` : ALLOWED[2].test(file) && file;
+    const expected = compiled ? `${compiled[1]}.js` : ALLOWED.at(-1)!.test(file) && file;
     if (expected) assert.ok(packed.includes(expected), `${expected} is not packed`);
   }
   const { size } = fs.statSync(tarball);
@@ -166,6 +168,45 @@ function compile(app: string, egg: number) {
   ok('the application compiles, its SessionData are typed, in JavaScript too');
 }
 
+/** An application of ES modules has the types of the session, however it is resolved, and the objects that `require` gives. */
+function useAsModules(app: string) {
+  const dir = path.join(app, 'es-modules');
+  fs.mkdirSync(dir);
+  for (const type of [ 'module', 'commonjs' ]) {
+    fs.writeFileSync(path.join(dir, 'package.json'), JSON.stringify({ type }));
+    fs.writeFileSync(path.join(dir, 'types.ts'), TYPES);
+    for (const [ module, resolution ] of [[ 'NodeNext', 'NodeNext' ], [ 'Node16', 'Node16' ], [ 'ESNext', 'Bundler' ]]) {
+      run('../node_modules/.bin/tsc', [
+        '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node', '--module', module, '--moduleResolution', resolution, 'types.ts',
+      ], dir);
+    }
+  }
+  fs.writeFileSync(path.join(dir, 'same.mjs'), SAME);
+  run(process.execPath, [ 'same.mjs' ], dir);
+  fs.rmSync(dir, { recursive: true });
+  ok('ES modules: ctx.session, app.sessionStore, config.session and the events are typed; import and require give the same classes');
+}
+
+const TYPES = `
+  import type { Application, Context, EggAppConfig } from 'egg';
+  import { type ContextSession, RedisSessionStore, type SessionEvents, type SessionOptions, SessionStore } from 'egg-tegg-session';
+  type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+  export const session: Same<Context['session'], ContextSession> = true;
+  export const loaded: Same<ReturnType<Context['loadSession']>, Promise<ContextSession>> = true;
+  export const config: Partial<EggAppConfig['session']> & SessionOptions = { rolling: true };
+  export const store = (app: Application) => app.sessionStore?.get('key', 1000, {} as never);
+  export const key = (event: SessionEvents['session:created']): string | undefined => event.key;
+  export const isStore: SessionStore = RedisSessionStore.prototype;
+`;
+const SAME = `
+  import assert from 'node:assert';
+  import { createRequire } from 'node:module';
+  import * as ours from 'egg-tegg-session';
+  const required = createRequire(import.meta.url)('egg-tegg-session');
+  assert.deepEqual(Object.keys(ours).filter(name => name !== '__esModule').sort(), Object.keys(required).sort());
+  for (const name of Object.keys(required)) assert.equal(ours[name], required[name]);
+`;
+
 async function count(how: string, app: string, stored: boolean, args: (port: number) => string[], processes: number) {
   const server = await startServer(args, {
     cwd: app,
@@ -196,6 +237,7 @@ async function main() {
   await develop(example);
   for (const [ egg, app ] of [[ 3, createApp(example) ], [ 4, createAppOnEgg4(tarball) ]] as const) {
     compile(app, egg);
+    if (egg === 4) useAsModules(app);
     const start = (port: number) => [ 'start.js', String(port) ];
     await count(`Egg ${egg}, egg.start, a store written by the user`, app, true, start, 1);
     fs.rmSync(path.join(app, 'modules/store'), { recursive: true });

@@ -10,4 +10,5 @@ node_modules/.bin/tsc -p tsconfig.build.json --emitDeclarationOnly
 emitted=$(node_modules/.bin/tsc -p tsconfig.build.json --declaration false --removeComments --noCheck --listEmittedFiles)
 # shellcheck disable=SC2046 -- no name has a space
 node scripts/shrink.js $(echo "$emitted" | sed -n 's/^TSFILE: //p')
+node -e "require('./scripts/exports').add()"
 trap - EXIT

@@ -12,25 +12,26 @@ const host = '127.0.0.1';
 
 /** A Cluster, or what is behind Sentinel, for the suite that calls this. */
 function suiteOf<S extends { stop(): Promise<void> }>(start: () => Promise<S>) {
-  const suite = {} as { servers: S };
+  const suite = { clients: [] } as unknown as { servers: S; clients: Array<{ destroy(): unknown }> };
   before(async () => {
     suite.servers = await start();
   });
-  after(() => suite.servers.stop());
+  after(async () => {
+    for (const client of suite.clients) await client.destroy(); // first: node-redis prints what it misses
+    await suite.servers.stop();
+  });
   return suite;
 }
 
 describe('node-redis on a Cluster', () => {
   const suite = suiteOf(startRedisCluster);
-  const clients: Array<{ destroy(): void }> = [];
   const connect = async () => {
     const cluster = createCluster({ rootNodes: suite.servers.ports.map(port => ({ socket: { host, port } })) });
     cluster.on('error', () => undefined);
     await cluster.connect();
-    clients.push(cluster);
+    suite.clients.push(cluster);
     return new TestRedisStore(cluster);
   };
-  after(() => clients.forEach(client => client.destroy()));
 
   testSessionStore('RedisSessionStore', connect);
 
@@ -47,16 +48,14 @@ describe('node-redis on a Cluster', () => {
 
 describe('node-redis behind Sentinel', () => {
   const suite = suiteOf(startRedisSentinel);
-  const clients: Array<{ destroy(): void }> = [];
   const connect = async () => {
     const { name, port } = suite.servers;
     const sentinel = createSentinel({ name, sentinelRootNodes: [{ host, port }] });
     sentinel.on('error', () => undefined);
     await sentinel.connect();
-    clients.push(sentinel);
+    suite.clients.push(sentinel);
     return new TestRedisStore(sentinel);
   };
-  after(() => clients.forEach(client => client.destroy()));
 
   testSessionStore('RedisSessionStore', connect);
 
