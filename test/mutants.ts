@@ -102,7 +102,7 @@ fault('R9', 'module/request/load.ts', 'key: id === undefined ? id : shortHash(id
 
 fault('Q1', 'module/request/RequestSession.ts', 'this.state = usesSession(ctx) ? UNREAD : LEFT_OUT;', "if (this.state.at === 'unread' && !usesSession(ctx)) this.state = LEFT_OUT;",
   'app/load-injected app/load-elsewhere', 'where a middleware has looked at the session before it was loaded, handlers write to a new one, and the user\'s is lost');
-fault('Q2', 'module/request/RequestSession.ts', 'this.loading ??= this.load();', 'this.loading = this.load();',
+fault('Q2', 'module/request/RequestSession.ts', 'this.loading ??= this.load(() => undefined);', 'this.loading = this.load(() => undefined);',
   'app/load-late app/load-elsewhere', 'of two loadSession() at once, the second throws away what was changed after the first');
 fault('Q3', 'module/request/decide.ts', "if (facts.cookie === 'stale') return 'stale cookie';", '',
   'rules/decide', 'whoever only reads keeps a cookie under an old key, and is signed out when that key is removed');

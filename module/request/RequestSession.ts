@@ -47,7 +47,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   phase: 'outside' | 'serving' | 'done' = 'outside';
   /** The functions of `state.ts` make each from the one before. */
   state: State = UNREAD;
-  private loading?: Promise<void>;
+  private loading?: Promise<unknown>;
   private hasToldEnd = false;
   private decision?: Decision;
   readonly queue = new OperationQueue();
@@ -80,25 +80,33 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     const { ctx, env: { running, usesSession } } = this;
     this.phase = 'serving';
     this.state = usesSession(ctx) ? UNREAD : LEFT_OUT; // middleware before this one may have used the session
-    const loaded = this.state === UNREAD ? this.load() : undefined;
+    const loaded = this.state === UNREAD ? this.load(next) : undefined;
     running.begin(ctx, this);
     // no async function: all requests pay for each promise, and most of them do not change the session
-    return (loaded ? loaded.then(() => next()) : next()).then(() => this.end(), err => this.finish(undefined, { err }));
+    return (loaded ?? next()).then(() => this.end(), err => this.finish(undefined, { err }));
   }
 
   /** Loads the session of a request that was served without it, once. */
   async ask(): Promise<void> {
     if (this.state.at !== 'left out') return;
-    this.loading ??= this.load();
+    this.loading ??= this.load(() => undefined);
     await this.loading;
     if (this.state.at === 'left out') this.state = UNREAD;
   }
 
-  /** Reads the session from the store; undefined when there is nothing to wait for. */
-  private load(): Promise<void> | undefined {
+  /** Reads the session from the store, and runs what follows; undefined, and nothing was run, when there is nothing to wait for. */
+  private load<T>(next: () => T | Promise<T>): Promise<T> | undefined {
     if (this.lacksKeys()) return undefined; // whoever uses the session is told
     const loaded = this.keeper.load();
-    if (loaded instanceof Promise) return loaded.then(found => this.begin(found), err => this.detach(err));
+    if (loaded instanceof Promise) {
+      return loaded.then(found => {
+        this.begin(found);
+        return next();
+      }, err => {
+        this.detach(err);
+        return next();
+      });
+    }
     if (loaded) this.begin(loaded);
     return undefined;
   }
