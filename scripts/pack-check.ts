@@ -19,6 +19,8 @@ const ALLOWED = [
 const LARGEST = 120_000;
 /** What finds mistakes in packages, at fixed versions: they are too large for everybody to install. */
 const LINTERS = [[ 'publint@0.3.25', '--strict' ], [ '@arethetypeswrong/cli@0.18.5' ]];
+/** Besides the one that is installed. */
+const OTHER_COMPILERS = [ '6.0.3', '7.0.2' ];
 const APP_DEPENDENCIES = [
   'egg', 'egg-scripts', '@eggjs/tegg', '@eggjs/tegg-plugin', '@eggjs/tegg-config', '@eggjs/tegg-controller-plugin',
   'typescript', '@types/node',
@@ -156,6 +158,7 @@ function compile(app: string, egg: number) {
       '--noEmit', '--allowJs', '--checkJs', '--module', module[0], '--moduleResolution', module[1],
     ], app);
   }
+  for (const version of OTHER_COMPILERS) run('npx', [ '--yes', '-p', `typescript@${version}`, 'tsc', '--noEmit' ], app);
   run('node_modules/.bin/tsc', [], app);
   // declarations of other packages, which skipLibCheck passes over, may be wrong; ours must not be, but for what Egg 4
   // leaves no other way: it has a type of its own for `config.session`, which no wider one may take the place of
@@ -165,7 +168,7 @@ function compile(app: string, egg: number) {
   const allowed = egg === 4 ? /^[^ ]+index\.d\.ts\(\d+,\d+\): error TS2430: Interface '.*' incorrectly extends interface '.*Context'/ : /^$/;
   assert.deepEqual(ours.filter(line => !allowed.test(line)), [], 'the declarations of the plugin have errors');
   for (const file of list(app)) if (/(?<!\.d)\.ts$/.test(file)) fs.rmSync(path.join(app, file));
-  ok('the application compiles, its SessionData are typed, in JavaScript too');
+  ok('the application compiles, with TypeScript 5, 6 and 7; its SessionData are typed, in JavaScript too');
 }
 
 /** An application of ES modules has the types of the session, however it is resolved, and the objects that `require` gives. */
