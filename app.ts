@@ -31,7 +31,7 @@ export default class SessionBoot implements IBoot {
 
   configWillLoad() {
     const { moduleReferences, moduleConfigs, config: { coreMiddleware } } = this.app;
-    if (!moduleReferences as boolean) {
+    if (!moduleReferences) {
       throw coded('ERR_SESSION_SETUP', new Error('[egg-tegg-session] this version is for tegg 3, on Egg 3 or 4.0: the tegg of this application has not read ' +
         'its modules yet, as that of Egg 4.1 does it later. Install egg@~4.0 and @eggjs/tegg@3, or a later version of egg-tegg-session'));
     }

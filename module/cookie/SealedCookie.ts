@@ -1,7 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { Sealer, Unsealed } from './Sealer';
 
-/** The most characters of values and their contents that are remembered: a thousand sessions in cookies, or 5,000 ids; more would push all else out of the processor's cache. */
+/**
+ * The most characters of values and their contents that are remembered: a thousand sessions in cookies, or 5,000 ids. More would push all
+ * else out of the processor's cache.
+ */
 const ROOM = 1024 * 1024;
 
 /** About what an entry takes besides its characters. */

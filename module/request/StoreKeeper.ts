@@ -97,7 +97,9 @@ export class StoreKeeper implements Keeper {
     const hasMoved = previousKey !== undefined;
     if (device && binding && hasMoved) device.sendChallenge(ctx, this.key, binding);
     // not when another request has signed in meanwhile: who has planted the session must not bind it
-    else if (device && !binding && principal !== undefined && principal === meta.principalIn(data) && (hasMoved || watch.isSignIn(principal))) device.offer(ctx, this.key, principal);
+    else if (device && !binding && principal !== undefined && principal === meta.principalIn(data) && (hasMoved || watch.isSignIn(principal))) {
+      device.offer(ctx, this.key, principal);
+    }
     session.notePrincipal(previousKey);
   }
 

@@ -70,7 +70,7 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
     const [ first, ...more ] = await withDeadline(asked, ms, () => new Error(`no answer for ${ms} ms`)).then(reply => String(textIn(reply)).split(' '), err => {
       const message = err?.message ? String(err.message) : kindOfError(err);
       if ((err instanceof TypeError && failureOf(err) === 'call') || MISUNDERSTOOD.test(message)) throw wrong('takes other arguments');
-      if (message === CLOSED) throw wrongClient(name, WANTED, 'a client of node-redis that is closed', 'Await its connect() in the store\'s init()');
+      if (message === CLOSED) throw wrongClient(name, WANTED, 'a client of node-redis that is closed', 'Call its connect() in the store\'s init()');
       if (!REFUSED.test(message)) {
         silence = message;
         return [ 'lacks' ]; // as far as one can know

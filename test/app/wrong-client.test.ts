@@ -82,7 +82,7 @@ describe('a client that can\'t be used stops the application, and the error says
     [ 'a getter that throws', () => { throw new Error('not connected yet'); }, 'nothing', 'Reading it throws "not connected yet"' ],
     [ 'node-redis 4', () => methods([ 'get', 'set', 'del', 'eval', 'evalSha', 'zScan', 'scan', 'sendCommand' ], async () => null),
       'a client of node-redis 4 or below' ],
-    [ 'node-redis that was not told to connect', () => createClient(), 'a client of node-redis that is closed', 'Await its connect() in the store\'s init()' ],
+    [ 'node-redis that was not told to connect', () => createClient(), 'a client of node-redis that is closed', 'Call its connect() in the store\'s init()' ],
     [ 'node-redis 3, which takes callbacks', () => methods(NAMES, () => true), 'a client whose eval() returns no promise' ],
     [ 'an ioredis that lacks something', () => Object.assign(connect(1), { zscan: undefined, scan: undefined }), 'an object without zscan(), scan()' ],
     [ 'all of egg-redis\' clients', () => ({ get: () => undefined, createInstance: () => undefined, clients: new Map([[ 'cache', {}]]) }),
