@@ -16,6 +16,8 @@ import { warnOfUnusedStores } from './module/hints/unusedStores';
 import { resolveConfig } from './module/options/SessionConfig';
 import { LOGGED } from './module/record/events';
 import { environmentOf } from './module/request/environment';
+import { SqlSessionStore } from './module/database/SqlSessionStore';
+import { sweepEvery } from './module/database/sweep';
 import { RedisSessionStore } from './module/store/RedisSessionStore';
 import type { SessionStore } from './module/store/SessionStore';
 
@@ -96,6 +98,10 @@ export default class SessionBoot implements IBoot {
     const { store } = activeStore(this.app);
     // not waited for: its server need not be there yet
     if (store instanceof RedisSessionStore) store.reviewServer(this.app.coreLogger).catch(() => undefined);
+    if (store instanceof SqlSessionStore) {
+      this.undo.push(sweepEvery(() => store.removeExpiredInTurn(), store.removeExpiredEvery, err => this.app.coreLogger.warn(
+        '[egg-tegg-session] rows of sessions that have expired could not be deleted: %s. It is tried again in %d ms', err.message, store.removeExpiredEvery)));
+    }
     const sources = this.app.config.env === 'prod' ? [] : sourceClasses(this.app);
     warnOfUnusedStores(this.app, sources, this.foundStore());
     warnOfMisplaced(this.app, sources);

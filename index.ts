@@ -19,6 +19,10 @@ export { KeyvClient, KeyvSessionStore } from './module/store/KeyvSessionStore';
 export { MemorySessionStore } from './module/store/MemorySessionStore';
 export { RedisClient } from './module/store/RedisClient';
 export { RedisSessionStore } from './module/store/RedisSessionStore';
+export { MysqlCallbackPool, MysqlClient, PostgresClient } from './module/database/clients';
+export { MysqlSessionStore } from './module/database/MysqlSessionStore';
+export { PostgresSessionStore } from './module/database/PostgresSessionStore';
+export { SqlSessionStore } from './module/database/SqlSessionStore';
 export { StoreCall, StoreOperation } from './module/store/StoreHealth';
 export { testSessionStore } from './testing/testSessionStore';
 

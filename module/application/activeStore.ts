@@ -73,7 +73,7 @@ export function requireIndexed(app: Application, store: Store | undefined, what:
 }
 
 const needsIndex = (what: string, origin: string) => coded('ERR_SESSION_NO_STORE', new Error(`[egg-tegg-session] ${what} needs a store that can ` +
-  `tell which sessions there are, and they are kept in ${origin}. RedisSessionStore and MemorySessionStore can, and a SessionStore with the ` +
+  `tell which sessions there are, and they are kept in ${origin}. The stores for Redis, PostgreSQL, MySQL and memory can, and a SessionStore with the ` +
   'methods index and list, as a class that tegg finds'));
 
 /** @throws Error when two browsers could bind one session in the store, or a slow write could undo a binding */
@@ -84,7 +84,7 @@ export function requireBindable(app: Application): void {
 }
 
 const needsBindable = (origin: string) => coded('ERR_SESSION_NO_STORE', new Error('[egg-tegg-session] config.session.deviceBound needs a store that ' +
-  `changes a record in one step, and sessions are kept in ${origin}. RedisSessionStore and MemorySessionStore do, and a SessionStore with the ` +
+  `changes a record in one step, and sessions are kept in ${origin}. The stores for Redis, PostgreSQL, MySQL and memory do, and a SessionStore with the ` +
   'methods merge, compareAndSet and retire, as a class that tegg finds'));
 
 /**

@@ -8,6 +8,7 @@ const ROOT = path.join(__dirname, '../..');
 const ARROWS: Record<string, readonly string[]> = {
   record: [],
   store: [ 'record' ],
+  database: [ 'store', 'record' ],
   options: [ 'store', 'record' ],
   cookie: [ 'options', 'record' ],
   repository: [ 'options', 'store', 'record' ],

@@ -3,6 +3,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
 import { MemorySessionStore, RedisSessionStore, type SessionOptions, type SessionRecord, type SessionStore, type SessionStoreOptions } from '../..';
 import { Client, createApp } from './app';
+import { DATABASES } from './databases';
 import { MapStore } from './MapStore';
 import { startRedis, type TestServer } from './servers';
 
@@ -83,6 +84,23 @@ export const SUBJECTS: Subject[] = [
       };
     },
   },
+  ...Object.entries(DATABASES).map(([ name, { open, store }]): Subject => ({
+    name: `the store for ${name}`,
+    atomic: true,
+    hasClock: true,
+    async open() {
+      const database = await open();
+      const { table, query, close } = database;
+      return {
+        store: store(database),
+        async ttl(key) {
+          const [ row ] = await query(`SELECT expires_at FROM ${table} WHERE session_key = ?`, key);
+          return Math.max(0, Number(row?.expires_at ?? 0) - Date.now());
+        },
+        close,
+      };
+    },
+  })),
 ];
 
 export type Method = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire';

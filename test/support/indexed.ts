@@ -3,17 +3,23 @@ import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
 import { type Session, type SessionOptions, SessionRegistry, type SessionStore } from '../..';
 import { AppSessionStore as AppRedisStore } from '../fixtures/apps/redis-store/modules/store/AppSessionStore';
+import { AppSessionStore as AppMysqlStore } from '../fixtures/apps/mysql-store/modules/store/AppSessionStore';
+import { AppSessionStore as AppPostgresStore } from '../fixtures/apps/postgres-store/modules/store/AppSessionStore';
+import { principalColumn } from '../../module/database/rows';
 import { Client, createApp, later } from './app';
+import { DATABASES, type TestDatabase } from './databases';
 import { startRedis, startRedisCluster } from './servers';
 
 /** One of each kind of store that knows whose sessions it has, as a tegg class of an application. */
 export interface IndexedStore {
   name: string;
-  fixture: 'memory-store' | 'redis-store' | 'indexed-store';
+  fixture: 'memory-store' | 'redis-store' | 'indexed-store' | 'postgres-store' | 'mysql-store';
   /** Whether what has moved or ended leaves a trace for a while. */
   hasTombstones: boolean;
   /** Starts its server. What is returned stops it. */
   open(): Promise<() => Promise<void>>;
+  /** What is open, when it is a database. */
+  database?(): TestDatabase;
 }
 
 const nothing = async () => async () => undefined;
@@ -45,7 +51,26 @@ export function redisStore(title = '', { keyPrefix = '', prefix = 'session:', is
 export const REDIS = redisStore();
 export const CLUSTER = redisStore(' on a Cluster', { isCluster: true });
 
-export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER, CUSTOM ];
+/** A database, with tables of its own. */
+function databaseStore(fixture: 'postgres-store' | 'mysql-store', AppStore: { database: TestDatabase }, { open }: { open(): Promise<TestDatabase> }, name: string): IndexedStore {
+  return {
+    name, fixture,
+    hasTombstones: true,
+    async open() {
+      AppStore.database = await open();
+      return AppStore.database.close;
+    },
+    database: () => AppStore.database,
+  };
+}
+
+export const POSTGRES = databaseStore('postgres-store', AppPostgresStore, DATABASES.PostgreSQL, 'PostgresSessionStore');
+export const MYSQL = databaseStore('mysql-store', AppMysqlStore, DATABASES.MariaDB, 'MysqlSessionStore');
+
+export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER, CUSTOM, POSTGRES, MYSQL ];
+
+/** As servers have it, whatever `later()` says. */
+const unmockedNow = () => Math.round(performance.timeOrigin + performance.now());
 
 const nodesOf = (redis: Redis | Cluster) => (redis instanceof Cluster ? redis.nodes('master') : [ redis ]);
 
@@ -101,12 +126,30 @@ export class IndexedSite {
   /** The keys that the store has noted for a principal, whether there are such sessions or not. */
   async noted(principal: string): Promise<string[]> {
     if (this.redis) return await this.redis.zrange(`${AppRedisStore.prefix}principal:${principal}`, 0, -1);
+    const database = this.subject.database?.();
+    if (database) {
+      const rows = await database.query(`SELECT session_key FROM ${database.table}_principals WHERE principal = ? AND expires_at > ${unmockedNow()}`, principalColumn(principal));
+      return rows.map(({ session_key }) => String(session_key));
+    }
     return [ ...this.own.principals.get(principal)?.keys() ?? [] ];
+  }
+
+  /** Takes the index of a principal out of the store, and leaves the sessions. */
+  async loseIndex(principal: string): Promise<void> {
+    const database = this.subject.database?.();
+    if (this.redis) await this.redis.del(`${AppRedisStore.prefix}principal:${principal}`);
+    else if (database) await database.query(`DELETE FROM ${database.table}_principals WHERE principal = ?`, principalColumn(principal));
+    else this.own.principals.delete(principal);
   }
 
   /** Time passes, here and for the store's server. */
   async later(ms: number): Promise<void> {
     later(ms);
+    const database = this.subject.database?.();
+    if (database) {
+      await database.query(`UPDATE ${database.table} SET expires_at = expires_at - ${ms}, created_at = created_at - ${ms}`);
+      await database.query(`UPDATE ${database.table}_principals SET expires_at = expires_at - ${ms}`);
+    }
     for (const node of this.redis ? nodesOf(this.redis) : []) {
       for (const key of await node.keys('*')) {
         const left = await node.pttl(key);
@@ -117,7 +160,9 @@ export class IndexedSite {
 
   /** Takes a record out of the store, as its server may, without a word to the plugin. */
   async lose(key: string): Promise<void> {
+    const database = this.subject.database?.();
     if (this.redis) await this.redis.del(AppRedisStore.prefix + key);
+    else if (database) await database.query(`DELETE FROM ${database.table} WHERE session_key = ?`, key);
     else (this.own.entries ?? this.own.records).delete(key);
   }
 

@@ -30,8 +30,7 @@ const USES: Record<string, Use> = {
 
 /** Takes the index of a principal out of the store, and leaves the sessions. */
 async function loseIndex(site: IndexedSite, user: string) {
-  if (site.redis) await site.redis.del(`${AppRedisStore.prefix}principal:${user}`);
-  else (site.store as unknown as { principals: Map<string, unknown> }).principals.delete(user);
+  await site.loseIndex(user);
   assert.deepEqual(await site.noted(user), []);
 }
 

@@ -1,0 +1,220 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from 'egg';
+import { LONGEST, type Tombstone } from '../record/SessionRecord';
+import type { Check } from '../store/requireClient';
+import {
+  SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
+} from '../store/SessionStore';
+import { checkDatabase } from './checkDatabase';
+import { type Database, PAGE, type Tables } from './Database';
+import { ageOf, columnsOf, escaped, keyColumn, lifetimeColumn, lifetimeIn, patchOf, principalColumn, recordIn, type Row, unescaped } from './rows';
+import type { Values } from './statement';
+import { removeAllExpired } from './sweep';
+
+/** How often a statement is tried that the database has taken back, as it stood in the way of another one. */
+const ATTEMPTS = 5;
+
+const FIVE_MINUTES = 300_000;
+
+/**
+ * What {@link PostgresSessionStore} and {@link MysqlSessionStore} have in common: a table with a row for each session, and one with the
+ * sessions of each principal. Each call is one statement but for two of MySQL's, and each is atomic.
+ */
+export abstract class SqlSessionStore extends SessionStore {
+  /**
+   * The table of sessions, which may have the name of its schema or database before it (`shop.sessions`); `<table>_principals` is the other one.
+   * Override it to change it; applications that share a database need one each.
+   * @default 'sessions'
+   */
+  protected readonly table: string = 'sessions';
+
+  /**
+   * Whether to make the tables when they are missing, for development: in production, run `schema()` as a migration, and let the application's
+   * user have no right to change tables.
+   * @default false
+   */
+  protected readonly createTable: boolean = false;
+
+  /**
+   * How often rows are deleted that have expired, in ms; one worker of all does it. 0 for never: then call `removeExpired()` from a schedule of
+   * your own.
+   * @default 300_000, five minutes
+   */
+  readonly removeExpiredEvery: number = FIVE_MINUTES;
+
+  private opened?: Database;
+
+  /** The statements for the tables. @internal */
+  protected abstract open(tables: Tables): Database;
+
+  /** The SQL that makes the tables and their indexes where they are not there, for a migration. */
+  schema(): string {
+    return `${this.database.schema.join(';\n')};\n`;
+  }
+
+  /**
+   * Deletes the rows that have expired, in batches, with pauses between them for other requests, until there are none.
+   *
+   * @return how many
+   */
+  async removeExpired(): Promise<number> {
+    return await removeAllExpired(() => this.run(db => db.deleteExpired()));
+  }
+
+  /** Does the same, unless another worker does it or has just done it. @internal */
+  async removeExpiredInTurn(): Promise<number> {
+    return await this.run(db => db.lease({ ms: Math.ceil(this.removeExpiredEvery) })) ? await this.removeExpired() : 0;
+  }
+
+  get(key: string, _maxAge: SessionMaxAge | undefined, { ctx }: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return this.run(db => db.get(keyed(key))).then(row => readable(row, ctx));
+  }
+
+  async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
+    const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
+    const ms = this.checkedTtl(maxAge);
+    await this.run(db => db.set({ ...keyed(key), ...this.recordValues(record, lifetime), ms }));
+  }
+
+  async destroy(key: string): Promise<void> {
+    await this.run(db => db.destroy(keyed(key)));
+  }
+
+  override touch(key: string, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    return this.run(db => db.touch({ ...keyed(key), ...limit(options) })).then(lifetimeOrFalse);
+  }
+
+  override getAndTouch(key: string, options: SessionStoreOptions): Promise<SessionRecord | undefined> {
+    return this.run(db => db.getAndTouch({ ...keyed(key), ...limit(options) })).then(row => readable(row, options.ctx));
+  }
+
+  override merge(key: string, changes: SessionChanges, options?: SessionStoreOptions): Promise<SessionMaxAge | false> {
+    const { set, replace, renew } = changes;
+    const lifetime = hasLifetime(set) ? lifetimeColumn(this.lifetime(set)) : null;
+    const patch = patchOf(changes);
+    const data = replace ? columnsOf(set).data : patch.data;
+    const values = { ...keyed(key), data, meta: patch.meta, lifetime, age: ageOf(set), rev: newRevision(), renew: renew === false ? 0 : 1, ...limit(options) };
+    return this.run(db => db.merge(values, replace)).then(lifetimeOrFalse);
+  }
+
+  override compareAndSet(key: string, { _rev, _createdAt }: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge,
+    options?: SessionStoreOptions): Promise<boolean> {
+    const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
+    const values = { ...keyed(key), ...this.recordValues(record, lifetime), expected: Number(_rev), ...limit(options) };
+    if (record._createdAt === _createdAt) values.age = null; // the row has it by the clock of the database
+    return this.run(db => db.compareAndSet(values)).then(lifetime => lifetime !== undefined);
+  }
+
+  override async retire(key: string, successor: string | null, graceMs: number): Promise<SessionRecord | Tombstone | undefined> {
+    const values = { ...keyed(key), successor: successor === null ? null : keyColumn(successor), ms: this.checkedTtl(graceMs), rev: newRevision() };
+    try {
+      return recordIn(await this.run(db => db.retire(values)));
+    } catch (err) {
+      if (err instanceof SyntaxError) return undefined; // it was not readable, and is gone
+      throw err;
+    }
+  }
+
+  override async index(principal: string, key: string, ms: number): Promise<void> {
+    const values = { ...keyed(key), principal: principalColumn(principal), ms: Math.ceil(ms) };
+    await this.run(db => (ms === 0 ? db.unindex(values) : db.index(values)));
+  }
+
+  override async* list(principal?: string): AsyncGenerator<string[]> {
+    const of = principal === undefined ? null : principalColumn(principal);
+    let keys: string[];
+    let after = '';
+    do {
+      const values = { principal: of, after };
+      keys = (await this.run(db => db.keys(values))).map(unescaped);
+      if (keys.length > 0) yield keys;
+      after = escaped(keys.at(-1) ?? '');
+    } while (keys.length === PAGE);
+  }
+
+  /** @internal */
+  override async checkAtBoot(check: Check): Promise<string | undefined> {
+    const { database } = this;
+    return await checkDatabase(check, database, () => this.run(() => database.probe(check.indexes)));
+  }
+
+  private get database(): Database {
+    this.opened ??= this.open(tablesOf(this.table)); // not before the subclass has set its fields
+    return this.opened;
+  }
+
+  /** What a record is in its row, besides the time that it is kept. */
+  private recordValues(record: SessionRecord, maxAge: SessionMaxAge) {
+    const lifetime = lifetimeColumn(maxAge === 'session' ? maxAge : this.checkedTtl(maxAge));
+    return { ...columnsOf(record), lifetime, age: ageOf(record), rev: newRevision() };
+  }
+
+  private checkedTtl(maxAge: SessionMaxAge): number {
+    const ms = this.ttl(maxAge);
+    if (ms > 0 && ms <= LONGEST) return ms;
+    throw new RangeError(`[egg-tegg-session] no lifetime for a session: ${ms} ms`);
+  }
+
+  /** No async function: each request pays for every promise. */
+  private run<T>(call: (database: Database) => Promise<T>): Promise<T> {
+    return call(this.database).catch(err => this.again(err, call));
+  }
+
+  /** What a call does that has failed, when it may be made again: the database says that it has not taken effect. */
+  private async again<T>(err: unknown, call: (database: Database) => Promise<T>): Promise<T> {
+    const { database } = this;
+    let failure = err;
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      const kind = database.kindOf(failure);
+      if (kind === 'missing' && this.createTable && attempt === 1) await this.makeTables();
+      else if (kind === 'again') await sleep(Math.random() * 10 * attempt);
+      else throw failure;
+      try {
+        return await call(database);
+      } catch (err) {
+        failure = err;
+      }
+    }
+    throw failure;
+  }
+
+  private async makeTables(): Promise<void> {
+    const { database } = this;
+    for (const statement of database.schema) {
+      await database.execute(statement).catch(err => {
+        if (database.kindOf(err) !== 'exists') throw err; // else another worker makes it at this moment
+      });
+    }
+  }
+}
+
+const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
+
+/** Of every other record it is another. */
+const newRevision = () => randomInt(2 ** 47);
+
+const limit = (options?: SessionStoreOptions) =>
+  ({ absolute: options?.absoluteMaxAge === undefined ? null : Math.ceil(options.absoluteMaxAge) });
+
+const lifetimeOrFalse = (column: number | undefined): SessionMaxAge | false => column !== undefined && lifetimeIn(column);
+
+const keyed = (key: string) => ({ key: keyColumn(key) }) satisfies Values;
+
+function readable(row: Row | undefined, ctx: Context): SessionRecord | undefined {
+  try {
+    return recordIn(row) as SessionRecord | undefined;
+  } catch (err) {
+    ctx.coreLogger.error('[session][malformed] what is stored for a session is not readable: %s', (err as Error).name);
+    return undefined;
+  }
+}
+
+/** @throws TypeError when it is no name of a table, which stands in statements as it is */
+function tablesOf(table: string): Tables & { readonly name: string } {
+  if (!/^(?:\w{1,60}\.)?\w{1,40}$/.test(table)) {
+    throw new TypeError(`[egg-tegg-session] the session store's table is ${JSON.stringify(table)}: it must be a name of up to 40 letters, digits and _, ` +
+      'with a schema before it or without');
+  }
+  return { name: table, sessions: table, principals: `${table}_principals` };
+}

@@ -1,0 +1,182 @@
+import { ONE_DAY } from '../record/SessionRecord';
+import type { MysqlClient } from './clients';
+import { type Database, PAGE, type Tables } from './Database';
+import type { Row } from './rows';
+import { inQuestionMarks, type Statement, type Values } from './statement';
+
+/** The clock of the server, in ms, at the start of the statement; that of the time zone repeats an hour each year. */
+const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+/** Texts go both ways as bytes: a connection may have any character set. */
+const text = (value: string) => `CONVERT(CAST(${value} AS BINARY) USING utf8mb4)`;
+const bytes = (column: string) => `CAST(CONVERT(${column} USING utf8mb4) AS BINARY) AS ${column}`;
+const COLUMNS = `${bytes('data')}, ${bytes('meta')}, successor, lifetime, created_at, expires_at, rev`;
+const FOREVER = Number.MAX_SAFE_INTEGER;
+/** When a record has to end at the latest. */
+const last = (createdAt: string) => `COALESCE(${createdAt} + CAST(:absolute AS SIGNED), ${FOREVER})`;
+/** When a record with a lifetime ends, that is used now. */
+const end = (lifetime: string, createdAt: string) => `LEAST(${NOW} + IF(${lifetime} = 0, ${ONE_DAY}, ${lifetime}), ${last(createdAt)})`;
+/**
+ * Has an UPDATE tell the lifetime, in the number that is for new ids; that is 0 where no row is, or one that ends now. Each part of the
+ * statement says the same before the others have taken effect and after, as `SIMULTANEOUS_ASSIGNMENT` may be set.
+ */
+const told = (rev: string, lifetime: string, end: string) => `rev = ${rev} + 0 * LAST_INSERT_ID(IF(${end} > ${NOW}, ${lifetime} + 1, 0))`;
+/** The number of expired rows that go at once. */
+const BATCH = 100;
+/** How often a session is tried to be retired that others write to meanwhile. */
+const ATTEMPTS = 100;
+
+const KINDS: Record<number, ReturnType<Database['kindOf']>> = {
+  1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1213: 'again', 1020: 'again',
+};
+
+/** The statements of MySQL and MariaDB. */
+export function mysql({ sessions, principals }: Tables, client: () => MysqlClient): Database {
+  const alive = `session_key = CAST(:key AS BINARY) AND expires_at > ${NOW}`;
+  const record = `${alive} AND data IS NOT NULL`;
+  const rev = 'CAST(:rev AS SIGNED)';
+  const restarted = `COALESCE(${NOW} - CAST(:age AS SIGNED), created_at)`;
+  const merged = (data: string) => {
+    const lifetime = 'COALESCE(CAST(:lifetime AS SIGNED), lifetime)';
+    const expiresAt = `IF(:renew = 1, ${end(lifetime, restarted)}, LEAST(expires_at, ${last(restarted)}))`;
+    return `UPDATE ${sessions} SET ${told(rev, lifetime, expiresAt)}, data = ${data}, meta = JSON_MERGE_PATCH(meta, ${text(':meta')}),
+      expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}`;
+  };
+
+  const s = compile({
+    get: `SELECT ${COLUMNS} FROM ${sessions} WHERE ${alive}`,
+    set: `INSERT INTO ${sessions} (session_key, data, meta, successor, lifetime, created_at, expires_at, rev)
+      VALUES (CAST(:key AS BINARY), ${text(':data')}, ${text(':meta')}, NULL, :lifetime, ${NOW} - CAST(:age AS SIGNED), ${NOW} + :ms, :rev)
+      ON DUPLICATE KEY UPDATE data = VALUES(data), meta = VALUES(meta), successor = NULL, lifetime = VALUES(lifetime),
+        created_at = VALUES(created_at), expires_at = VALUES(expires_at), rev = VALUES(rev)`,
+    destroy: `DELETE FROM ${sessions} WHERE session_key = CAST(:key AS BINARY)`,
+    touch: `UPDATE ${sessions} SET ${told('rev', 'lifetime', end('lifetime', 'created_at'))},
+      expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
+    merge: merged(`JSON_MERGE_PATCH(data, ${text(':data')})`),
+    replace: merged(text(':data')),
+    compareAndSet: `UPDATE ${sessions} SET ${told(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
+      meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
+      WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
+    retire: `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,
+      rev = CAST(:rev AS SIGNED) WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
+    index: `INSERT INTO ${principals} (principal, session_key, expires_at)
+      VALUES (CAST(:principal AS BINARY), CAST(:key AS BINARY), ${NOW} + :ms)
+      ON DUPLICATE KEY UPDATE expires_at = GREATEST(expires_at, VALUES(expires_at))`,
+    unindex: `DELETE FROM ${principals} WHERE principal = CAST(:principal AS BINARY) AND session_key = CAST(:key AS BINARY)`,
+    keysOfPrincipal: `SELECT session_key FROM ${principals} WHERE principal = CAST(:principal AS BINARY)
+      AND session_key > CAST(:after AS BINARY) AND expires_at > ${NOW} ORDER BY session_key LIMIT ${PAGE}`,
+    keysOfAll: `SELECT session_key FROM ${sessions} WHERE session_key > CAST(:after AS BINARY) AND expires_at > ${NOW}
+      AND data IS NOT NULL ORDER BY session_key LIMIT ${PAGE}`,
+    // no session has an empty key
+    lease: `INSERT INTO ${sessions} (session_key, meta, lifetime, expires_at, rev) VALUES ('', '{}', 0, ${NOW} + :ms, 0)
+      ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(expires_at > ${NOW}, 1, 2)),
+        expires_at = IF(expires_at > ${NOW}, expires_at, VALUES(expires_at))`,
+    // read without a lock, and deleted by their keys: a range would lock what is beside it, too
+    expiredSessions: `SELECT session_key FROM ${sessions} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
+    expiredPrincipals: `SELECT principal, session_key FROM ${principals} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
+  });
+
+  const ask = async ({ text, names }: Statement, values: Values = {}) => {
+    const given = names.map(name => {
+      const value = values[name];
+      return typeof value === 'string' ? Buffer.from(value) : value;
+    });
+    const pool = client();
+    return await (pool.execute ? pool.execute(text, given) : pool.query(text, given));
+  };
+  const all = async (statement: Statement, values?: Values) => rowsIn(await ask(statement, values));
+  const row = async (statement: Statement, values: Values) => (await all(statement, values))[0] as unknown as Row | undefined;
+  const lifetime = async (statement: Statement, values: Values) => {
+    const { insertId } = headerIn(await ask(statement, values));
+    return Number(insertId) === 0 ? undefined : Number(insertId) - 1;
+  };
+  const expired = async (statement: Statement) => await all(statement) as Array<Record<string, Buffer>>;
+  const deleteRows = async (table: string, found: Array<Record<string, Buffer>>, columns: string[]) => {
+    if (found.length === 0) return 0;
+    const where = found.map(() => `(${columns.map(column => `${column} = ?`).join(' AND ')} AND expires_at <= ${NOW})`).join(' OR ');
+    const { affectedRows } = headerIn(await client().query(`DELETE FROM ${table} WHERE ${where}`,
+      found.flatMap(each => columns.map(column => each[column]))));
+    return Number(affectedRows);
+  };
+
+  return {
+    get: values => row(s.get, values),
+    set: values => ask(s.set, values),
+    destroy: values => ask(s.destroy, values),
+    touch: values => lifetime(s.touch, values),
+    /** Two statements: no UPDATE returns a row. A session that moves or ends between the two is found as what it is then. */
+    getAndTouch: async values => {
+      await ask(s.touch, values);
+      return await row(s.get, values);
+    },
+    merge: (values, replace) => lifetime(replace ? s.replace : s.merge, values),
+    compareAndSet: values => lifetime(s.compareAndSet, values),
+    /** Two statements, and two more each time that another request has written to the session between them. */
+    retire: async values => {
+      for (let left = ATTEMPTS; left > 0; left--) {
+        const found = await row(s.get, values);
+        if (!found || found.data === null) return found;
+        const { affectedRows } = headerIn(await ask(s.retire, { ...values, expected: Number(found.rev) }));
+        if (Number(affectedRows) > 0) return found;
+      }
+      throw new Error(`[egg-tegg-session] a session could not be ended: others have written to it ${ATTEMPTS} times meanwhile`);
+    },
+    index: values => ask(s.index, values),
+    unindex: values => ask(s.unindex, values),
+    keys: async values => (await all(values.principal === null ? s.keysOfAll : s.keysOfPrincipal, values)).map(each => each.session_key),
+    lease: async values => Number(headerIn(await ask(s.lease, values)).insertId) !== 1,
+    deleteExpired: async () =>
+      await deleteRows(sessions, await expired(s.expiredSessions), [ 'session_key' ]) +
+      await deleteRows(principals, await expired(s.expiredPrincipals), [ 'principal', 'session_key' ]),
+    client,
+    wanted: {
+      field: 'mysql', methods: [ 'query' ],
+      what: 'a pool of mysql2, a client of egg-mysql or @eggjs/rds, or one whose query(sql, values) resolves to the rows',
+    },
+    one: () => client().query('SELECT 1 AS one')?.then(result => rowsIn(result)[0].one),
+    async probe(indexes) {
+      for (const table of indexes ? [ sessions, principals ] : [ sessions ]) {
+        const columns = table === sessions ? 'session_key, data, meta, successor, lifetime, created_at, expires_at, rev' : 'principal, session_key, expires_at';
+        await all({ text: `SELECT ${columns} FROM ${table} WHERE FALSE`, names: [] });
+        await ask({ text: `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE FALSE`, names: [] });
+        await ask({ text: `UPDATE ${table} SET expires_at = 0 WHERE FALSE`, names: [] });
+        await ask({ text: `DELETE FROM ${table} WHERE FALSE`, names: [] });
+      }
+    },
+    schema: [
+      `CREATE TABLE IF NOT EXISTS ${sessions} (
+  session_key VARBINARY(1024) PRIMARY KEY,
+  data JSON,
+  meta JSON NOT NULL,
+  successor VARBINARY(1024),
+  lifetime BIGINT NOT NULL,
+  created_at BIGINT,
+  expires_at BIGINT NOT NULL,
+  rev BIGINT NOT NULL,
+  INDEX (expires_at)
+) ENGINE = InnoDB`,
+      `CREATE TABLE IF NOT EXISTS ${principals} (
+  principal VARBINARY(1024),
+  session_key VARBINARY(1024),
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (principal, session_key),
+  INDEX (expires_at)
+) ENGINE = InnoDB`,
+    ],
+    execute: statement => client().query(statement),
+    grants: `GRANT SELECT, INSERT, UPDATE, DELETE ON ${sessions} TO …; and the same ON ${principals}`,
+    kindOf: err => KINDS[(err as { errno?: number }).errno ?? 0],
+  };
+}
+
+/** What came of a SELECT: the rows, as egg-mysql and @eggjs/rds return them, or a list that begins with them, as mysql2 does. */
+function rowsIn(result: unknown): Array<Record<string, unknown>> {
+  return Array.isArray(result) && Array.isArray(result[0]) ? result[0] : result as Array<Record<string, unknown>>;
+}
+
+/** What came of another statement. */
+function headerIn(result: unknown): { affectedRows?: unknown; insertId?: unknown } {
+  return (Array.isArray(result) ? result[0] : result) as ReturnType<typeof headerIn>;
+}
+
+const compile = <T extends Record<string, string>>(sql: T) =>
+  Object.fromEntries(Object.entries(sql).map(([ name, text ]) => [ name, inQuestionMarks(text) ])) as Record<keyof T, Statement>;

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { lifetimeFields, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record/SessionRecord';
+
+/**
+ * A row of the table of sessions. Drivers give texts as strings or bytes, and numbers as numbers or strings.
+ *
+ * `data` has the fields of the session and `meta` those about the record, whose names start with `_`, each as one JSON object whose
+ * values are the JSON of a field, as text: `{"userId":"1","cart":"[\"tea\"]"}`. So a patch changes single fields, and a null in it removes
+ * one; databases neither reorder what is in a field, nor change its numbers, nor refuse what is nested deeply or has U+0000.
+ * Names are escaped as in JSON. A row without `data` is a tombstone.
+ */
+export interface Row {
+  readonly data: unknown;
+  readonly meta: unknown;
+  readonly successor: unknown;
+  /** In ms; 0 for the browser's session. */
+  readonly lifetime: unknown;
+  /** In ms since 1970 by the clock of the database, as `expires_at`. */
+  readonly created_at: unknown;
+  readonly expires_at: unknown;
+  readonly rev: unknown;
+}
+
+/** Texts of JSON. */
+export interface Columns {
+  data: string;
+  meta: string;
+}
+
+/** Where a record has these, they are columns of their own. */
+const OWN_COLUMNS = new Set([ '_expire', '_rev', '_maxAge', '_session', '_storedAt' ]);
+
+/** The most difference, in ms, between clocks that count as the same: a call takes its time, too. */
+const MARGIN = 1000;
+
+/** A text as a column has it: none of PostgreSQL's has U+0000. Ordinary ones stay what they are. */
+export const escaped = (text: string) => JSON.stringify(`${text}`).slice(1, -1);
+
+/** The most bytes of a key: MySQL's indexes take no more of two. */
+const LONGEST_KEY = 1024;
+
+/** @throws RangeError when it is too long */
+export function keyColumn(key: string): string {
+  const column = escaped(key);
+  if (fits(column)) return column;
+  throw new RangeError(`[egg-tegg-session] a session's key has more than ${LONGEST_KEY} bytes, which the store's table can't hold`);
+}
+
+/** A principal that is too long is known by its hash; no name of another one begins as that does, as `"` is escaped in these. */
+export function principalColumn(principal: string): string {
+  const column = escaped(principal);
+  return fits(column) ? column : `"sha256-${createHash('sha256').update(column).digest('base64url')}`;
+}
+
+const fits = (column: string) => column.length <= LONGEST_KEY / 3 || Buffer.byteLength(column) <= LONGEST_KEY;
+
+/** The text that was escaped. */
+export const unescaped = (column: unknown): string => JSON.parse(`"${textOf(column)}"`);
+
+/** What to write for a record. */
+export const columnsOf = (record: SessionRecord): Columns => split(Object.entries(record));
+
+/** What to merge into `data` and `meta`. */
+export function patchOf({ set, unset }: SessionChanges): Columns {
+  return split([ ...Object.entries(set), ...unset.map(name => [ name, null ] as const) ], new Set(unset));
+}
+
+function split(entries: ReadonlyArray<readonly [ string, unknown ]>, removed?: Set<string>): Columns {
+  const columns: Record<keyof Columns, string[]> = { data: [], meta: [] };
+  for (const [ name, value ] of entries) {
+    if (OWN_COLUMNS.has(name)) continue;
+    const json = removed?.has(name) ? null : JSON.stringify(value);
+    if (json !== undefined) columns[name[0] === '_' ? 'meta' : 'data'].push(`${JSON.stringify(escaped(name))}:${JSON.stringify(json)}`);
+  }
+  return { data: `{${columns.data.join()}}`, meta: `{${columns.meta.join()}}` };
+}
+
+/** A lifetime as its column has it. */
+export const lifetimeColumn = (maxAge: SessionMaxAge) => (maxAge === 'session' ? 0 : maxAge);
+
+/** The lifetime in its column; undefined when there was no row. */
+export function lifetimeIn(column: unknown): SessionMaxAge {
+  const ms = Number(column);
+  return ms === 0 ? 'session' : ms;
+}
+
+/** How old a record is by the clock of this process, which has made it, in ms. */
+export const ageOf = ({ _createdAt }: SessionRecord): number | null =>
+  (typeof _createdAt === 'number' ? Math.round(Date.now() - _createdAt) : null);
+
+/**
+ * The record, or the tombstone, in a row.
+ *
+ * @throws SyntaxError when it is neither
+ */
+export function recordIn(row: Row | undefined): SessionRecord | Tombstone | undefined {
+  if (!row) return undefined;
+  if (row.data === null) return { _successor: row.successor === null ? null : unescaped(row.successor) } satisfies Tombstone;
+  const maxAge = lifetimeIn(row.lifetime);
+  const record: SessionRecord = JSON.parse(`{${[ ...membersOf(row.meta), ...membersOf(row.data) ].join()}}`);
+  const { _createdAt } = record;
+  const storedAt = Number(row.created_at ?? _createdAt);
+  return {
+    _expire: maxAge === 'session' ? null : Number(row.expires_at),
+    _rev: Number(row.rev),
+    ...lifetimeFields(maxAge),
+    ...Math.abs(storedAt - Number(_createdAt)) > MARGIN ? { _storedAt: storedAt } : {},
+    ...record,
+  };
+}
+
+function membersOf(column: unknown): string[] {
+  const fields: unknown = JSON.parse(textOf(column));
+  if (typeof fields !== 'object' || fields === null) throw new SyntaxError('no fields of a session');
+  return Object.entries(fields).map(([ name, json ]) => {
+    if (typeof json !== 'string') throw new SyntaxError('no field of a session');
+    return `"${name}":${json}`;
+  });
+}
+
+/** What drivers give for a text: a string, or its bytes. */
+export const textOf = (column: unknown): string => (column instanceof Uint8Array ? Buffer.from(column).toString() : String(column));

@@ -1,0 +1,35 @@
+/** What a statement is given, by the names that it has for them: text, a number, or nothing. */
+export type Values = Readonly<Record<string, string | number | null>>;
+
+/** A statement as a driver takes it. */
+export interface Statement {
+  readonly text: string;
+  /** The values that it asks for, in their order there. */
+  readonly names: readonly string[];
+}
+
+/** A name in a statement, as `:key`; `::text` is a type. */
+const NAME = /(?<![:\w]):([a-z]\w*)/gi;
+
+/** With `$1`, `$2` …, as PostgreSQL has them: a value that is named twice is sent once. */
+export function inDollars(sql: string): Statement {
+  const names: string[] = [];
+  const text = sql.replace(NAME, (_, name) => {
+    if (!names.includes(name)) names.push(name);
+    return `$${names.indexOf(name) + 1}`;
+  });
+  return { text: oneLine(text), names };
+}
+
+/** With `?` for each, as MySQL has them. */
+export function inQuestionMarks(sql: string): Statement {
+  const names: string[] = [];
+  const text = sql.replace(NAME, (_, name) => {
+    names.push(name);
+    return '?';
+  });
+  return { text: oneLine(text), names };
+}
+
+/** For the log of the server. */
+const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();
