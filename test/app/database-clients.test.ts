@@ -1,0 +1,42 @@
+import { MysqlDataSource } from '@eggjs/dal-runtime';
+import { RDSClient } from '@eggjs/rds';
+import { createPool } from 'mysql2/promise';
+import { type MysqlClient, testSessionStore } from '../..';
+import { mysqlCallbackPool, mysqlPool, TestMysqlStore } from '../support/databases';
+import { startMysql } from '../support/servers';
+
+/** Nobody listens there. */
+const NOWHERE = '127.0.0.1:1';
+
+/** What a `mysql://` address says, as the clients of Egg's plugins take it. */
+function optionsOf(url: string) {
+  const { hostname, port, username, password, pathname } = new URL(url);
+  return { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1), connectionLimit: 5 };
+}
+
+/** The clients, each with a server that is set up in a way that may stand in one's way. */
+const MYSQL_CLIENTS: Array<[ name: string, client: (url: string) => TestMysqlStore['mysql'], args?: string[] ]> = [
+  [ 'a pool of mysql2', url => mysqlPool(url, 5) ],
+  [ 'a pool of mysql2 with callbacks, without the strict mode', mysqlCallbackPool, [ '--sql-mode=' ]],
+  [ 'egg-mysql\'s client, with assignments that take effect at once', url => new RDSClient(optionsOf(url)) as unknown as MysqlClient,
+    [ '--sql-mode=SIMULTANEOUS_ASSIGNMENT,ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES' ]],
+  [ 'a data source of tegg\'s DAL, without escapes, in another time zone', url => {
+    const source = new MysqlDataSource({ ...optionsOf(url), name: 'sessions', initSql: undefined } as ConstructorParameters<typeof MysqlDataSource>[0]);
+    return { query: (sql: string, values: unknown[]) => source.query(sql, values as any) } as TestMysqlStore['mysql'];
+  }, [ '--sql-mode=NO_BACKSLASH_ESCAPES', '--default-time-zone=+05:30' ]],
+  [ 'a pool that has no prepared statements, another character set, and other flags', url => {
+    const pool = createPool({ ...optionsOf(url), charset: 'latin1', bigNumberStrings: true, supportBigNumbers: true, flags: [ '-FOUND_ROWS' ] });
+    return { query: (sql: string, values?: unknown[]) => pool.query(sql, values as any), end: () => pool.end() };
+  }, [ '--character-set-server=latin1', '--transaction-isolation=SERIALIZABLE' ]],
+];
+for (const [ name, client, args ] of MYSQL_CLIENTS) {
+  describe('', () => {
+    let server: Awaited<ReturnType<typeof startMysql>>;
+    before(async () => {
+      server = await startMysql(args);
+    });
+    after(() => server.stop());
+    testSessionStore(`MysqlSessionStore with ${name}`, () => new TestMysqlStore(client(server.url)),
+      { down: () => new TestMysqlStore(client(`mysql://shop:secret@${NOWHERE}/shop`)) });
+  });
+}

@@ -1,0 +1,122 @@
+import { strict as assert } from 'node:assert';
+import fc from 'fast-check';
+import type { SessionRecord } from '../..';
+import { columnsOf, escaped, keyColumn, patchOf, principalColumn, recordIn, type Row, unescaped } from '../../module/database/rows';
+import { inDollars, inQuestionMarks } from '../../module/database/statement';
+import { removeAllExpired, sweepEvery } from '../../module/database/sweep';
+
+const ROW: Row = { data: '{}', meta: '{}', successor: null, lifetime: '60000', created_at: null, expires_at: '1700000000000', rev: '7' };
+
+/** A row as drivers give it that turn bigints to strings, and what MySQL and PostgreSQL do to JSON: the members in another order. */
+const rowOf = (record: SessionRecord): Row => {
+  const { data, meta } = columnsOf(record);
+  const sorted = (json: string) => JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(json)).sort(([ a ], [ b ]) => a.length - b.length)));
+  return { ...ROW, data: sorted(data), meta: sorted(meta) };
+};
+
+const OWN = [ '_expire', '_rev', '_maxAge', '_session', '_storedAt' ];
+const fieldsOf = (record: object | undefined) => Object.fromEntries(Object.entries(record!).filter(([ name ]) => !OWN.includes(name)));
+
+describe('a statement', () => {
+  const SQL = 'SELECT a::text FROM t WHERE k = :key AND e > :now::bigint\n    OR k = :key';
+  it('of PostgreSQL has a number for each value', () => {
+    assert.deepEqual(inDollars(SQL), { text: 'SELECT a::text FROM t WHERE k = $1 AND e > $2::bigint OR k = $1', names: [ 'key', 'now' ] });
+  });
+  it('of MySQL has a question mark for each', () => {
+    assert.deepEqual(inQuestionMarks('SELECT :a, :b, :a'), { text: 'SELECT ?, ?, ?', names: [ 'a', 'b', 'a' ] });
+  });
+});
+
+describe('a row', () => {
+  it('holds any record whose names and values JSON has', () => {
+    const value = fc.jsonValue({ noUnicodeString: false });
+    fc.assert(fc.property(fc.dictionary(fc.string({ unit: 'binary' }), value), record => {
+      const kept = fieldsOf(recordIn(rowOf({ ...record, _maxAge: 60_000 })));
+      const textOf = (each: object) => JSON.stringify(Object.entries(each).sort(([ a ], [ b ]) => (a < b ? -1 : 1)));
+      assert.equal(textOf(kept), textOf(fieldsOf(JSON.parse(JSON.stringify(record)))));
+    }));
+  });
+
+  it('keeps what would change an object', () => {
+    const record = JSON.parse('{"__proto__":{"admin":true},"constructor":1}');
+    assert.deepEqual(JSON.stringify(fieldsOf(recordIn(rowOf(record)))), '{"__proto__":{"admin":true},"constructor":1}');
+  });
+
+  it('has each field as the text of its JSON, those about the record apart', () => {
+    assert.deepEqual(columnsOf({ userId: 1, cart: [ 'tea' ], _principal: '1', _maxAge: 5, _expire: 6, _rev: 7, _session: true, _storedAt: 8, none: undefined }),
+      { data: '{"userId":"1","cart":"[\\"tea\\"]"}', meta: '{"_principal":"\\"1\\""}' });
+  });
+
+  it('is patched with null for what is removed, and with the text null for null', () => {
+    assert.deepEqual(patchOf({ set: { a: null, _b: 1 }, unset: [ 'c', '_d', '_maxAge' ], replace: false }),
+      { data: '{"a":"null","c":null}', meta: '{"_b":"1","_d":null}' });
+  });
+
+  for (const [ title, row, expected ] of [
+    [ 'a lifetime', {}, { _expire: 1700000000000, _rev: 7, _maxAge: 60000 }],
+    [ 'the browser\'s session', { lifetime: '0' }, { _expire: null, _rev: 7, _session: true }],
+    [ 'bytes, and numbers', { data: Buffer.from('{"n":"1"}'), rev: 8 }, { _expire: 1700000000000, _rev: 8, _maxAge: 60000, n: 1 }],
+    [ 'a creation by another clock', { meta: '{"_createdAt":"1000000"}', created_at: '900000' },
+      { _expire: 1700000000000, _rev: 7, _maxAge: 60000, _storedAt: 900000, _createdAt: 1000000 }],
+    [ 'a creation by the same clock', { meta: '{"_createdAt":"1000000"}', created_at: '1000900' },
+      { _expire: 1700000000000, _rev: 7, _maxAge: 60000, _createdAt: 1000000 }],
+    [ 'a tombstone', { data: null, successor: Buffer.from('next') }, { _successor: 'next' }],
+    [ 'a tombstone of what has ended', { data: null }, { _successor: null }],
+  ] as Array<[ title: string, row: Partial<Row>, expected: object ]>) {
+    it(`is read: ${title}`, () => assert.deepEqual(recordIn({ ...ROW, ...row }), expected));
+  }
+
+  for (const data of [ '{', '[]', '7', 'null', '"text"', '{"n":1}', '{"n":"{"}', '{"n":"1,\\"m\\":2"}x' ]) {
+    it(`is malformed with ${data}`, () => {
+      const read = () => recordIn({ ...ROW, data });
+      if (data === '[]') assert.deepEqual(fieldsOf(read()), {}); // nothing is in it
+      else assert.throws(read, SyntaxError);
+    });
+  }
+
+  it('has keys and principals that can be told apart, whatever is in them', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), text => {
+      assert.equal(unescaped(escaped(text)), text);
+      assert.doesNotMatch(escaped(text), /[\0-\x1f]/); // eslint-disable-line no-control-regex
+    }));
+    const long = 'x'.repeat(1025);
+    assert.equal(keyColumn('x'.repeat(1024)).length, 1024);
+    assert.throws(() => keyColumn(long), /more than 1024 bytes/);
+    assert.throws(() => keyColumn('会'.repeat(400)), /more than 1024 bytes/);
+    assert.match(principalColumn(long), /^"sha256-.{43}$/);
+    assert.notEqual(principalColumn(long), principalColumn(`${long}x`));
+    assert.notEqual(principalColumn(principalColumn(long)), principalColumn(long));
+  });
+});
+
+describe('the removal of expired rows', () => {
+  it('goes on until there are none, and counts them', async () => {
+    const batches = [ 100, 100, 3, 0, 9 ];
+    assert.equal(await removeAllExpired(async () => batches.shift()!), 203);
+    assert.deepEqual(batches, [ 9 ]);
+  });
+
+  it('is done again and again, never twice at once, and tells of the first failure in a row', async () => {
+    const told: string[] = [];
+    let [ running, most, calls ] = [ 0, 0, 0 ];
+    await new Promise<void>(resolve => {
+      const stop = sweepEvery(async () => {
+        most = Math.max(most, ++running);
+        await new Promise(setImmediate);
+        running--;
+        calls++;
+        if (calls === 6) {
+          stop();
+          resolve();
+        }
+        if (calls !== 4) throw new Error(`failure ${calls}`);
+      }, 1, ({ message }) => told.push(message));
+    });
+    assert.equal(most, 1);
+    assert.deepEqual(told, [ 'failure 1', 'failure 5' ]);
+  });
+
+  it('is off with 0', () => {
+    sweepEvery(() => assert.fail(), 0, () => assert.fail())();
+  });
+});
