@@ -1,5 +1,5 @@
-// Two workers under load while their Redis crashes, stalls and is cut off: `npm run chaos -- 60` for a minute of each.
-import { chaosOfCluster, chaosOfFailover, chaosOfOne, type Report } from '../test/support/chaos';
+// Two workers under load while their store crashes, stalls and is cut off: `npm run chaos -- 60` for a minute of each.
+import { chaosOfCluster, chaosOfFailover, chaosOfOne, type Report, SERVER_NAMES } from '../test/support/chaos';
 
 function print(title: string, { requests, perSecond, statuses, slowest, sessions, committed, wrong }: Report): void {
   const answers = Object.entries(statuses).map(([ status, times ]) => `${status}: ${times}`);
@@ -11,7 +11,7 @@ function print(title: string, { requests, perSecond, statuses, slowest, sessions
 async function main() {
   const seconds = Number(process.argv[2] ?? 60);
   const users = 40;
-  print('killed 3 times, stalled, cut off 3 times (appendonly yes, appendfsync always)', await chaosOfOne(seconds, users));
+  for (const name of SERVER_NAMES) print(`${name} killed 3 times, stalled, cut off 3 times`, await chaosOfOne(seconds, users, name));
   print('failed over by Sentinel', await chaosOfFailover(seconds, users));
   print('a master of a Cluster lost', await chaosOfCluster(seconds, users));
 }

@@ -27,7 +27,7 @@ export abstract class MysqlSessionStore extends SqlSessionStore {
 
   private get client(): MysqlClient {
     const given = this.mysql;
-    if (this.known?.given !== given) this.known = { given, client: withPromises(given) };
+    if (!this.known || this.known.given !== given) this.known = { given, client: withPromises(given) };
     return this.known.client;
   }
 }

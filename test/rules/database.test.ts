@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
-import type { SessionRecord } from '../..';
+import {
+  type MysqlClient, MysqlSessionStore, type PostgresClient, PostgresSessionStore, type SessionRecord, type SessionStoreOptions,
+} from '../..';
 import { columnsOf, escaped, keyColumn, patchOf, principalColumn, recordIn, type Row, unescaped } from '../../module/database/rows';
 import { inDollars, inQuestionMarks } from '../../module/database/statement';
 import { removeAllExpired, sweepEvery } from '../../module/database/sweep';
@@ -118,5 +120,55 @@ describe('the removal of expired rows', () => {
 
   it('is off with 0', () => {
     sweepEvery(() => assert.fail(), 0, () => assert.fail())();
+  });
+});
+
+describe('a call that the database has taken back', () => {
+  const options = {} as SessionStoreOptions;
+  /** A store whose client fails as often as it is told to, and then answers. */
+  const failing = (times: number, error: object, reply: unknown) => {
+    let calls = 0;
+    const query = async () => {
+      if (++calls <= times) throw Object.assign(new Error('taken back'), error);
+      return reply;
+    };
+    return { query, calls: () => calls };
+  };
+  const postgres = (client: { query(): Promise<unknown> }) => new class extends PostgresSessionStore {
+    protected readonly postgres = client as PostgresClient;
+  }();
+  const mysql = (client: { query(): Promise<unknown> }) => new class extends MysqlSessionStore {
+    protected readonly mysql = client as MysqlClient;
+  }();
+
+  for (const [ what, error, store, reply ] of [
+    [ 'a deadlock of PostgreSQL', { code: '40P01' }, postgres, { rows: [] }],
+    [ 'a transaction that could not be serialized', { code: '40001' }, postgres, { rows: [] }],
+    [ 'a deadlock of MySQL', { errno: 1213 }, mysql, []],
+  ] as const) {
+    it(`is made again, up to five times in all: ${what}`, async () => {
+      const four = failing(4, error, reply);
+      assert.equal(await store(four).get('id', 1, options), undefined);
+      assert.equal(four.calls(), 5);
+      const five = failing(5, error, reply);
+      await assert.rejects(store(five).get('id', 1, options), /taken back/);
+      assert.equal(five.calls(), 5);
+    });
+  }
+
+  for (const [ what, error, store ] of [
+    [ 'another error', { code: '22P02' }, postgres ], [ 'a lost connection', { code: 'ECONNRESET' }, mysql ], [ 'a missing table', { code: '42P01' }, postgres ],
+    [ 'a missing table', { errno: 1146 }, mysql ],
+  ] as const) {
+    it(`is not made again after ${what}`, async () => {
+      const one = failing(1, error, { rows: [] });
+      await assert.rejects(store(one).destroy('id'), /taken back/);
+      assert.equal(one.calls(), 1);
+    });
+  }
+
+  it('gives up to end a session of MySQL that others write to all the time', async () => {
+    const client = { query: async (sql = '') => (/^SELECT/.test(sql) ? [{ ...ROW }] : { affectedRows: 0 }) };
+    await assert.rejects(mysql(client).retire('id', null, 1000), /could not be ended: others have written to it 100 times/);
   });
 });

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser } from './Browser';
 import { Proxy } from './Proxy';
-import { redisCli, startRedis, startRedisCluster, startRedisSentinel, type TestServer, until } from './servers';
+import { redisCli, startMysql, startPostgres, startRedis, startRedisCluster, startRedisSentinel, type TestServer, until } from './servers';
 import { startWorker } from './worker';
+import type { Settings } from '../fixtures/apps/scale-out/settings';
 
 const host = '127.0.0.1';
 const WORKERS = 2;
@@ -66,11 +67,9 @@ class Visits {
 type Attack = (moment: () => Promise<unknown>) => Promise<unknown>;
 
 /** Has users visit two workers for so long, while the attacks come one after the other. */
-async function run(seconds: number, users: number, redis: object, attacks: Attack[]): Promise<Report> {
+async function run(seconds: number, users: number, settings: Settings, attacks: Attack[]): Promise<Report> {
   const report: Report = { requests: 0, perSecond: 0, statuses: {}, slowest: 0, sessions: 0, committed: 0, wrong: 0 };
-  const workers = await Promise.all(Array.from({ length: WORKERS }, () => startWorker({
-    plugin: 'egg-redis', ioredis5: true, store: 'store', redis, session: { storeTimeout: STORE_TIMEOUT },
-  })));
+  const workers = await Promise.all(Array.from({ length: WORKERS }, () => startWorker({ ...settings, session: { storeTimeout: STORE_TIMEOUT } })));
   try {
     const ports = workers.map(({ port }) => port);
     const sessions: Visits[] = [];
@@ -104,13 +103,30 @@ async function run(seconds: number, users: number, redis: object, attacks: Attac
   }
 }
 
-const client = (port: number) => ({
-  client: { host, port, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
-});
+const withRedis = (redis: object): Settings => ({ plugin: 'egg-redis', ioredis5: true, store: 'store', redis });
 
-/** A Redis that keeps each write on disk is killed and started again three times, stalled, and cut off by the network. */
-export async function chaosOfOne(seconds: number, users: number): Promise<Report> {
-  const server: TestServer = await startRedis([ '--appendonly', 'yes', '--appendfsync', 'always' ]);
+/** What a store's server can be, each so that a crash of it loses nothing. */
+const SERVERS = {
+  Redis: {
+    start: (): Promise<TestServer> => startRedis([ '--appendonly', 'yes', '--appendfsync', 'always' ]),
+    settings: (port: number) => withRedis({
+      client: { host, port, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
+    }),
+  },
+  PostgreSQL: {
+    start: (): Promise<TestServer> => startPostgres(),
+    settings: (port: number): Settings => ({ store: 'postgres-store', url: `postgres://postgres@${host}:${port}/postgres` }),
+  },
+  MariaDB: {
+    start: (): Promise<TestServer> => startMysql([ '--innodb-flush-log-at-trx-commit=1' ]),
+    settings: (port: number): Settings => ({ store: 'mysql-store', url: `mysql://shop:secret@${host}:${port}/shop` }),
+  },
+};
+export const SERVER_NAMES = Object.keys(SERVERS) as Array<keyof typeof SERVERS>;
+
+/** A server that keeps each write on disk is killed and started again three times, stalled, and cut off by the network. */
+export async function chaosOfOne(seconds: number, users: number, name: keyof typeof SERVERS): Promise<Report> {
+  const server = await SERVERS[name].start();
   const proxy = await Proxy.to(server.port);
   const kill: Attack = async moment => {
     const start = await server.restart('SIGKILL');
@@ -129,7 +145,7 @@ export async function chaosOfOne(seconds: number, users: number): Promise<Report
     proxy.reset();
   };
   try {
-    return await run(seconds, users, client(proxy.port), [
+    return await run(seconds, users, SERVERS[name].settings(proxy.port), [
       kill, stall, network(() => proxy.stall()), kill, network(() => proxy.refuse()), network(() => proxy.truncate()), kill,
     ]);
   } finally {
@@ -145,9 +161,9 @@ export async function chaosOfOne(seconds: number, users: number): Promise<Report
 export async function chaosOfFailover(seconds: number, users: number): Promise<Report> {
   const { port, name, master, stop } = await startRedisSentinel();
   try {
-    return await run(seconds, users, {
+    return await run(seconds, users, withRedis({
       client: { sentinels: [{ host, port }], name, password: '', db: 0, maxRetriesPerRequest: 1, commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
-    }, [
+    }), [
       async moment => {
         process.kill(master.pid, 'SIGKILL');
         await until('the replica is the master', async () =>
@@ -165,9 +181,9 @@ export async function chaosOfCluster(seconds: number, users: number): Promise<Re
   const { ports, masters, stop } = await startRedisCluster();
   const [ killed, witness ] = masters;
   try {
-    return await run(seconds, users, { client: {
+    return await run(seconds, users, withRedis({ client: {
       cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })), redisOptions: { commandTimeout: STORE_TIMEOUT, autoResendUnfulfilledCommands: false },
-    } }, [
+    } }), [
       async () => {
         await redisCli(killed, 'SHUTDOWN', 'NOSAVE').catch(() => undefined);
         await until('the replica is a master', async () => {

@@ -122,10 +122,10 @@ export async function startPostgres(): Promise<TestServer & { url: string }> {
   const server = await start(port, dir, path.join(bin, 'postgres'), [
     '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off',
   ], async output => output.includes('ready to accept connections'), 'SIGTERM');
-  return { ...server, url: `postgres://postgres@127.0.0.1:${port}/postgres` };
+  return Object.assign(server, { url: `postgres://postgres@127.0.0.1:${port}/postgres` }); // its pid is another after a restart
 }
 
-/** A MariaDB server with an empty database `shop`, on MariaDB's own defaults; `args` are options of mariadbd. */
+/** A MariaDB server with an empty database `shop`, on MariaDB's own defaults; its user `undeleting` may delete nothing. `args` are options of mariadbd. */
 export async function startMysql(args: string[] = []): Promise<TestServer & {
   url: string;
   /** What the server's own client prints for these statements. */
@@ -138,23 +138,23 @@ export async function startMysql(args: string[] = []): Promise<TestServer & {
     '--no-defaults', `--datadir=${dir}`, '--auth-root-authentication-method=normal', '--skip-test-db',
   ], { cwd: dir, ...nobody });
   const setup = path.join(dir, 'setup.sql');
-  fs.writeFileSync(setup, 'CREATE DATABASE shop;\nGRANT ALL ON shop.* TO shop@localhost IDENTIFIED BY \'secret\';\n');
+  fs.writeFileSync(setup, 'CREATE DATABASE shop;\nGRANT ALL ON shop.* TO shop@localhost IDENTIFIED BY \'secret\';\n' +
+    'GRANT SELECT, INSERT, UPDATE ON shop.* TO undeleting@localhost IDENTIFIED BY \'secret\';\n');
   own(setup);
   const server = await start(port, dir, installed([ 'mariadbd', 'mysqld' ], sbin), [
     '--no-defaults', `--datadir=${dir}`, `--port=${port}`, '--bind-address=127.0.0.1', '--socket=mysql.sock',
     `--pid-file=${path.join(dir, 'mysql.pid')}`, `--init-file=${setup}`, '--innodb-flush-log-at-trx-commit=0', ...args,
   ], async output => output.includes('ready for connections'), 'SIGTERM');
   const client = installed([ 'mariadb', 'mysql' ], []);
-  return {
-    ...server,
+  return Object.assign(server, {
     url: `mysql://shop:secret@127.0.0.1:${port}/shop`,
-    async sql(statements) {
+    async sql(statements: string) {
       const { stdout } = await promisify(execFile)(client, [
         '--no-defaults', '-h', '127.0.0.1', '-P', String(port), '-u', 'shop', '-psecret', '-N', '-r', '-e', statements, 'shop',
       ]);
       return stdout.trim();
     },
-  };
+  });
 }
 
 /** Where a program is, under the first of its names that there is: Debian has some in `dirs`, outside of PATH. */

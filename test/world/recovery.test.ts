@@ -6,6 +6,7 @@ import Redis from 'ioredis';
 import Keyv from 'keyv';
 import { KeyvSessionStore, type SessionStore } from '../..';
 import { Client, createApp } from '../support/app';
+import { mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
 import { Postgres } from '../support/Postgres';
 import { TestRedisStore } from '../support/redis';
 import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from '../support/servers';
@@ -38,7 +39,7 @@ const SUBJECTS: Record<string, { keeps: boolean; open(): Promise<Subject> }> = {
       return { server, store: keyvStore(keyv), close: () => keyv.disconnect() };
     },
   },
-  PostgreSQL: {
+  'PostgreSQL, by Keyv': {
     keeps: true,
     async open() {
       const server = await startPostgres();
@@ -46,12 +47,28 @@ const SUBJECTS: Record<string, { keeps: boolean; open(): Promise<Subject> }> = {
       return { server, store: keyvStore(keyv), close: () => keyv.disconnect() };
     },
   },
-  MariaDB: {
+  'MariaDB, by Keyv': {
     keeps: true,
     async open() {
       const server = await startMysql([ '--innodb-flush-log-at-trx-commit=1' ]); // or a crash loses a second
       const keyv = new Keyv(new KeyvMysql(server.url));
       return { server, store: keyvStore(keyv), close: () => keyv.disconnect() };
+    },
+  },
+  PostgreSQL: {
+    keeps: true,
+    async open() {
+      const server = await startPostgres();
+      const store = new TestPostgresStore(postgresPool(server.url));
+      return { server, store, close: () => store.close() };
+    },
+  },
+  MariaDB: {
+    keeps: true,
+    async open() {
+      const server = await startMysql([ '--innodb-flush-log-at-trx-commit=1' ]);
+      const store = new TestMysqlStore(mysqlPool(server.url));
+      return { server, store, close: () => store.close() };
     },
   },
 };

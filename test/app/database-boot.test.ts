@@ -1,0 +1,149 @@
+import { strict as assert } from 'node:assert';
+import mm, { type MockApplication } from 'egg-mock';
+import { MysqlSessionStore, PostgresSessionStore, type SessionOptions } from '../..';
+import { Client, createApp } from '../support/app';
+import { DATABASES, mysqlPool, newTable, postgresPool, type TestDatabase } from '../support/databases';
+
+interface Given {
+  client: unknown;
+  table: string;
+  createTable?: boolean;
+}
+
+const STORES = {
+  PostgreSQL: ({ client, table, createTable = false }: Given) => new class Sessions extends PostgresSessionStore {
+    protected override readonly table = table;
+    protected override readonly createTable = createTable;
+    protected readonly postgres = client as PostgresSessionStore['postgres'];
+  }(),
+  MariaDB: ({ client, table, createTable = false }: Given) => new class Sessions extends MysqlSessionStore {
+    protected override readonly table = table;
+    protected override readonly createTable = createTable;
+    protected readonly mysql = client as MysqlSessionStore['mysql'];
+  }(),
+};
+
+/** A client whose user may do anything but delete. */
+const withoutDelete = {
+  async PostgreSQL({ query, client }: TestDatabase, table: string) {
+    const role = `reader_${table}`;
+    await query(`CREATE ROLE ${role} LOGIN`);
+    await query(`GRANT SELECT, INSERT, UPDATE ON ${table}, ${table}_principals TO ${role}`);
+    const url = new URL((client as ReturnType<typeof postgresPool>).options.connectionString!);
+    url.username = role;
+    return postgresPool(url.href);
+  },
+  async MariaDB({ client }: TestDatabase) {
+    const { host, port } = (client as unknown as { pool: { config: { connectionConfig: { host: string; port: number } } } }).pool.config.connectionConfig;
+    return mysqlPool(`mysql://undeleting:secret@${host}:${port}/shop`);
+  },
+};
+
+for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
+  describe(`at boot, the store for ${name}`, () => {
+    let database: TestDatabase;
+    let app: MockApplication | undefined;
+    before(async () => {
+      database = await DATABASES[name].open();
+    });
+    afterEach(async () => {
+      mm.restore();
+      await app?.close();
+      app = undefined;
+    });
+    after(() => database.close());
+
+    const boot = async (given: Partial<Given> = {}, session: SessionOptions = {}) => {
+      const store = STORES[name]({ client: database.client, table: newTable(), ...given });
+      app = await createApp('web', { session: { store, principal: 'userId', storeTimeout: 1500, ...session }, boot: booting => (booting as MockApplication).mockLog('coreLogger') });
+      return store;
+    };
+    const works = async () => {
+      const client = await Client.of(app!);
+      await client.run((session: any) => void (session.userId = 1));
+      assert.deepEqual((await client.run((session: any) => ({ userId: session.userId }))).json(), { userId: 1 });
+      await client.close();
+    };
+
+    it('stops an application that has no tables, with the SQL that makes them', async () => {
+      const table = newTable();
+      let message = '';
+      await assert.rejects(boot({ table }), (err: Error & { code?: string }) => {
+        assert.equal(err.code, 'ERR_SESSION_SETUP');
+        message = err.message;
+        return true;
+      });
+      assert.match(message, /^\[egg-tegg-session\] the session store Sessions of config\.session\.store has no table, or one of another form/);
+      const sql = message.split('\n\n').slice(1).join('\n\n');
+      assert.equal(sql, STORES[name]({ client: database.client, table }).schema());
+      for (const statement of sql.split(';\n').filter(Boolean)) await database.query(statement);
+      await boot({ table });
+      await works();
+    });
+
+    it('names what a table of another form lacks', async () => {
+      const table = newTable();
+      const store = STORES[name]({ client: database.client, table });
+      for (const statement of store.schema().split(';\n').filter(Boolean)) await database.query(statement);
+      await database.query(`ALTER TABLE ${table} DROP COLUMN successor`);
+      await assert.rejects(boot({ table }), /one of another form \(.*successor/);
+    });
+
+    it('makes the tables under createTable, and finds them the next time', async () => {
+      const table = newTable();
+      for (let i = 0; i < 2; i++) {
+        await boot({ table, createTable: true });
+        await works();
+        await app!.close();
+      }
+      app = undefined;
+    });
+
+    it('asks for no index without principal', async () => {
+      const table = newTable();
+      const [ sessions ] = STORES[name]({ client: database.client, table }).schema().split(';\n');
+      await database.query(sessions);
+      await boot({ table }, { principal: undefined });
+      await works();
+      await app!.close();
+      app = undefined;
+      await assert.rejects(boot({ table }), /has no table/);
+    });
+
+    it('stops an application whose user lacks a right, and says what grants it', async () => {
+      const table = newTable();
+      for (const statement of STORES[name]({ client: database.client, table }).schema().split(';\n')
+        .filter(Boolean)) await database.query(statement);
+      const client = await withoutDelete[name](database, table);
+      await assert.rejects(boot({ table, client }), new RegExp(`may not do what the session store Sessions of config.session.store has to \\(.*GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`, 's'));
+      await client.end();
+    });
+
+    it('lets an application start whose database is away', async () => {
+      const client = name === 'PostgreSQL' ? postgresPool('postgres://127.0.0.1:1/x') : mysqlPool('mysql://127.0.0.1:1/x');
+      await boot({ client });
+      app!.expectLog(/has not answered \(.*ECONNREFUSED.*\)\. The application starts all the same/s, 'coreLogger');
+      await client.end();
+    });
+
+    const query = (reply: unknown) => ({ query: () => reply });
+    const what = name === 'PostgreSQL' ? 'a Pool of the package pg' : 'a pool of mysql2';
+    const field = name === 'PostgreSQL' ? 'postgres' : 'mysql';
+    for (const [ title, client, found ] of [
+      [ 'nothing', undefined, 'undefined' ],
+      [ 'options', { host: 'localhost' }, 'an object without query()' ],
+      [ 'a promise of one', Promise.resolve(), 'a promise' ],
+      [ 'one that wants a callback', query(undefined), 'a client whose query() returns no promise' ],
+      [ 'one that answers otherwise', query(Promise.resolve({ rows: [{ one: 2 }], 0: 1 })), 'a client' ],
+      [ 'one that answers nothing', query(Promise.resolve(undefined)), 'a client that can\'t be asked' ],
+    ] as Array<[ string, unknown, string ]>) {
+      it(`stops an application that has ${title} as its client`, async () => {
+        await assert.rejects(boot({ client }), (err: Error) => {
+          assert.ok(err.message.startsWith(`[egg-tegg-session] the session store Sessions of config.session.store has ${found}`), err.message);
+          assert.ok(err.message.includes(` as its ${field}: it must be ${what}`), err.message);
+          return true;
+        });
+      });
+    }
+  });
+}

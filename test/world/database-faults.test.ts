@@ -1,0 +1,209 @@
+import { strict as assert } from 'node:assert';
+import mm, { type MockApplication } from 'egg-mock';
+import type { Pool as MysqlPool } from 'mysql2/promise';
+import pg from 'pg';
+import { SessionHealth, type SessionOptions, type SqlSessionStore } from '../..';
+import { Client, createApp } from '../support/app';
+import { mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
+import { Proxy } from '../support/Proxy';
+import { startMysql, startPostgres, type TestServer, until } from '../support/servers';
+
+/** In ms. */
+const TIMEOUT = 1000;
+
+interface Kind {
+  start(): Promise<TestServer>;
+  store(port: number, connections?: number): SqlSessionStore;
+  /** Runs a statement on a client of the store's. */
+  sql(store: SqlSessionStore, statement: string): Promise<unknown>;
+  /** Takes a connection of the store's client, and gives it back. */
+  hold(store: SqlSessionStore): Promise<() => void>;
+  /** A client past the proxy that may do anything. */
+  admin(port: number): { query(sql: string): Promise<unknown>; end(): Promise<void> };
+  /** More than it takes. */
+  maxBytes?: number;
+  readOnly: [ on: string, off: string ];
+}
+
+const poolOf = (store: SqlSessionStore) => store as unknown as { postgres: pg.Pool; mysql: MysqlPool };
+
+const KINDS: Record<string, Kind> = {
+  PostgreSQL: {
+    start: startPostgres,
+    store: (port, connections) => new TestPostgresStore(postgresPool(`postgres://postgres@127.0.0.1:${port}/postgres`, connections)),
+    sql: (store, statement) => poolOf(store).postgres.query(statement),
+    async hold(store) {
+      const client = await poolOf(store).postgres.connect();
+      return () => client.release();
+    },
+    admin: port => new pg.Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', options: '-c default_transaction_read_only=off' }),
+    readOnly: [ 'ALTER DATABASE postgres SET default_transaction_read_only = on', 'ALTER DATABASE postgres RESET default_transaction_read_only' ],
+  },
+  MariaDB: {
+    start: () => startMysql([ '--max-allowed-packet=1M' ]),
+    maxBytes: 3_000_000,
+    store: (port, connections) => new TestMysqlStore(mysqlPool(`mysql://shop:secret@127.0.0.1:${port}/shop`, connections)),
+    sql: (store, statement) => poolOf(store).mysql.query(statement),
+    async hold(store) {
+      const connection = await poolOf(store).mysql.getConnection();
+      return () => connection.release();
+    },
+    admin: port => mysqlPool(`mysql://root@127.0.0.1:${port}/shop`, 1),
+    readOnly: [ 'SET GLOBAL read_only = 1', 'SET GLOBAL read_only = 0' ],
+  },
+};
+
+for (const [ name, kind ] of Object.entries(KINDS)) {
+  describe(`faults of ${name}`, () => {
+    let server: TestServer;
+    let proxy: Proxy;
+    let store: SqlSessionStore;
+    let app: MockApplication;
+    let client: Client;
+    before(async () => {
+      server = await kind.start();
+    });
+    after(() => server.stop());
+
+    async function boot(session: SessionOptions = {}, connections?: number) {
+      proxy = await Proxy.to(server.port);
+      store = kind.store(proxy.port, connections);
+      mm.consoleLevel('NONE');
+      app = await createApp('web', { session: { store, storeTimeout: TIMEOUT, principal: 'userId', ...session } });
+      client = await Client.of(app);
+      await signIn(client);
+    }
+    afterEach(async () => {
+      mm.restore();
+      await client.close();
+      await app.close();
+      proxy.pass();
+      proxy.reset();
+      await store.close();
+      await proxy.close();
+    });
+
+    const signIn = (browser: Client) => browser.tryRun(async (session: any) => {
+      await session.regenerate();
+      session.userId = 7;
+      session.n = 0;
+    });
+    const user = async (browser: Client) => (await browser.run((session: any) => ({ userId: session.userId ?? null }))).json().userId;
+    const back = () => until('the store is back', async () => (await client.tryRun((session: any) => ({ userId: session.userId }))).status === 200);
+
+    it('no connection is free: a request is answered with 503, and the session goes on when one is', async () => {
+      await boot({}, 1);
+      const free = await kind.hold(store);
+      const response = await client.tryRun((session: any) => ({ userId: session.userId }));
+      assert.equal(response.status, 503);
+      assert.deepEqual(response.setCookies, []);
+      free();
+      await back();
+      assert.equal(await user(client), 7);
+    });
+
+    for (const [ what, cut ] of [
+      [ 'stalls', () => proxy.stall() ], [ 'is reset', () => proxy.refuse() ], [ 'ends in the middle of an answer', () => proxy.truncate() ],
+    ] as Array<[ string, () => void ]>) {
+      it(`the connection ${what}: 503, and the session goes on afterwards`, async () => {
+        await boot();
+        cut();
+        const { status, setCookies } = await client.tryRun((session: any) => ({ userId: session.userId }));
+        assert.equal(status, 503);
+        assert.deepEqual(setCookies, []);
+        proxy.pass();
+        proxy.reset();
+        await back();
+        assert.equal(await user(client), 7);
+      });
+    }
+
+    /** What a request does, and what a browser with the cookies of before may find afterwards, when it was answered with 200 and when not. */
+    const STEPS: Array<[ what: string, run: (browser: Client) => Promise<{ status: number }>, done: unknown[], undone: unknown[] ]> = [
+      [ 'a write', browser => browser.tryRun((session: any) => void (session.userId = 8)), [ 8 ], [ 7, 8 ]],
+      [ 'update()', browser => browser.tryRun((session: any) => session.update((data: any) => void (data.userId = 8))), [ 8 ], [ 7, 8 ]],
+      [ 'regenerate()', browser => browser.tryRun((session: any) => session.regenerate()), [ null ], [ 7, null ]],
+      [ 'a sign-out', browser => browser.tryRun((session: any) => session.destroy()), [ null ], [ 7, null ]],
+    ];
+    for (const [ what, run, done, undone ] of STEPS) {
+      it(`nothing is lost, and nobody is signed in again, by a cut after any answer to ${what}`, async () => {
+        await boot();
+        await user(client);
+        let isCut = true;
+        for (let answers = 1; isCut; answers++) {
+          assert.ok(answers < 40);
+          isCut = false;
+          await signIn(client);
+          const before = client.copy();
+          proxy.after(answers, () => {
+            isCut = true;
+            proxy.reset();
+          });
+          const { status } = await run(client.copy());
+          proxy.after(Infinity, () => undefined);
+          proxy.pass();
+          proxy.reset();
+          await back();
+          const found = await user(before);
+          assert.ok((status === 200 ? done : undone).includes(found), `${what}, cut after ${answers}: ${status}, and then ${found}`);
+          assert.ok(status === 200 || status === 503, String(status));
+        }
+      });
+    }
+
+    it('may only be read, as a replica: sessions are read, writes are answered with 503, and it is no outage', async () => {
+      await boot({ rolling: true });
+      const health = await app.getEggObject(SessionHealth);
+      const admin = kind.admin(server.port);
+      const [ on, off ] = kind.readOnly;
+      await admin.query(on);
+      try {
+        proxy.reset(); // the setting is for new connections
+        await until('it is read only', async () => (await client.tryRun((session: any) => void (session.n = 1))).status === 503);
+        assert.equal(await user(client), 7);
+        assert.equal(health.breaker, 'closed');
+      } finally {
+        await admin.query(off);
+        await admin.end();
+        proxy.reset();
+      }
+      await until('it can be written', async () => (await client.tryRun((session: any) => void (session.n = 2))).status === 200);
+      assert.equal(await user(client), 7);
+    });
+
+    if (kind.maxBytes) {
+      it('a session that is too large for it is refused, what was there stays, and others are served', async () => {
+        await boot();
+        const other = client.another();
+        await signIn(other);
+        const { status } = await client.tryRun((session: any) => void (session.cart = 'x'.repeat(kind.maxBytes!)));
+        assert.equal(status, 503);
+        assert.equal(await user(other), 7);
+        assert.equal(await user(client), 7);
+      });
+    }
+
+    it('a table that somebody has dropped is made again under createTable, and users sign in anew', async () => {
+      await boot();
+      await kind.sql(store, 'DROP TABLE sessions');
+      assert.equal(await user(client), null);
+      await signIn(client);
+      assert.equal(await user(client), 7);
+    });
+
+    it('many who sign in, change and sign out at once end in no error: what stands in the way of another is done again', async () => {
+      await boot();
+      const browsers = Array.from({ length: 20 }, () => client.another());
+      await Promise.all(browsers.map(async browser => {
+        for (let round = 0; round < 5; round++) {
+          assert.equal((await signIn(browser)).status, 200);
+          const writes = Array.from({ length: 4 }, (_, i) => browser.copy().tryRun((session: any) => void (session[`f${i}`] = round)));
+          for (const { status } of await Promise.all(writes)) assert.equal(status, 200);
+          const found = (await browser.run((session: any) => session.toJSON())).json();
+          assert.deepEqual(found, { userId: 7, n: 0, f0: round, f1: round, f2: round, f3: round });
+          assert.equal((await browser.tryRun((session: any) => session.destroy())).status, 200);
+        }
+      }));
+    });
+  });
+}
