@@ -154,8 +154,13 @@ for (const [ name, { open, store: storeOf }] of Object.entries(DATABASES)) {
             store.merge(key, { set: { n }, unset: [], replace: n % 2 === 0 }), store.touch(key), store.getAndTouch(key, options),
             store.compareAndSet(key, stored, { n, _maxAge: MINUTE }, MINUTE),
           ];
-          const [ ended ] = await Promise.all([ end === 'retire' ? store.retire(key, 'next', MINUTE) : store.destroy(key), ...writes(1), ...writes(2) ]);
-          if (end === 'retire') assert.equal(typeof (ended as SessionRecord).n, 'number');
+          const marks = Array.from({ length: 6 }, (_, i) => store.merge(key, { set: { [`_mark${i}`]: true }, unset: [], replace: false }));
+          const ending = end === 'retire' ? store.retire(key, 'next', MINUTE) : store.destroy(key);
+          const [ ended, marked ] = await Promise.all([ ending, Promise.all(marks), ...writes(1), ...writes(2) ]);
+          if (end === 'retire') {
+            // what was told as written has come along
+            for (const [ i, isWritten ] of marked.entries()) if (isWritten) assert.equal((ended as SessionRecord)[`_mark${i}`], true, `mark ${i}`);
+          }
           assert.deepEqual(await read(key), end === 'retire' ? { _successor: 'next' } : undefined);
           await Promise.all(writes(3));
           assert.deepEqual(await read(key), end === 'retire' ? { _successor: 'next' } : undefined);
