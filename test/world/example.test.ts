@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { localPath } from '../../example/app/module/page/localPath';
 import { Example, parse, Visitor } from '../support/example';
 import { freePort } from '../support/ports';
 import { redisCli, startRedis, type TestServer, until } from '../support/servers';
@@ -362,10 +363,11 @@ describe('example', () => {
     it('returns to paths of this site only', async () => {
       for (const [ next, location ] of [
         [ '/admin?a=b&c', '/admin?a=b&c' ], [ '/devices/../status#x', '/status' ], [ '', '/' ], [ 'devices', '/' ],
-        [ '//evil.example', '/' ], [ '/\\evil.example', '/' ], [ '\\\\evil.example', '/' ], [ '/\t/evil.example', '/' ], [ '\t//evil.example', '/' ],
+        [ '//evil.example', '/' ], [ '//evil.example/admin', '/' ], [ '/\\evil.example', '/' ], [ '\\\\evil.example', '/' ], [ '/\t/evil.example', '/' ], [ '\t//evil.example', '/' ],
         [ 'https:', '/' ], [ 'https://evil.example', '/' ], [ 'https:evil.example', '/' ], [ 'http:/evil.example', '/' ], [ '//', '/' ],
         [ '/.//evil.example', '/' ], [ '/x/..//evil.example', '/' ], [ '/%2e//evil.example', '/' ], [ '//here.invalid@evil.example', '/' ], [ 'data:text/html,x', '/' ],
       ]) {
+        assert.equal(localPath(next), location, next); // Egg's redirect has a check of its own
         const { text } = await visitor.visit(`/sign-in?${new URLSearchParams({ next })}`);
         const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec(text)!;
         const { status, headers } = await visitor.post('/sign-in', { name: 'bob', password: 'builder', next, _csrf });
