@@ -6,7 +6,8 @@ export default () => async (ctx: Context, next: () => Promise<void>) => {
     await next();
   } catch (err) {
     if (!wantsPage(ctx)) throw err;
-    const { status = 500, message } = err as Error & { status?: number };
+    const { status: given = 500, message } = err as Error & { status?: number };
+    const status = given >= 400 ? given : 500;
     const isCsrf = status === 403 && /csrf token$/.test(message); // that of a session that has ended meanwhile
     if (!isCsrf) ctx.app.emit('error', err, ctx); // for the log
     return await show(ctx, status, isCsrf ? 'expired-form' : status < 500 ? 'refused' : 'failed');
