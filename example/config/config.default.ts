@@ -11,6 +11,8 @@ const session: SessionOptions = {
   rolling: true, // counted from the last request
   absoluteMaxAge: 8 * 60 * MINUTE, // in all
   principal: 'user', // the field that says whose session it is
+  // the page that tells of an outage must not need the store
+  ignore: ctx => ctx.path === '/status' && ctx.method !== 'POST',
 };
 
 // experimental: with HTTPS in front and a store, a copy of the cookies is worth nothing elsewhere, in browsers that can

@@ -14,9 +14,9 @@ if (STORE !== 'cookie' && !STORES.includes(STORE)) {
 /** The modules that tegg is not to load. */
 export const UNUSED_STORES = STORES.filter(name => name !== STORE).map(name => `!**/${name}-store`);
 
-/** Where Redis is. @throws Error when `REDIS_URL` is none, which it does not show: it may have a password */
+/** Where Redis is. @throws Error when `REDIS_URL` is not such a URL; the message does not show it, as it may hold a password */
 export function redisUrl(): URL {
   const url = process.env.REDIS_URL || 'redis://127.0.0.1:6379';
-  if (!URL.canParse(url) || !/^rediss?:\/\/./.test(url)) throw new Error('REDIS_URL is no URL of a Redis; it must be like redis://user:password@127.0.0.1:6379/0, or rediss:// for TLS');
+  if (!URL.canParse(url) || !/^rediss?:\/\/./.test(url)) throw new Error('REDIS_URL is not the URL of a Redis server; it must be like redis://user:password@127.0.0.1:6379/0, or rediss:// for TLS');
   return new URL(url);
 }

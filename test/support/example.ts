@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Browser } from './Browser';
@@ -72,6 +72,13 @@ export class Example {
 
   /** Runs what `npm start` runs, or does so with another script, on a free port; resolves to the port of the address that it prints. */
   async start(env: NodeJS.ProcessEnv = {}, cwd = ROOT, script?: string): Promise<number> {
+    const child = this.launch(env, cwd, script);
+    const port = /http:\/\/127\.0\.0\.1:(\d+)\n/;
+    return Number(port.exec(await this.until(child, port))![1]);
+  }
+
+  /** The same, without waiting for anything. */
+  launch(env: NodeJS.ProcessEnv = {}, cwd = ROOT, script?: string): ChildProcess {
     const args = ARGS.map(arg => (arg.startsWith('scripts/') ? script ?? path.join(ROOT, arg) : arg));
     const child = spawn(COMMAND, args, {
       cwd,
@@ -96,16 +103,30 @@ export class Example {
     const collect = (chunk: string) => {
       this.output += chunk;
     };
-    child.stderr.setEncoding('utf8').on('data', collect);
-    for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
-      collect(chunk);
-      const port = /http:\/\/127\.0\.0\.1:(\d+)\n/.exec(this.output)?.[1];
-      if (port) {
-        child.stdout.on('data', collect);
-        return Number(port);
-      }
+    for (const stream of [ child.stdout, child.stderr ]) stream.setEncoding('utf8').on('data', collect);
+    return child;
+  }
+
+  /** Resolves to what the last one has printed, when that matches. @throws Error when it ends before that */
+  async until(child: ChildProcess, pattern: RegExp): Promise<string> {
+    const closed = once(child, 'close');
+    while (!pattern.test(this.output)) {
+      if (child.exitCode !== null && child.stdout!.closed) throw new Error(`the example ended early: ${this.output}`);
+      await Promise.race([ once(child.stdout!, 'data'), closed ]);
     }
-    throw new Error(`the example ended before it listened: ${this.output}`);
+    return this.output;
+  }
+
+  /** Leaves nowhere to write to for the application with egg-session, which it starts for the page of promises. */
+  loseTmp() {
+    renameSync(this.tmp, `${this.tmp}-lost`);
+    writeFileSync(this.tmp, '');
+  }
+
+  /** Undoes that. */
+  restoreTmp() {
+    rmSync(this.tmp);
+    renameSync(`${this.tmp}-lost`, this.tmp);
   }
 
   /** Ends all of them. */
@@ -118,8 +139,8 @@ export class Example {
     rmSync(this.tmp, { recursive: true, force: true });
   }
 
-  /** What the last one printed, without Egg's warnings on a machine that is slow. */
+  /** What the last one printed, without what is added on a machine that is slow. */
   get printed(): string {
-    return this.output.replace(/^.*\[egg:core\]\[(ready_timeout|slow-boot-action)\].*\n/gm, '');
+    return this.output.replace(/^(.*\[egg:core\]\[(ready_timeout|slow-boot-action)\].*| {2}\d+ s: .*)\n/gm, '');
   }
 }

@@ -4,7 +4,7 @@ import type { Browser, BrowserContextOptions, Page, Route } from 'playwright-cor
 import { follow, openPage, signIn, startChromium } from '../support/chromium';
 import { Example } from '../support/example';
 import { Problems } from '../support/problems';
-import { startRedis, type TestServer } from '../support/servers';
+import { startRedis, type TestServer, until } from '../support/servers';
 
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 /** Where the focus is to be seen, in a page. */
@@ -13,7 +13,12 @@ const FOCUS = `(({ outlineStyle: style, outlineWidth: width }, { left, right }) 
 /** What axe has to say about a page that has it. */
 const VIOLATIONS = `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) =>
   nodes.map(({ html, failureSummary }) => [ id, html, failureSummary ].join(' '))))`;
+/** What the page of promises says of its tests that run. */
+const PROGRESS = '({ disabled: document.querySelector("#try button").disabled, text: document.querySelector("#try [role=status]").innerText })';
 const MINUTE = 60;
+/** The menu entries of a page that are alone on their line. */
+const ALONE = `(entries => entries.filter(entry => entries.filter(other => other.offsetTop === entry.offsetTop).length === 1).map(entry => entry.innerText))(
+  [ ...document.querySelectorAll('nav a') ])`;
 const PHONE = { userAgent: 'Mozilla/5.0 (Linux; Android 15) Chrome/140.0.0.0 Mobile Safari/537.36', viewport: { width: 390, height: 780 } };
 
 describe('the example with Redis, in Chromium', () => {
@@ -41,6 +46,20 @@ describe('the example with Redis, in Chromium', () => {
     await submit('/devices/end-others');
   };
   const expectRefusal = (status: number) => assert.match(problems.take().join(), new RegExp(`^[^,]*status of ${status} [^,]*$`));
+
+  /** axe finds nothing on the page, in light and dark, nothing is cut off, and no menu entry is alone on a line. */
+  const expectAccessible = async (name: string) => {
+    await page.evaluate(AXE);
+    for (const colorScheme of [ 'light', 'dark' ] as const) {
+      for (const width of [ 1280, 390, 360, 320 ]) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 780 });
+        assert.deepEqual(await page.evaluate(VIOLATIONS), [], `${name}, ${colorScheme}, ${width}`);
+        assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, name);
+        assert.deepEqual(await page.evaluate(ALONE), [], `${name}, ${width}`);
+      }
+    }
+  };
 
   before(async () => {
     redis = await startRedis();
@@ -98,7 +117,7 @@ describe('the example with Redis, in Chromium', () => {
     assert.equal(await page.locator('tr', { has: page.locator('.badge') }).count(), 1);
 
     await click('tbody tr:has-text("Android") button');
-    assert.equal(await page.locator('.flash').innerText(), 'That device is signed out.');
+    assert.equal(await page.locator('.flash').innerText(), 'The device is signed out.');
     await click('nav a >> text=Devices', phone);
     assert.equal(await title(phone), 'Sign in');
     await page.goto('/');
@@ -153,7 +172,7 @@ describe('the example with Redis, in Chromium', () => {
     await click('text=中文');
     assert.equal(await title(), '状态');
     assert.equal(await page.locator('html').getAttribute('lang'), 'zh-cn');
-    await click('nav a >> text=茶铺');
+    await click('nav a >> text=商店');
     assert.equal(await title(), '欢迎！');
     await click('text=English');
     assert.equal(await title(), 'Welcome!');
@@ -175,6 +194,36 @@ describe('the example with Redis, in Chromium', () => {
       'Pour a cup', 'Add Green tea', 'Add Oolong', 'Add Black tea' ]);
   });
 
+  it('sign-in returns to the page that led there, also when the visitor changes the language in between', async () => {
+    await page.goto('/promises');
+    await click('.account a >> text=Sign in');
+    await click('text=中文');
+    await page.fill('#name', 'bob');
+    await page.fill('#password', 'builder');
+    await submit('/sign-in');
+    assert.deepEqual([ new URL(page.url()).pathname, await title() ], [ '/promises', '对比' ]);
+    assert.equal(await page.locator('.flash').innerText(), '欢迎，bob。');
+  });
+
+  it('"Try it now" says that it is at work, cannot be clicked twice, and is ready again for who goes back', async () => {
+    const busy = { disabled: true, text: 'Testing with real requests. This takes a second or two.' };
+    const idle = { disabled: false, text: '' };
+    await page.goto('/promises');
+    assert.deepEqual(await page.evaluate(PROGRESS), idle);
+    await page.evaluate(`addEventListener('pagehide', () => sessionStorage.setItem('left', JSON.stringify(${PROGRESS})))`);
+    await submit('/promises');
+    assert.deepEqual(JSON.parse(await page.evaluate('sessionStorage.left')), busy);
+    assert.deepEqual(await page.evaluate(PROGRESS), idle);
+    assert.equal(await page.locator('.verdict.kept').count(), 3);
+
+    await page.evaluate('document.querySelector("#try").dispatchEvent(new Event("submit"))'); // the browser stays
+    assert.deepEqual(await page.evaluate(PROGRESS), busy);
+    await expectAccessible('the tests run');
+    await page.goto('/');
+    await page.goBack();
+    await page.waitForFunction(`!${PROGRESS}.disabled`);
+  });
+
   it('each page is accessible, in light and dark, and on a phone: axe finds nothing, and nothing is cut off', async () => {
     const pages: Record<string, () => Promise<unknown>> = {
       '/sign-in': async () => {
@@ -186,21 +235,56 @@ describe('the example with Redis, in Chromium', () => {
       '/devices': async () => undefined,
       '/promises': () => submit('/promises'),
       '/status': async () => undefined,
+      '/nothing': async () => expectRefusal(404),
       '/admin?locale=zh-CN': async () => undefined,
     };
     for (const [ route, act ] of Object.entries(pages)) {
       if (route === '/') await signIn(page, 'alice');
       await page.goto(route);
       await act();
-      await page.evaluate(AXE);
-      for (const colorScheme of [ 'light', 'dark' ] as const) {
-        for (const width of [ 1280, 390, 320 ]) {
-          await page.emulateMedia({ colorScheme });
-          await page.setViewportSize({ width, height: 780 });
-          assert.deepEqual(await page.evaluate(VIOLATIONS), [], `${route}, ${colorScheme}, ${width}`);
-          assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, route);
-        }
-      }
+      await expectAccessible(route);
+    }
+  });
+
+  it('in an outage, each page says so, in light and dark, on a phone and in either language, and /status is there', async () => {
+    await signIn(page, 'alice');
+    const restart = await redis.restart('SIGKILL');
+    for (const [ language, name, down, status, state ] of [
+      [ 'English', 'en', 'The session store cannot be reached', 'Status', 'down' ],
+      [ '中文', 'zh', '无法连接 session 存储', '状态', '故障' ],
+    ]) {
+      await page.goto('/devices?locale=en-US');
+      if (name === 'zh') await click(`text=${language}`);
+      assert.deepEqual([ new URL(page.url()).pathname, await title() ], [ '/devices', down ]);
+      await expectAccessible(`${down}, ${language}`);
+      await click('main a[href="/status"]');
+      assert.deepEqual([ await title(), await page.locator('#state').innerText() ], [ status, state ]);
+      await expectAccessible(`${status}, ${language}`);
+    }
+    await page.goto('/devices?locale=en-US');
+    await restart();
+    await until('the page is there again', async () => {
+      await click('text=Try again');
+      return await title() === 'Sign in'; // this Redis keeps nothing on disk
+    });
+    assert.match(problems.take().join(), /^([^,]*status of 503 [^,]*,?)+$/);
+  });
+
+  it('when the server fails, the page says so, in light and dark, and leads back', async () => {
+    const failing = new Example();
+    try {
+      page = await open({ baseURL: `http://127.0.0.1:${await failing.start()}` });
+      failing.loseTmp();
+      await page.goto('/promises');
+      await submit('/promises');
+      failing.restoreTmp();
+      assert.equal(await title(), 'Something went wrong');
+      expectRefusal(500);
+      await expectAccessible('500');
+      await click('text=Back to the shop');
+      assert.equal(await title(), 'Welcome!');
+    } finally {
+      await failing.remove();
     }
   });
 });

@@ -117,7 +117,7 @@ describe('the example in a Chromium that binds sessions', () => {
       assert.equal(response!.status(), 200, route);
     }
     await page.goto(`${origin}/devices`);
-    assert.match(await page.locator('td.name').innerText(), /this device bound to it/);
+    assert.match(await page.locator('td.name').innerText(), /this device device-bound/);
   });
 
   it('without the bound cookie, holds the next click back, refreshes, and is served signed in', async () => {

@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
-import { Example, Visitor } from '../support/example';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { localPath } from '../../example/app/module/page/localPath';
+import { Example, parse, Visitor } from '../support/example';
 import { freePort } from '../support/ports';
-import { redisCli, startRedis, type TestServer } from '../support/servers';
+import { redisCli, startRedis, type TestServer, until } from '../support/servers';
 
 const ROOT = path.join(__dirname, '../..');
 const EXAMPLE = path.join(ROOT, 'example');
@@ -11,7 +13,7 @@ const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file)
 const PAGES: Record<string, { en: string; zh: string }> = {
   '/': { en: 'Welcome!', zh: '欢迎！' },
   '/sign-in': { en: 'Sign in', zh: '登录' },
-  '/promises': { en: 'Promises', zh: '承诺' },
+  '/promises': { en: 'Promises', zh: '对比' },
   '/status': { en: 'Status', zh: '状态' },
   '/admin': { en: 'Administration', zh: '管理' },
 };
@@ -55,8 +57,8 @@ describe('example', () => {
     });
     after(() => example.stop());
 
-    it('says one thing when it starts, and writes nothing next to its source', () => {
-      assert.match(example.printed, /^The example runs on http:\S+\n$/);
+    it('says that it starts, and where it runs, and writes nothing next to its source', () => {
+      assert.match(example.printed, /^Starting the example\. .*\nThe example runs on http:\S+\n$/);
       assert.deepEqual(files(), source);
     });
 
@@ -89,7 +91,7 @@ describe('example', () => {
       for (const name of [ 'alice', 'nobody', '__proto__' ]) {
         const { status, error, text } = await visitor.submit('/sign-in', { name, password: 'builder' });
         assert.equal(status, 422);
-        assert.equal(error, 'This user name and password don’t go together.');
+        assert.equal(error, 'The user name or the password is wrong.');
         assert.match(text, new RegExp(`<input id="name" name="name" value="${name}"`));
         assert.match(text, /<input id="password"[^>]*aria-invalid="true" aria-describedby="error" autofocus>/);
       }
@@ -126,12 +128,12 @@ describe('example', () => {
     });
 
     it('devices and administration say what a store would give, and how to start with one', async () => {
-      assert.equal((await visitor.visit('/devices')).location, '/sign-in');
+      assert.equal((await visitor.visit('/devices')).location, '/sign-in?next=/devices');
       await visitor.signIn('alice');
       for (const route of [ '/devices', '/admin' ]) {
         const { status, text, rows } = await visitor.visit(route);
         assert.deepEqual([ status, rows.length ], [ 200, 0 ]);
-        assert.match(text, /This needs a store[^]*STORE=redis npm start/);
+        assert.match(text, /This page needs a store[^]*STORE=redis npm start/);
       }
       assert.match((await visitor.visit('/status')).text, /id="where">In the cookie</);
     });
@@ -140,7 +142,7 @@ describe('example', () => {
       const before = example.output;
       const { text, verdicts } = await visitor.submit('/promises');
       assert.deepEqual(verdicts, [ 'kept', 'broken' ]);
-      assert.match(text, /The first and the third promise need a store/);
+      assert.match(text, /The first and the third test need a store/);
       assert.equal(text.match(/<dd>Needs a store<\/dd>/g)?.length, 4);
       assert.deepEqual((await visitor.visit('/promises')).verdicts, []);
       assert.equal(example.output, before);
@@ -199,10 +201,10 @@ describe('example', () => {
           [{ name: 'Chrome, Android', current: false }, { name: 'Firefox, Linux', current: true }]);
         const ids = Object.fromEntries(rows.map(({ current, value }) => [ current ? 'own' : 'other', value ]));
 
-        assert.equal((await stranger.submit('/devices/end', { id: ids.other })).flash, 'That device was signed out already.');
+        assert.equal((await stranger.submit('/devices/end', { id: ids.other })).flash, 'The device had already been signed out.');
         assert.equal((await phone.visit('/')).title, 'Hello, alice!');
         const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec((await phone.visit('/')).text)!;
-        assert.equal((await laptop.submit('/devices/end', { id: ids.other })).flash, 'That device is signed out.');
+        assert.equal((await laptop.submit('/devices/end', { id: ids.other })).flash, 'The device is signed out.');
         assert.match((await phone.post('/cups', { _csrf })).text, /<h1>This form has expired<\/h1>/);
         assert.equal((await phone.visit('/')).title, 'Welcome!');
         assert.equal((await laptop.submit('/devices/end', { id: ids.own })).title, 'Welcome!');
@@ -220,7 +222,7 @@ describe('example', () => {
         assert.equal((await stranger.visit('/admin')).status, 403);
         assert.equal((await stranger.submit('/admin/end', { name: 'alice' })).status, 403);
         assert.equal((await phone.visit('/')).title, 'Hello, alice!');
-        assert.match((await laptop.submit('/admin/end', { name: 'bob' })).flash!, /^bob: sessions ended: [1-9]\d*\.$/);
+        assert.match((await laptop.submit('/admin/end', { name: 'bob' })).flash!, /^Sessions of bob ended: [1-9]\d*\.$/);
         assert.equal((await stranger.visit('/')).title, 'Welcome!');
       });
 
@@ -247,34 +249,167 @@ describe('example', () => {
   it('without egg-session/, promises says that there is nothing to compare with', async () => {
     const copy = path.join(example.tmp, 'copy');
     cpSync(EXAMPLE, path.join(copy, 'example'), { recursive: true, filter: file => path.basename(file) !== 'egg-session' });
-    for (const file of [ 'scripts/example.ts', 'tsconfig.json' ]) cpSync(path.join(ROOT, file), path.join(copy, file));
+    for (const file of [ 'scripts/example.js', 'test/support/transpile.js', 'tsconfig.json' ]) cpSync(path.join(ROOT, file), path.join(copy, file));
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
-    const alone = new Visitor(await example.start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.ts')));
+    const alone = new Visitor(await example.start({ STORE: 'memory' }, copy, path.join(copy, 'scripts/example.js')));
     assert.match((await alone.visit('/promises')).text, /id="alone">/);
     assert.deepEqual((await alone.submit('/promises')).verdicts, [ 'kept', 'kept', 'kept' ]);
     await example.stop();
   });
 
-  it('says in words that its store is down', async () => {
-    const visitor = new Visitor(await example.start({ STORE: 'redis', REDIS_URL: `redis://127.0.0.1:${await freePort()}` }));
-    for (const [ locale, title ] of [[ 'en', 'Please come back in a moment' ], [ 'zh-CN', '请稍后再来' ]]) {
-      const response = await visitor.another({ 'accept-language': locale, accept: 'text/html', cookie: 'teahouse=an-id' }).visit('/sign-in');
-      assert.deepEqual([ response.status, response.title ], [ 503, title ]);
-      assert.doesNotMatch(response.text, /max retries|Service Unavailable/);
+  it('in an outage of Redis, each page says so, in either language, and how it is; /status works, and all others do after it', async () => {
+    const redis = await startRedis();
+    const visitor = new Visitor(await example.start({ STORE: 'redis', REDIS_URL: `redis://127.0.0.1:${redis.port}` }), { accept: 'text/html' });
+    await visitor.signIn('alice');
+    assert.match((await visitor.visit('/status')).text, /id="state">up</);
+    const restart = await redis.restart('SIGKILL');
+    assert.match((await visitor.another().visit('/status')).text, /id="state">down</); // before anybody else has asked for a session
+
+    for (const [ locale, title ] of [[ 'en-US', 'The session store cannot be reached' ], [ 'zh-CN', '无法连接 session 存储' ]]) {
+      for (const route of [ '/', '/sign-in', '/devices', '/promises', '/admin' ]) {
+        const { status, headers, text } = await visitor.request(`${route}?locale=${locale}`, { headers: { accept: 'text/html' } });
+        assert.deepEqual([ status, parse(text).title, headers['retry-after'] ], [ 503, title, '1' ], route);
+        assert.match(headers['content-type']!, /^text\/html/);
+        assert.match(text, /href="\/status"/);
+        assert.doesNotMatch(text, /ECONNREFUSED|max retries|Service Unavailable/);
+      }
+      for (const who of [ visitor, visitor.another() ]) {
+        const page = await who.visit(`/status?locale=${locale}`);
+        assert.deepEqual([ page.status, page.title ], [ 200, locale === 'zh-CN' ? '状态' : 'Status' ]);
+        assert.match(page.text, locale === 'zh-CN' ? /id="state">故障</ : /id="state">down</);
+        assert.match(page.text, /id="where">(In )?Redis</);
+      }
     }
+    assert.deepEqual((await visitor.request('/', { headers: { accept: 'application/json' } })).status, 503);
+    assert.doesNotMatch((await visitor.request('/', { headers: { accept: 'application/json' } })).text, /<html/);
+
+    await restart();
+    await until('the store is asked again', async () => /id="state">正常</.test((await visitor.visit('/status')).text));
+    assert.equal((await visitor.visit('/')).status, 200);
     await example.stop();
+    await redis.stop();
+  });
+
+  describe('when a page cannot be shown', () => {
+    before(async () => {
+      visitor = new Visitor(await example.start(), { accept: 'text/html' });
+    });
+    beforeEach(() => {
+      visitor = visitor.another();
+    });
+    after(() => example.stop());
+
+    for (const [ locale, missing, refused, failed ] of [
+      [ 'en-US', 'Page not found', 'The request was refused', 'Something went wrong' ],
+      [ 'zh-CN', '页面不存在', '请求被拒绝', '出错了' ],
+    ]) {
+      it(`404, 400 and 500 are pages of the layout, with a way back, in ${locale}`, async () => {
+        const inLayout = ({ status, text, ...seen }: Awaited<ReturnType<Visitor['visit']>>) => {
+          assert.match(text, new RegExp(`<html lang="${locale.toLowerCase()}">[^]*<nav[^]*<main[^]*<a href="/">`));
+          return [ status, seen.title ];
+        };
+        await visitor.visit(`/?locale=${locale}`);
+        for (const route of [ '/nothing', '/public/nothing.png', '/try/nothing' ]) assert.deepEqual(inLayout(await visitor.visit(route)), [ 404, missing ]);
+        assert.deepEqual(inLayout(await visitor.submit('/cart', { product: 'coffee' })), [ 400, refused ]);
+
+        const { output } = example;
+        example.loseTmp();
+        const page = await visitor.submit('/promises');
+        example.restoreTmp();
+        assert.deepEqual(inLayout(page), [ 500, failed ]);
+        assert.doesNotMatch(page.text, /has ended with|node_modules|EggSession/);
+        assert.match(example.output.slice(output.length), /nodejs\.Error: the application with egg-session has ended with 1/);
+      });
+    }
+
+    it('works again after that', async () => {
+      assert.equal((await visitor.submit('/promises')).verdicts.length, 6);
+    });
+
+    it('a script gets no page', async () => {
+      const { status, text } = await visitor.request('/nothing', { headers: { accept: 'application/json' } });
+      assert.deepEqual([ status, JSON.parse(text) ], [ 404, { message: 'Not Found' }]);
+    });
+
+    it('no link leads to another site, whatever the address is', async () => {
+      for (const route of [ '//evil.example/', '/\\evil.example', '//evil.example/%2e%2e' ]) {
+        const { status, text } = await visitor.visit(route);
+        assert.equal(status, 404);
+        assert.doesNotMatch(text, /href="[^"]*evil/);
+      }
+    });
+  });
+
+  describe('sign-in', () => {
+    before(async () => {
+      visitor = new Visitor(await example.start());
+    });
+    beforeEach(() => {
+      visitor = visitor.another();
+    });
+    after(() => example.stop());
+
+    it('returns to the page that asked for it, also after a wrong password, and in the other language', async () => {
+      assert.equal((await visitor.visit('/devices')).location, '/sign-in?next=/devices');
+      const form = await visitor.visit('/sign-in?next=/devices');
+      assert.match(form.text, /name="next" value="\/devices"/);
+      assert.match(form.text, /href="\/sign-in\?next=%2Fdevices&amp;locale=zh-CN"/);
+      const wrong = await visitor.submit('/sign-in', { name: 'bob', password: 'x', next: '/devices' });
+      assert.match(wrong.text, /name="next" value="\/devices"/);
+      assert.equal((await visitor.submit('/sign-in', { name: 'bob', password: 'builder', next: '/devices' })).location, '/devices');
+      assert.match((await visitor.another().visit('/promises')).text, /href="\/sign-in\?next=%2Fpromises"/);
+    });
+
+    it('returns to paths of this site only', async () => {
+      for (const [ next, location ] of [
+        [ '/admin?a=b&c', '/admin?a=b&c' ], [ '/devices/../status#x', '/status' ], [ '', '/' ], [ 'devices', '/' ],
+        [ '//evil.example', '/' ], [ '//evil.example/admin', '/' ], [ '/\\evil.example', '/' ], [ '\\\\evil.example', '/' ], [ '/\t/evil.example', '/' ], [ '\t//evil.example', '/' ],
+        [ 'https:', '/' ], [ 'https://evil.example', '/' ], [ 'https:evil.example', '/' ], [ 'http:/evil.example', '/' ], [ '//', '/' ],
+        [ '/.//evil.example', '/' ], [ '/x/..//evil.example', '/' ], [ '/%2e//evil.example', '/' ], [ '//here.invalid@evil.example', '/' ], [ 'data:text/html,x', '/' ],
+      ]) {
+        assert.equal(localPath(next), location, next); // Egg's redirect has a check of its own
+        const { text } = await visitor.visit(`/sign-in?${new URLSearchParams({ next })}`);
+        const [ , _csrf ] = /name="_csrf" value="(.*?)"/.exec(text)!;
+        const { status, headers } = await visitor.post('/sign-in', { name: 'bob', password: 'builder', next, _csrf });
+        assert.deepEqual([ status, headers.location ], [ 303, location ], next);
+        visitor = visitor.another();
+      }
+    });
+  });
+
+  it('says what it is waiting for at once, and again while it goes on; who comes meanwhile is answered', async () => {
+    for (;;) {
+      const PORT = String(await freePort());
+      const child = example.launch({ PORT });
+      await example.until(child, /^Starting the example\. .*\n/);
+      child.kill('SIGSTOP'); // as on a machine that has other work
+      await sleep(3000);
+      const wasEarly = !example.output.includes('runs on');
+      const answer = new Visitor(Number(PORT)).visit('/');
+      child.kill('SIGCONT');
+      assert.equal((await answer).title, 'Welcome!');
+      const output = await example.until(child, /runs on/);
+      await example.stop();
+      if (!wasEarly) continue; // it was faster than this process
+      assert.match(output, /^ {2}\d+ s: loading [a-zA-Z ]+, \d+ files so far$/m);
+      return;
+    }
   });
 
   it('a REDIS_URL that is none stops it, and is not shown', async () => {
     for (const REDIS_URL of [ '127.0.0.1', 'localhost:6379', 'http://:secret@127.0.0.1', 'redis://' ]) {
-      await assert.rejects(example.start({ STORE: 'redis', REDIS_URL }), (err: Error) => /REDIS_URL is no URL of a Redis; it must be like redis:/.test(err.message) && !err.message.includes('secret'));
+      await assert.rejects(example.start({ STORE: 'redis', REDIS_URL }), (err: Error) => /REDIS_URL is not the URL of a Redis server; it must be like redis:/.test(err.message) && !err.message.includes('secret'));
     }
   });
 
   it('says that a port is taken, and how to choose another', async () => {
     const PORT = String(await example.start());
-    await assert.rejects(example.start({ PORT }), new RegExp(`Port ${PORT} is taken\\. Choose another one: PORT=8080 npm start\n$`));
+    await assert.rejects(example.start({ PORT }), new RegExp(`^Error: the example ended early: Port ${PORT} is taken\\. Choose another one: PORT=8080 npm start\n$`));
     await example.stop();
+  });
+
+  it('a PORT that is none stops it', async () => {
+    for (const PORT of [ 'http', '70000', '-1', '80.5' ]) await assert.rejects(example.start({ PORT }), new RegExp(`: PORT is ${PORT}; it must be a number from 0 to 65535\n$`));
   });
 
   it('keeps sessions in memory by default, so that all of it can be tried', async () => {

@@ -32,7 +32,7 @@ export class AdminController {
   async end(@Context() ctx: EggContext, @HTTPBody() { name }: { name?: string }) {
     if (!this.isAdmin(ctx)) return await this.page.show(ctx, 'admin', { isAdmin: false });
     const ended = await this.sessionRegistry.revokeAll(String(name), { exceptCurrent: true });
-    this.page.tell('%s: sessions ended: %s.', String(name), String(ended));
+    this.page.tell('Sessions of %s ended: %s.', String(name), String(ended));
     this.page.goTo(ctx, '/admin');
   }
 

@@ -29,7 +29,7 @@ export class DevicesController {
     if (!user) return this.askToSignIn(ctx);
     const ended = await this.sessionRegistry.revoke(user, String(id));
     if (!this.session.user) return this.page.goTo(ctx, '/'); // it was this one
-    this.page.tell(ended ? 'That device is signed out.' : 'That device was signed out already.');
+    this.page.tell(ended ? 'The device is signed out.' : 'The device had already been signed out.');
     this.page.goTo(ctx, '/devices');
   }
 
@@ -44,6 +44,6 @@ export class DevicesController {
 
   private askToSignIn(ctx: EggContext) {
     this.page.tell('Sign in to see your devices.');
-    this.page.goTo(ctx, '/sign-in');
+    this.page.goTo(ctx, '/sign-in?next=/devices');
   }
 }

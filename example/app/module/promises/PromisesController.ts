@@ -35,27 +35,28 @@ export class PromisesController {
 
   @HTTPMethod({ method: HTTPMethodEnum.GET, path: '/' })
   async show(@Context() ctx: EggContext) {
+    this.eggSession.prepare();
     return await this.page.show(ctx, 'promises', { results: this.session.pop('results'), isBeside: this.eggSession.isHere });
   }
 
   @HTTPMethod({ method: HTTPMethodEnum.POST, path: '/' })
   async run(@Context() ctx: EggContext) {
-    const { isHere } = this.eggSession;
     const here = ctx.socket.localPort!;
-    const stores = isHere ? await this.eggSession.port(ctx.app.sessionStore ? 'store' : 'cookie') : undefined;
-    const cookies = isHere ? await this.eggSession.port('cookie') : undefined;
-    const both = stores ? [ here, stores ] : [ here ];
+    const there = this.eggSession.isHere ? await this.eggSession.ports() : undefined;
+    const both = there ? [ here, ctx.app.sessionStore ? there.store : there.cookie ] : [ here ];
 
-    const tabs: number[] = [];
-    const signedIn: boolean[] = [];
-    for (const port of both) {
-      tabs.push(await twoTabs(port));
-      signedIn.push(await signOut(port));
-    }
-    const there = cookies ? await forge(cookies, 'EGG_SESS') : undefined;
-    const forgery = [ await forge(here, this.sessionConfig.key, Math.max(10, there?.tried ?? 0)), ...(there ? [ there ] : []) ];
-
+    const [ tabs, signedIn, forgery ] = await Promise.all([
+      Promise.all(both.map(twoTabs)),
+      Promise.all(both.map(signOut)),
+      this.forge(here, there?.cookie),
+    ]);
     this.session.results = { tabs, forgery, signedIn };
     this.page.goTo(ctx, '/promises');
+  }
+
+  /** Tries this application at least as often as the other one. */
+  private async forge(here: number, there?: number): Promise<Results['forgery']> {
+    const theirs = there ? [ await forge(there, 'EGG_SESS') ] : [];
+    return [ await forge(here, this.sessionConfig.key, Math.max(10, theirs[0]?.tried ?? 0)), ...theirs ];
   }
 }

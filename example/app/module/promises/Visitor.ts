@@ -43,7 +43,7 @@ export class Visitor {
   private open(method: string, path: string) {
     const cookie = [ ...this.cookies ].map(([ name, value ]) => `${name}=${value}`).join('; ');
     const request = http.request({
-      host: '127.0.0.1', port: this.port, method, path, agent: false, headers: { cookie, 'x-csrf-token': this.csrf },
+      host: '127.0.0.1', port: this.port, method, path, agent: false, headers: { accept: 'application/json', cookie, 'x-csrf-token': this.csrf },
     });
     const response = once(request, 'response') as Promise<[ http.IncomingMessage ]>;
     return { request, response, finish: () => this.finish(request, response) };

@@ -5,9 +5,9 @@ import { Page } from '../page/Page';
 
 declare module 'egg-tegg-session' {
   interface SessionData {
-    /** How many cups were poured. */
+    /** The number of cups poured. */
     cups?: number;
-    /** How many there are of each product, by its name. */
+    /** The number of each product, by its name. */
     cart?: Record<string, number>;
   }
 }
@@ -30,7 +30,7 @@ export class ShopController {
 
   @HTTPMethod({ method: HTTPMethodEnum.POST, path: '/cups' })
   async pour(@Context() ctx: EggContext) {
-    // atomic in a store: of two requests at the same time, both count
+    // atomic in a store: of two concurrent requests, both count
     await this.session.update(data => {
       data.cups = (data.cups ?? 0) + 1;
     });
@@ -52,7 +52,7 @@ export class ShopController {
     await this.session.update(data => {
       delete data.cart;
     });
-    this.page.tell('Your cart is empty.');
+    this.page.tell('The cart was emptied.');
     this.page.goTo(ctx, '/');
   }
 }
