@@ -54,7 +54,7 @@ function storeOf(code: string, url: string, table = newTable()): SqlSessionStore
     const { AppSessionStore } = exportsOf({ language: 'ts', code });
     return new class extends AppSessionStore {
       table = table;
-    }() as SqlSessionStore;
+    }() as unknown as SqlSessionStore;
   } finally {
     if (DATABASE_URL === undefined) delete process.env.DATABASE_URL;
     else process.env.DATABASE_URL = DATABASE_URL;
@@ -75,7 +75,7 @@ const PRODUCTION = { NODE_ENV: 'production' };
 /** A store goes on after a network that has swallowed everything, though its old connections stay silent for ever. */
 async function outlivesSilence(store: SessionStore, proxy: Proxy) {
   const key = randomUUID();
-  await store.set(key, { n: 1 }, 600_000);
+  await store.set(key, { n: 1 }, 600_000, OPTIONS);
   proxy.stall();
   const calls = Array.from({ length: 12 }, async () => await store.get(key, undefined, OPTIONS)); // more than the pool has connections
   for (const { status } of await Promise.allSettled(calls)) assert.equal(status, 'rejected');
