@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { MysqlDataSource } from '@eggjs/dal-runtime';
 import { RDSClient } from '@eggjs/rds';
 import mm from 'egg-mock';
-import { createConnection } from 'mysql2/promise';
+import { createConnection, createPool } from 'mysql2/promise';
 import pg from 'pg';
 import { MysqlSessionStore, PostgresSessionStore, type SessionStore, type SessionStoreOptions, SqlSessionStore } from '../..';
 import { Client, createApp } from '../support/app';
@@ -247,6 +247,45 @@ describe('MySQL and MariaDB as docs/stores.md has them', () => {
       await store.close();
     });
   }
+
+  it('keeps all texts under NO_BACKSLASH_ESCAPES and other character sets, and what was stored when a session is too large', async () => {
+    const other = await startMysql([ '--sql-mode=NO_BACKSLASH_ESCAPES', '--character-set-server=latin1', '--max-allowed-packet=1M' ]);
+    const at = { host: '127.0.0.1', port: other.port, user: 'shop', password: 'secret', database: 'shop', charset: 'latin1' };
+    const rds = new RDSClient(at);
+    for (const client of [ createPool(at), rds, { query: (sql: string, values?: unknown[]) => rds.query(sql, values) }]) {
+      const store = new TestMysqlStore(client);
+      const text = 'a\\\' OR 1=1; -- "茶" 🍵 \u0000 \\';
+      await store.set('key', { text, [text]: 1 }, 600_000);
+      await store.merge('key', { set: { other: text }, unset: [ text ], replace: false });
+      const isThere = async () => {
+        const record = await store.get('key', undefined, OPTIONS);
+        return record?.text === text && record.other === text && !(text in record);
+      };
+      assert.ok(await isThere());
+      await assert.rejects(store.set('key', { text: 'x'.repeat(1_500_000) }, 600_000));
+      await until('the server has hung up, and is asked again', isThere);
+    }
+    await rds.end();
+    await other.stop();
+  });
+
+  it('begins beside the table of another package, under another name, and takes none of its cookies', async () => {
+    await asRoot('DROP TABLE IF EXISTS shop.sessions; USE shop; CREATE TABLE sessions (session_id VARCHAR(128) PRIMARY KEY, expires INT UNSIGNED NOT NULL, data MEDIUMTEXT)');
+    const files = { ...moduleOf(POOL), ...count };
+    const refused = await start(files, { DATABASE_URL: server.url });
+    assert.match(refused, /does not start: .* has no table, or one of another form \(.*\bcolumn\b[^]*CREATE TABLE IF NOT EXISTS sessions/i, refused);
+
+    const id = 'an-id-of-express';
+    const cookie = `EGG_SESS=s%3A${id}.${encodeURIComponent(createHmac('sha256', 'a key').update(id).digest('base64')
+      .replace(/=+$/, ''))}`;
+    const output = await start({
+      ...files,
+      ...moduleOf(POOL.replace(/^export class .*\{$/m, '$&\n  protected override readonly table = \'app_sessions\';')),
+      'config/config.default.ts': 'export default { keys: \'a key\', session: { acceptLegacyCookie: true } };',
+    }, { DATABASE_URL: server.url }, [ `curl -s -H 'Cookie: ${cookie}' http://127.0.0.1:7001/` ]);
+    assert.equal(output.match(/\{"visits":1\}/g)?.length, 3, output);
+    await asRoot('DROP TABLE shop.sessions');
+  });
 
   it('is part of a transaction in its scope, with @eggjs/rds and a data source of the DAL', async () => {
     const at = { host: '127.0.0.1', port: server.port, user: 'shop', password: 'secret', database: 'shop' };
