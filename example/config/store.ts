@@ -1,14 +1,22 @@
 /**
- * Where sessions are kept: `STORE=memory`, `STORE=redis` or `STORE=cookie`. In memory, unless several processes serve, as in production: they
- * share none.
+ * Where sessions are kept: `STORE=memory`, `STORE=redis`, `STORE=postgres`, `STORE=mysql` or `STORE=cookie`. In memory, unless several
+ * processes serve, as in production: they share none.
  */
 export const STORE = process.env.STORE || (process.env.NODE_ENV === 'production' ? 'cookie' : 'memory');
 
 /** Each has a module, `app/module/<name>-store`. An application that needs one only has that module, and nothing of this file. */
-const STORES = [ 'memory', 'redis' ];
+const STORES = [ 'memory', 'redis', 'postgres', 'mysql' ];
 
 if (STORE !== 'cookie' && !STORES.includes(STORE)) {
-  throw new Error(`STORE is ${STORE}; it must be cookie, ${STORES.join(' or ')}`);
+  throw new Error(`STORE is ${STORE}; it must be cookie, ${STORES.slice(0, -1).join(', ')} or ${STORES.at(-1)}`);
+}
+
+/** What `DATABASE_URL` begins with. */
+const DATABASES: Record<string, RegExp> = { postgres: /^postgres(ql)?:\/\/./, mysql: /^mysql:\/\/./ };
+
+const url = process.env.DATABASE_URL;
+if (url && DATABASES[STORE] && !(URL.canParse(url) && DATABASES[STORE].test(url))) { // not shown: it may have a password
+  throw new Error(`DATABASE_URL is not the URL of a database for STORE=${STORE}; it must be like ${STORE}://user:password@127.0.0.1/shop`);
 }
 
 /** The modules that tegg is not to load. */

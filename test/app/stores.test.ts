@@ -55,7 +55,7 @@ function heeded<T extends { query(sql: string): Promise<unknown> }>(adapter: T):
 const NOWHERE = '127.0.0.1:1';
 /** The SQL of a section of docs/stores.md, so that what it tells people to run is what is tested. */
 function sqlOf(section: string): string[] {
-  const text = fs.readFileSync(path.join(__dirname, '../../docs/stores.md'), 'utf8').split(`\n## ${section}\n`)[1].split(/\n##/)[0];
+  const text = fs.readFileSync(path.join(__dirname, '../../docs/stores.md'), 'utf8').split(`\n### ${section}\n`)[1].split(/\n##/)[0];
   return [ ...text.matchAll(/```sql\n([^`]*)```/g) ].map(([ , sql ]) => sql);
 }
 const options = {} as SessionStoreOptions;
@@ -81,7 +81,7 @@ for (const [ version, newKeyv ] of [
 testWithServer('KeyvSessionStore with PostgreSQL', startPostgres,
   ({ url }) => new TestKeyvStore(new Keyv(new KeyvPostgres(url))),
   () => new TestKeyvStore(new Keyv(heeded(new Postgres(`postgres://${NOWHERE}/postgres`)))));
-const [ MYSQL_TABLE, MYSQL_DELETE ] = sqlOf('MySQL');
+const [ MYSQL_TABLE, MYSQL_DELETE ] = sqlOf('MySQL with Keyv');
 // without its strict mode, the server cuts off what is too long for a column, and says nothing
 testWithServer('KeyvSessionStore with MySQL', () => startMysql([ '--sql-mode=' ]), async ({ url, sql }) => {
   await sql(MYSQL_TABLE);

@@ -40,11 +40,12 @@ describe('the recipes of docs/architecture.md', () => {
 
   it('a store that ships is exported, packed and documented', () => {
     const { files } = JSON.parse(read('package.json')) as { files: string[] };
-    const stores = fs.readdirSync(path.join(ROOT, 'module/store')).map(name => /^(\w+SessionStore)\.ts$/.exec(name)?.[1]).filter(name => name !== undefined);
-    assert.ok(stores.length > 2);
-    for (const store of stores) {
+    const stores = [ 'store', 'database' ].flatMap(room => fs.readdirSync(path.join(ROOT, 'module', room))
+      .flatMap(name => /^(\w+SessionStore)\.ts$/.exec(name)?.[1] ?? []).map(name => ({ room, store: name })));
+    assert.ok(stores.length > 5);
+    for (const { room, store } of stores) {
       assert.match(read('index.ts'), new RegExp(`\\b${store}\\b`), store);
-      assert.ok(files.includes(`module/store/${store}.d.ts`), store);
+      assert.ok(files.includes(`module/${room}/${store}.d.ts`), store);
       for (const file of inBoth('stores')) assert.match(read(file), new RegExp(store), file);
     }
   });
@@ -61,7 +62,7 @@ describe('the recipes of docs/architecture.md', () => {
 
   it('a file that the page names is there', () => {
     for (const file of inBoth('architecture')) {
-      for (const [ , name ] of read(file).matchAll(/`((?:access|request|repository|cookie|options|store|record)\/\w+\.ts)`/g)) {
+      for (const [ , name ] of read(file).matchAll(/`((?:access|request|device|repository|cookie|options|database|store|record)\/\w+\.ts)`/g)) {
         assert.ok(fs.existsSync(path.join(ROOT, 'module', name)), `${file}: ${name}`);
       }
     }

@@ -25,7 +25,7 @@ export const blocksOf = (file: string): Block[] => blocksIn(textOf(file));
 
 /** Those of one of its sections, without the sections below that. */
 export const blocksUnder = (file: string, heading: string): Block[] =>
-  blocksIn(textOf(file).split(`\n${heading}\n`)[1].split(/^#+ .*$/m)[0]);
+  blocksIn(textOf(file).split(`\n${heading}\n`)[1].split(/^#{2,} .*$/m)[0]);
 
 /** The files that a document shows whole: those whose path is in their first line, and the package.json of each module. */
 export function filesOf(file: string): Map<string, string> {
@@ -43,7 +43,7 @@ export function exportsOf({ code }: Block, file = __filename): Record<string, an
     paths: module.paths, filename: file,
   });
   example._compile(ts.transpile(code, {
-    experimentalDecorators: true, emitDecoratorMetadata: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS,
+    experimentalDecorators: true, emitDecoratorMetadata: true, target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, esModuleInterop: true,
   }), file);
   return example.exports;
 }

@@ -66,8 +66,11 @@ function holesOf(node: ts.Node): ts.Node[] {
   return [];
 }
 
-/** Three words and more, or a line of the log; no script of Redis. */
-const isProse = (text: string) => /^\[(egg-tegg-)?session\]|[A-Za-z'’]+ [a-z'’…]+,? [a-z'’…]+/.test(text) && !text.includes('redis.call') && !/^ *(--|local) /m.test(text);
+/** A statement of a store; GRANT is for people to run. */
+const SQL = /^(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE) /;
+
+/** Three words and more, or a line of the log; no script of Redis, and no SQL. */
+const isProse = (text: string) => /^\[(egg-tegg-)?session\]|[A-Za-z'’]+ [a-z'’…]+,? [a-z'’…]+/.test(text) && !text.includes('redis.call') && !SQL.test(text) && !/^ *(--|local) /m.test(text);
 
 /** What finds a text where parts of it are shown, or left out. */
 export const patternOf = (text: string) =>

@@ -2,10 +2,14 @@ import { strict as assert } from 'node:assert';
 import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { localPath } from '../../example/app/module/page/localPath';
 import { Example, parse, Visitor } from '../support/example';
 import { freePort } from '../support/ports';
-import { redisCli, startRedis, type TestServer, until } from '../support/servers';
+import { redisCli, startMysql, startPostgres, startRedis, type TestServer, until } from '../support/servers';
+
+type Postgres = Awaited<ReturnType<typeof startPostgres>>;
+type Mysql = Awaited<ReturnType<typeof startMysql>>;
 
 const ROOT = path.join(__dirname, '../..');
 const EXAMPLE = path.join(ROOT, 'example');
@@ -17,6 +21,28 @@ const PAGES: Record<string, { en: string; zh: string }> = {
   '/status': { en: 'Status', zh: '状态' },
   '/admin': { en: 'Administration', zh: '管理' },
 };
+
+/** Each store of the example: what it calls the place, and the server that it is started on. */
+const STORES: Array<{
+  STORE: string; WHERE: string; start(): Promise<TestServer>; env(server: TestServer): NodeJS.ProcessEnv; isEmpty(server: TestServer): Promise<boolean>;
+}> = [ 'memory', 'redis' ].map(STORE => ({
+  STORE, WHERE: STORE === 'redis' ? 'In Redis' : 'In the memory of this process', start: startRedis,
+  env: ({ port }: TestServer) => ({ REDIS_URL: `redis://127.0.0.1:${port}` }),
+  isEmpty: async ({ port }: TestServer) => await redisCli(port, 'DBSIZE') === '0',
+}));
+STORES.push({
+  STORE: 'postgres', WHERE: 'In PostgreSQL', start: startPostgres, env: server => ({ DATABASE_URL: (server as Postgres).url }),
+  async isEmpty(server) {
+    const client = new pg.Client((server as Postgres).url);
+    await client.connect();
+    const { rows } = await client.query('SELECT session_key FROM sessions WHERE session_key <> \'\'');
+    await client.end();
+    return rows.length === 0;
+  },
+}, {
+  STORE: 'mysql', WHERE: 'In MySQL or MariaDB', start: startMysql, env: server => ({ DATABASE_URL: (server as Mysql).url }),
+  isEmpty: async server => await (server as Mysql).sql('SELECT COUNT(*) FROM sessions WHERE session_key <> ""') === '0',
+});
 
 describe('example', () => {
   const example = new Example();
@@ -157,16 +183,16 @@ describe('example', () => {
     });
   });
 
-  for (const STORE of [ 'memory', 'redis' ]) {
+  for (const { STORE, WHERE, start, env, isEmpty } of STORES) {
     describe(`with STORE=${STORE}`, () => {
-      let redis: TestServer;
+      let server: TestServer;
       let laptop: Visitor;
       let phone: Visitor;
       let stranger: Visitor;
 
       before(async () => {
-        redis = await startRedis();
-        visitor = new Visitor(await example.start({ STORE, REDIS_URL: `redis://127.0.0.1:${redis.port}` }));
+        server = await start();
+        visitor = new Visitor(await example.start({ STORE, ...env(server) }));
       });
       beforeEach(async () => {
         laptop = visitor.another({ 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' });
@@ -179,7 +205,7 @@ describe('example', () => {
       });
       after(async () => {
         await example.stop();
-        await redis.stop();
+        await server.stop();
       });
 
       it('keeps sessions there: a copied cookie is worth nothing after sign-in, or after sign-out', async () => {
@@ -192,7 +218,7 @@ describe('example', () => {
         assert.equal((await copy.visit('/')).title, 'Hello, alice!');
         await laptop.submit('/sign-out');
         assert.equal((await copy.visit('/')).title, 'Welcome!');
-        assert.equal(await redisCli(redis.port, 'DBSIZE') === '0', STORE === 'memory');
+        assert.equal(await isEmpty(server), STORE === 'memory');
       });
 
       it('lists the devices of a user, and ends one of them, or this one', async () => {
@@ -239,7 +265,7 @@ describe('example', () => {
 
       it('says where sessions are, and no secret', async () => {
         const { text } = await stranger.visit('/status');
-        assert.match(text, STORE === 'redis' ? /id="where">In Redis</ : /id="where">In the memory of this process</);
+        assert.ok(text.includes(`id="where">${WHERE}<`));
         assert.match(text, /<code>absoluteMaxAge<\/code><\/dt>\s*<dd>8 hours/);
         assert.ok(!text.includes('for development only'));
       });
@@ -402,6 +428,15 @@ describe('example', () => {
     }
   });
 
+  it('a DATABASE_URL of another kind stops it, and is not shown', async () => {
+    for (const [ STORE, DATABASE_URL ] of [
+      [ 'postgres', 'mysql://:secret@127.0.0.1/shop' ], [ 'mysql', 'secret@127.0.0.1' ], [ 'mysql', 'mysql://' ],
+    ]) {
+      await assert.rejects(example.start({ STORE, DATABASE_URL }), (err: Error) =>
+        new RegExp(`DATABASE_URL is not the URL of a database for STORE=${STORE}; it must be like ${STORE}:`).test(err.message) && !err.message.includes('secret@'));
+    }
+  });
+
   it('says that a port is taken, and how to choose another', async () => {
     const PORT = String(await example.start());
     await assert.rejects(example.start({ PORT }), new RegExp(`^Error: the example ended early: Port ${PORT} is taken\\. Choose another one: PORT=8080 npm start\n$`));
@@ -419,6 +454,6 @@ describe('example', () => {
   });
 
   it('a STORE that it does not have stops it', async () => {
-    await assert.rejects(example.start({ STORE: 'redid' }), /STORE is redid; it must be cookie, memory or redis/);
+    await assert.rejects(example.start({ STORE: 'redid' }), /STORE is redid; it must be cookie, memory, redis, postgres or mysql/);
   });
 });

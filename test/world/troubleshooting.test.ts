@@ -8,7 +8,7 @@ const FILES = [ 'docs/troubleshooting.md', 'docs/troubleshooting.zh-CN.md' ];
 const OWN = /^\[(egg-tegg-)?session\]/;
 
 /** What nobody reads: it is caught, or can't happen. */
-const INTERNAL = [ 'no record of a session', `a nonce has ${HOLE} bytes, not ${HOLE}` ];
+const INTERNAL = [ 'no record of a session', 'no fields of a session', 'no field of a session', `a nonce has ${HOLE} bytes, not ${HOLE}` ];
 
 /** The pieces of code in the text of a document, with spaces in place of line ends. */
 const codeIn = (file: string) => [ ...textOf(file).replace(/^```[^]*?^```$/gm, '').matchAll(/(`+)([^`](?:[^]*?[^`])??)\1(?!`)/g) ]

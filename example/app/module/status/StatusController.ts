@@ -1,7 +1,8 @@
 import { Context, HTTPController, HTTPMethod, HTTPMethodEnum, Inject } from '@eggjs/tegg';
 import type { Context as EggContext } from 'egg';
-import { RedisSessionStore, SessionConfig, type SessionErrorCode, SessionHealth, SessionRegistry } from 'egg-tegg-session';
+import { SessionConfig, type SessionErrorCode, SessionHealth, SessionRegistry } from 'egg-tegg-session';
 import { Page } from '../page/Page';
+import { placeOf } from './placeOf';
 
 /** The options to show: none of them is a secret. */
 const OPTIONS = [
@@ -28,7 +29,7 @@ export class StatusController {
     const { latency, counters, lastError } = this.sessionHealth;
     return await this.page.showWithoutSession(ctx, 'status', {
       options: OPTIONS.map(name => [ name, this.sessionConfig[name] ]),
-      kind: ctx.app.sessionStore instanceof RedisSessionStore ? 'In Redis' : 'In the memory of this process',
+      kind: placeOf(ctx.app.sessionStore),
       isDown, latency, counters,
       failedAt: lastError?.at, // its text may name hosts, which is not for everybody
     });
