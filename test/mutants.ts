@@ -505,24 +505,24 @@ fault('Y7', 'module/device/challenges.ts', '`${id} ${proofs}`', 'String(proofs)'
 fault('Y8', 'module/repository/StoredSession.ts', '(this.meta.device && !this.meta.isProven)', 'false',
   'app/device', 'somebody else who signs in takes over what is bound to a device, without a proof');
 
-// ---- Q: databases
+// ---- Z: databases
 
-fault('Q1', 'module/database/rows.ts', 'if (row.data === null) return { _successor: row.successor === null ? null : unescaped(row.successor) } satisfies Tombstone;',
+fault('Z1', 'module/database/rows.ts', 'if (row.data === null) return { _successor: row.successor === null ? null : unescaped(row.successor) } satisfies Tombstone;',
   'if (row.data === null) return undefined;', 'rules/database', 'a request whose session moves meanwhile begins another one, and signs the user out');
-fault('Q2', 'module/database/SqlSessionStore.ts', "else if (kind === 'again') await", "else if (kind === 'exists') await",
+fault('Z2', 'module/database/SqlSessionStore.ts', "else if (kind === 'again') await", "else if (kind === 'exists') await",
   'rules/database', 'a deadlock, which is nobody\'s fault, is answered with 503');
-fault('Q3', 'module/database/postgres.ts', 'const record = `${alive} AND data IS NOT NULL`;', 'const record = alive;',
+fault('Z3', 'module/database/postgres.ts', 'const record = `${alive} AND data IS NOT NULL`;', 'const record = alive;',
   'app/databases', 'a request that is late brings back a session that has ended');
-fault('Q4', 'module/database/mysql.ts', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND rev = CAST(:expected AS SIGNED)`', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND :expected > 0`',
+fault('Z4', 'module/database/mysql.ts', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND rev = CAST(:expected AS SIGNED)`', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND :expected > 0`',
   'app/databases', 'what is written while a session moves is lost');
-fault('Q5', 'module/database/sweep.ts', 'if (running) return;', '', 'rules/database', 'a slow database gets more and more to delete at once');
-fault('Q6', 'module/database/rows.ts', '`"sha256-${', '`sha256-${', 'rules/database', 'somebody with the right name is another principal');
-fault('Q7', 'module/database/checkDatabase.ts', "if (kind === 'missing') {", "if (kind === 'exists') {",
+fault('Z5', 'module/database/sweep.ts', 'if (running) return;', '', 'rules/database', 'a slow database gets more and more to delete at once');
+fault('Z6', 'module/database/rows.ts', '`"sha256-${', '`sha256-${', 'rules/database', 'somebody with the right name is another principal');
+fault('Z7', 'module/database/checkDatabase.ts', "if (kind === 'missing') {", "if (kind === 'exists') {",
   'app/database-boot', 'an application without tables starts, and answers every request with 503');
-fault('Q8', 'module/database/SqlSessionStore.ts', 'if (record._createdAt === _createdAt) values.age = null;', '',
+fault('Z8', 'module/database/SqlSessionStore.ts', 'if (record._createdAt === _createdAt) values.age = null;', '',
   'app/databases', 'a worker whose clock is behind lets sessions live beyond absoluteMaxAge');
-fault('Q9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING', 'SET expires_at = EXCLUDED.expires_at RETURNING',
+fault('Z9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING', 'SET expires_at = EXCLUDED.expires_at RETURNING',
   'app/databases', 'all workers delete expired rows at once');
-fault('Q10', 'module/database/mysql.ts', 'FROM ${sessions} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals', 'FROM ${sessions} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals',
+fault('Z10', 'module/database/mysql.ts', 'FROM ${sessions} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals', 'FROM ${sessions} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals',
   'app/databases', 'sessions that are in use are deleted');
-fault('Q11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/databases', 'under renew: false, a session that is written lives on');
+fault('Z11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/databases', 'under renew: false, a session that is written lives on');

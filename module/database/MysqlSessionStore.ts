@@ -10,7 +10,7 @@ import { SqlSessionStore } from './SqlSessionStore';
  * ```ts
  * @SingletonProto()
  * export class AppSessionStore extends MysqlSessionStore {
- *   @Inject() protected readonly mysql: RDSClient;
+ *   @Inject() protected readonly mysql: MysqlClient;
  * }
  * ```
  */

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
+import { coded } from '../record/errors';
 import { LONGEST, type Tombstone } from '../record/SessionRecord';
 import type { Check } from '../store/requireClient';
 import {
@@ -211,10 +212,10 @@ function readable(row: Row | undefined, ctx: Context): SessionRecord | undefined
 }
 
 /** @throws TypeError when it is no name of a table, which stands in statements as it is */
-function tablesOf(table: string): Tables & { readonly name: string } {
+function tablesOf(table: string): Tables {
   if (!/^(?:\w{1,60}\.)?\w{1,40}$/.test(table)) {
-    throw new TypeError(`[egg-tegg-session] the session store's table is ${JSON.stringify(table)}: it must be a name of up to 40 letters, digits and _, ` +
-      'with a schema before it or without');
+    throw coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] the session store's table is ${JSON.stringify(table)}: it must be a name of up to 40 ` +
+      'letters, digits and _, with a schema before it or without'));
   }
-  return { name: table, sessions: table, principals: `${table}_principals` };
+  return { sessions: table, principals: `${table}_principals` };
 }

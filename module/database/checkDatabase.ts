@@ -34,6 +34,7 @@ export async function checkDatabase({ name, ms }: Check, database: Database, pro
       throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the user of the database may not do what the session store ${name} has to (${message}): ` +
         database.grants));
     }
+    if (failureOf(err) === 'writes') return undefined; // it may be a replica, whose sessions can be read
     if (failureOf(err) === 'call' && err instanceof TypeError) throw wrongClient(name, wanted, 'a client that can\'t be asked', message);
     return message || String((err as { code?: unknown }).code);
   }

@@ -1,7 +1,8 @@
 import { ONE_DAY } from '../record/SessionRecord';
+import { requireFit } from '../record/tooLarge';
 import type { MysqlClient } from './clients';
 import { type Database, PAGE, type Tables } from './Database';
-import type { Row } from './rows';
+import { fieldsIn, type Row } from './rows';
 import { inQuestionMarks, type Statement, type Values } from './statement';
 
 /** The clock of the server, in ms, at the start of the statement; that of the time zone repeats an hour each year. */
@@ -22,6 +23,8 @@ const end = (lifetime: string, createdAt: string) => `LEAST(${NOW} + IF(${lifeti
 const told = (rev: string, lifetime: string, end: string) => `rev = ${rev} + 0 * LAST_INSERT_ID(IF(${end} > ${NOW}, ${lifetime} + 1, 0))`;
 /** The number of expired rows that go at once. */
 const BATCH = 100;
+/** What there is around the data in what is sent, at most, in bytes. */
+const AROUND = 10_000;
 /** How often a session is tried to be retired that others write to meanwhile. */
 const ATTEMPTS = 100;
 
@@ -35,11 +38,11 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   const record = `${alive} AND data IS NOT NULL`;
   const rev = 'CAST(:rev AS SIGNED)';
   const restarted = `COALESCE(${NOW} - CAST(:age AS SIGNED), created_at)`;
-  const merged = (data: string) => {
+  const merged = (data: string, also = '') => {
     const lifetime = 'COALESCE(CAST(:lifetime AS SIGNED), lifetime)';
     const expiresAt = `IF(:renew = 1, ${end(lifetime, restarted)}, LEAST(expires_at, ${last(restarted)}))`;
     return `UPDATE ${sessions} SET ${told(rev, lifetime, expiresAt)}, data = ${data}, meta = JSON_MERGE_PATCH(meta, ${text(':meta')}),
-      expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}`;
+      expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}${also}`;
   };
 
   const s = compile({
@@ -51,7 +54,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     destroy: `DELETE FROM ${sessions} WHERE session_key = CAST(:key AS BINARY)`,
     touch: `UPDATE ${sessions} SET ${told('rev', 'lifetime', end('lifetime', 'created_at'))},
       expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
-    merge: merged(`JSON_MERGE_PATCH(data, ${text(':data')})`),
+    // MariaDB reads what is longer as NULL
+    merge: merged(`JSON_MERGE_PATCH(data, ${text(':data')})`, ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'),
+    size: `SELECT OCTET_LENGTH(data) AS size FROM ${sessions} WHERE ${record}`,
     replace: merged(text(':data')),
     compareAndSet: `UPDATE ${sessions} SET ${told(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
       meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
@@ -89,6 +94,22 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     const { insertId } = headerIn(await ask(statement, values));
     return Number(insertId) === 0 ? undefined : Number(insertId) - 1;
   };
+  /** The most bytes that the server takes at a time, when it was asked. */
+  let most = Infinity;
+  /** @throws TooLargeError, as the server would hang up, which other requests would notice */
+  const fitting = (values: Values, bytes = Buffer.byteLength(values.data as string)) => {
+    // as a part of the text, it would have two letters for each byte
+    if ((client().execute ? 1 : 2) * bytes + AROUND > most) requireFit(fieldsIn(values.data), bytes, most);
+    return values;
+  };
+  const merge = async (values: Values) => {
+    const bytes = Buffer.byteLength(values.data as string);
+    const found = await lifetime(s.merge, { ...fitting(values, bytes), bytes });
+    if (found !== undefined || most === Infinity) return found;
+    const [ row ] = await all(s.size, values);
+    if (row) requireFit(fieldsIn(values.data), Number(row.size) + bytes, most - 1);
+    return undefined;
+  };
   const expired = async (statement: Statement) => await all(statement) as Array<Record<string, Buffer>>;
   const deleteRows = async (table: string, found: Array<Record<string, Buffer>>, columns: string[]) => {
     if (found.length === 0) return 0;
@@ -100,7 +121,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
 
   return {
     get: values => row(s.get, values),
-    set: values => ask(s.set, values),
+    set: async values => await ask(s.set, fitting(values)),
     destroy: values => ask(s.destroy, values),
     touch: values => lifetime(s.touch, values),
     /** Two statements: no UPDATE returns a row. A session that moves or ends between the two is found as what it is then. */
@@ -108,8 +129,8 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       await ask(s.touch, values);
       return await row(s.get, values);
     },
-    merge: (values, replace) => lifetime(replace ? s.replace : s.merge, values),
-    compareAndSet: values => lifetime(s.compareAndSet, values),
+    merge: async (values, replace) => await (replace ? lifetime(s.replace, fitting(values)) : merge(values)),
+    compareAndSet: async values => await lifetime(s.compareAndSet, fitting(values)),
     /** Two statements, and two more each time that another request has written to the session between them. */
     retire: async values => {
       for (let left = ATTEMPTS; left > 0; left--) {
@@ -134,6 +155,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     },
     one: () => client().query('SELECT 1 AS one')?.then(result => rowsIn(result)[0].one),
     async probe(indexes) {
+      most = Number((await all({ text: 'SELECT @@max_allowed_packet AS most', names: [] }))[0].most);
       for (const table of indexes ? [ sessions, principals ] : [ sessions ]) {
         const columns = table === sessions ? 'session_key, data, meta, successor, lifetime, created_at, expires_at, rev' : 'principal, session_key, expires_at';
         await all({ text: `SELECT ${columns} FROM ${table} WHERE FALSE`, names: [] });

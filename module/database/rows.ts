@@ -109,6 +109,12 @@ export function recordIn(row: Row | undefined): SessionRecord | Tombstone | unde
   };
 }
 
+/** The fields in `data`, or in a patch of it. */
+export const fieldsIn = (column: unknown): SessionRecord => {
+  const fields: Record<string, string | null> = JSON.parse(textOf(column));
+  return Object.fromEntries(Object.entries(fields).map(([ name, json ]) => [ name, JSON.parse(json ?? 'null') ]));
+};
+
 function membersOf(column: unknown): string[] {
   const fields: unknown = JSON.parse(textOf(column));
   if (typeof fields !== 'object' || fields === null) throw new SyntaxError('no fields of a session');

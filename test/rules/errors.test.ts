@@ -10,6 +10,7 @@ const read = (file: string) => fs.readFileSync(path.join(ROOT, file), 'utf8');
 const INSIDE = [
   'module/store/KeyvSessionStore.ts', 'module/store/RedisSessionStore.ts', 'module/store/KeyedMutex.ts', 'module/store/GuardedStore.ts',
   'module/store/Deadlines.ts', 'module/store/CircuitBreaker.ts',
+  'module/database/SqlSessionStore.ts', 'module/database/mysql.ts', 'module/database/rows.ts',
 ];
 
 const sources = fs.readdirSync(path.join(ROOT, 'module'), { recursive: true, encoding: 'utf8' })

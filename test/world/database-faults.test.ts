@@ -20,8 +20,6 @@ interface Kind {
   hold(store: SqlSessionStore): Promise<() => void>;
   /** A client past the proxy that may do anything. */
   admin(port: number): { query(sql: string): Promise<unknown>; end(): Promise<void> };
-  /** More than it takes. */
-  maxBytes?: number;
   readOnly: [ on: string, off: string ];
 }
 
@@ -41,7 +39,6 @@ const KINDS: Record<string, Kind> = {
   },
   MariaDB: {
     start: () => startMysql([ '--max-allowed-packet=1M' ]),
-    maxBytes: 3_000_000,
     store: (port, connections) => new TestMysqlStore(mysqlPool(`mysql://shop:secret@127.0.0.1:${port}/shop`, connections)),
     sql: (store, statement) => poolOf(store).mysql.query(statement),
     async hold(store) {
@@ -171,16 +168,28 @@ for (const [ name, kind ] of Object.entries(KINDS)) {
       assert.equal(await user(client), 7);
     });
 
-    if (kind.maxBytes) {
-      it('a session that is too large for it is refused, what was there stays, and others are served', async () => {
-        await boot();
-        const other = client.another();
-        await signIn(other);
-        const { status } = await client.tryRun((session: any) => void (session.cart = 'x'.repeat(kind.maxBytes!)));
-        assert.equal(status, 503);
-        assert.equal(await user(other), 7);
-        assert.equal(await user(client), 7);
-      });
+    if (name === 'MariaDB') {
+      for (const [ what, write ] of [
+        [ 'in a field', (session: any) => void (session.cart = 'x'.repeat(3_000_000)) ],
+        [ 'by the sum of its fields', (session: any) => void (session.cart = 'x'.repeat(600_000)) ],
+        [ 'in update()', (session: any) => session.update((data: any) => void (data.cart = 'x'.repeat(600_000))) ],
+        [ 'after an assignment', (_: any, ctx: any) => void (ctx.session = { userId: 7, cart: 'x'.repeat(3_000_000) }) ],
+      ] as Array<[ string, Parameters<Client['tryRun']>[0] ]>) {
+        it(`a session that is too large for it ${what} is refused, what was there stays, and others are served`, async () => {
+          await boot();
+          const health = await app.getEggObject(SessionHealth);
+          const other = client.another();
+          await signIn(other);
+          await client.run((session: any) => void (session.note = 'y'.repeat(600_000)));
+          const { status, text } = await client.tryRun(write);
+          assert.equal(status, 500);
+          assert.match(text, /too large for its store: it would take \d+ bytes there, and 10485\d\d are the most .* The largest field is session\.(cart|note)/);
+          for (const browser of [ other, client ]) assert.equal(await user(browser), 7);
+          assert.equal((await client.run((session: any) => ({ length: session.note.length }))).json().length, 600_000);
+          assert.equal((await client.tryRun((session: any) => void (session.note = 'small'))).status, 200);
+          assert.equal(health.counters.errors, 0);
+        });
+      }
     }
 
     it('a table that somebody has dropped is made again under createTable, and users sign in anew', async () => {
