@@ -69,7 +69,7 @@ type Attack = (moment: () => Promise<unknown>) => Promise<unknown>;
 async function run(seconds: number, users: number, redis: object, attacks: Attack[]): Promise<Report> {
   const report: Report = { requests: 0, perSecond: 0, statuses: {}, slowest: 0, sessions: 0, committed: 0, wrong: 0 };
   const workers = await Promise.all(Array.from({ length: WORKERS }, () => startWorker({
-    plugin: 'egg-redis', ioredis5: true, store: 'store', redis, session: { storeTimeout: STORE_TIMEOUT },
+    plugin: 'egg-redis', library: 'ioredis', store: 'store', redis, session: { storeTimeout: STORE_TIMEOUT },
   })));
   try {
     const ports = workers.map(({ port }) => port);
