@@ -21,6 +21,11 @@ const IOREDIS = { 'ioredis 5': ioredis5, 'ioredis 6': ioredis6, iovalkey };
 const TIMEOUT = 240_000;
 const NODE_REDIS = { 'node-redis 5': redis5, 'node-redis 6': redis6 };
 
+type Makers = 'createClient' | 'createClientPool' | 'createCluster' | 'createSentinel';
+type NodeRedis = ReturnType<(typeof redis5)[Makers] | (typeof redis6)[Makers]>;
+/** The compiler takes each of them for the store, too. */
+export const accepted = (client: NodeRedis | ioredis5.Redis | ioredis5.Cluster | ioredis6.Redis | ioredis6.Cluster | iovalkey.Redis | iovalkey.Cluster): RedisClient => client;
+
 type Server = Awaited<ReturnType<typeof startRedisWithTls>>;
 interface Servers {
   one: Server;
