@@ -1,5 +1,5 @@
 // Packs the plugin, installs the tarball in a copy of the example and in a fresh application, and uses it there as its users
-// do: in development, type-checked by their own compiler, and running from the compiled files in production.
+// do: in development, as docs/migration.md tells them to, type-checked by their own compiler, and running from the compiled files in production.
 import { strict as assert } from 'node:assert';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Browser } from '../test/support/Browser';
 import { startServer, visit } from '../test/support/egg-server';
+import { migrate } from './migration-check';
 
 const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
@@ -236,6 +237,8 @@ async function count(how: string, app: string, stored: boolean, args: (port: num
 
 async function main() {
   const tarball = pack();
+  await migrate(tarball, path.join(temp, 'migrating'));
+  ok('an application on egg-session follows docs/migration.md: its visitor stays signed in, its store, csrf, schedule and tests go on');
   const example = install(tarball);
   await develop(example);
   for (const [ egg, app ] of [[ 3, createApp(example) ], [ 4, createAppOnEgg4(tarball) ]] as const) {

@@ -376,6 +376,12 @@ fault('D4', 'module/store/RedisSessionStore.ts', "${start.replace(/[*?[\\]\\\\]/
   'rules/drivers', 'clear() of an application with a * in its prefix ends the sessions of others');
 fault('D5', 'module/store/RedisSessionStore.ts', "const start = (redis.options?.keyPrefix ?? '') + prefix;", 'const start = prefix;',
   'rules/drivers', 'clear() finds nothing where the client has a keyPrefix');
+fault('D12', 'module/store/nodeRedis.ts', "this.options = { keyPrefix: textIn(client._keyPrefix) ?? '' };", 'this.options = {};',
+  'world/redis-clients', 'clear() finds nothing where node-redis has a keyPrefix');
+fault('D13', 'module/store/redisSettings.ts', "if (scaleReads !== 'master') return 'scaleReads';", '',
+  'app/wrong-client', 'who has signed out is signed in again where a replica lags behind');
+fault('D14', 'module/store/redisRights.ts', 'if (silence === undefined) await checkPipelines(name, redis, `${prefix}boot`, ms);', '',
+  'app/wrong-client', 'requests at the same moment fail on a Cluster of iovalkey with automatic pipelines');
 fault('D6', 'module/store/RedisSessionStore.ts', "return redis.nodes('master');", "return redis.nodes('master').slice(0, 1);",
   'rules/drivers', 'clear() on a Cluster ends a part of the sessions');
 fault('D7', 'module/store/RedisSessionStore.ts', "if (!err.message.startsWith('NOSCRIPT')) throw err;", '',

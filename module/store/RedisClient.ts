@@ -11,7 +11,7 @@ export interface IoredisClient {
   info?(section: 'memory'): Promise<unknown>;
   /** Only a Cluster has these. */
   nodes?(role: 'master'): Array<Pick<IoredisClient, 'scan' | 'info'>>;
-  readonly options?: { keyPrefix?: string };
+  readonly options?: { keyPrefix?: string; enableAutoPipelining?: boolean };
 }
 
 /** The part of a client of node-redis (the package `redis`, 5 or later) that is used: a single one, one behind Sentinel, or a Cluster. */
@@ -22,6 +22,8 @@ export interface NodeRedisClient {
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   zScan(key: string, cursor: string, options: { COUNT: number }): Promise<unknown>;
+  /** `keyPrefix`, which version 6 has. */
+  readonly _keyPrefix?: string | Buffer;
 }
 
 /** A client that `RedisSessionStore` takes; it finds out which one it is. */

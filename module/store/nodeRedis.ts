@@ -17,8 +17,10 @@ const isCluster = (client: object): client is Cluster => 'masters' in client && 
 /** The commands of a client of node-redis, as ioredis has them. */
 class NodeRedisCommands implements IoredisClient {
   readonly nodes?: IoredisClient['nodes'];
+  readonly options: IoredisClient['options'];
 
   constructor(private readonly client: NodeRedisClient) {
+    this.options = { keyPrefix: textIn(client._keyPrefix) ?? '' };
     if (isCluster(client)) this.nodes = () => client.masters.map(node => serverOf(() => client.nodeClient(node)));
   }
 

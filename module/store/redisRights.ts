@@ -4,12 +4,13 @@ import { failureOf, kindOfError } from './failureOf';
 import { commandsOf } from './nodeRedis';
 import type { RedisClient } from './RedisClient';
 import { script, textIn } from './redisLayout';
+import { checkPipelines, checkSettings } from './redisSettings';
 import { type Check, requireClient, wrongClient } from './requireClient';
 
 const WANTED = {
   field: 'redis',
   methods: [ 'get', 'set', 'del', 'evalsha', 'eval', 'zscan', 'scan' ],
-  what: 'a client of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5; a Cluster and one behind Sentinel are such, too',
+  what: 'a client of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5 or 6; a Cluster and one behind Sentinel are such, too',
 };
 
 /** Each command that the store runs, also in its scripts, in a form that changes nothing where there is nothing. */
@@ -55,10 +56,12 @@ const REFUSED = /NOPERM|unknown command/i;
  * be there yet.
  *
  * @return why there was no answer
- * @throws TypeError when it is no client that can be used, Error when the server does not let it run what it has to
+ * @throws TypeError when it is no client that can be used, Error when the server does not let it run what it has to,
+ *   or when it has a setting that sessions do not bear
  */
 export async function checkRedis({ name, indexes, ms }: Check, client: () => RedisClient, prefix: string): Promise<string | undefined> {
   const redis = requireClient(name, WANTED, () => commandsOf(client()));
+  checkSettings(name, client());
   const { lua, sha } = probe(indexes ? { ...HARMLESS, ...HARMLESS_INDEX } : HARMLESS);
   const lacks = new Set<string>();
   let said = '';
@@ -83,7 +86,10 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
   };
   await run('eval', lua);
   if (silence === undefined) await run('evalsha', sha);
-  if (lacks.size === 0) return silence;
+  if (lacks.size === 0) {
+    if (silence === undefined) await checkPipelines(name, redis, `${prefix}boot`, ms);
+    return silence;
+  }
   const rights = [ ...COMMANDS, ...indexes ? INDEX_COMMANDS : [] ].map(command => `+${command}`).join(' ');
   throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the user of Redis may not run ${[ ...lacks ].join(', ')}, as the session store ${name} has to: ` +
     `give it ~${redis.options?.keyPrefix ?? ''}${prefix}* ${rights}${said}`));

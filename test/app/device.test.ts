@@ -777,7 +777,7 @@ describe('sessions bound to devices, with other options', () => {
 it('two workers: of two registrations one is bound, and a proof counts on one of them', async () => {
   const client = { host: '127.0.0.1', port: server.port, password: '', db: 0 };
   const workers = await Promise.all([ 0, 1 ].map(() => startWorker({
-    plugin: 'egg-redis', ioredis5: true, store: 'store', redis: { client }, session: OPTIONS, proxy: true,
+    plugin: 'egg-redis', library: 'ioredis', store: 'store', redis: { client }, session: OPTIONS, proxy: true,
   })));
   try {
     const jar = new CookieJar();

@@ -2,7 +2,9 @@ import { strict as assert } from 'node:assert';
 import KeyvMemcache from '@keyv/memcache';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis, { Cluster } from 'ioredis';
-import { createClient } from 'redis';
+import { Cluster as ValkeyCluster } from 'iovalkey';
+import { createClient, createCluster } from 'redis';
+import * as redis6 from 'redis6';
 import { connectNodeRedis } from '../support/redis';
 import Keyv from 'keyv';
 import { Keyv as Keyv6 } from 'keyv6';
@@ -100,7 +102,7 @@ describe('a client that can\'t be used stops the application, and the error says
       await assert.rejects(boot({ store: new RedisStore(client) }), {
         name: 'TypeError',
         message: `[egg-tegg-session] the session store RedisStore of config.session.store has ${said} as its redis: it must be a client of ioredis ` +
-          `or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5; a Cluster and one behind Sentinel are such, too${why ? `. ${why}` : ''}`,
+          `or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis 5 or 6; a Cluster and one behind Sentinel are such, too${why ? `. ${why}` : ''}`,
       });
     });
   }
@@ -132,6 +134,30 @@ describe('a client that can\'t be used stops the application, and the error says
   });
 });
 
+describe('a client that reads what may be older than what was written stops the application:', () => {
+  closeAfterEach();
+  const nodes = [{ host: '127.0.0.1', port: 1 }];
+  const lazy = { lazyConnect: true, clusterRetryStrategy: () => null };
+  const SETTINGS: Array<[ setting: string, what: string, client: () => unknown ]> = [
+    [ 'scaleReads', 'a Cluster of ioredis', () => new Cluster(nodes, { ...lazy, scaleReads: 'slave' }) ],
+    [ 'scaleReads', 'a Cluster of iovalkey', () => new ValkeyCluster(nodes, { ...lazy, scaleReads: 'all' }) ],
+    [ 'role', 'Sentinel with ioredis', () => new Redis({ ...lazy, sentinels: nodes, name: 'sessions', role: 'slave' }) ],
+    [ 'useReplicas', 'a Cluster of node-redis 5', () => createCluster({ rootNodes: [], useReplicas: true }) ],
+    [ 'useReplicas', 'a Cluster of node-redis 6', () => redis6.createCluster({ rootNodes: [], useReplicas: true }) ],
+    [ 'clientSideCache', 'node-redis 5', () => createClient({ RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } }) ],
+    [ 'clientSideCache', 'a pool of node-redis 6', () => redis6.createClientPool({}, { clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } }) ],
+  ];
+  for (const [ setting, what, client ] of SETTINGS) {
+    it(`${setting} of ${what}`, async () => {
+      await assert.rejects(boot({ store: new RedisStore(client) }), {
+        code: 'ERR_SESSION_SETUP',
+        message: `[egg-tegg-session] the client of the session store RedisStore of config.session.store has the setting ${setting}, and reads from a replica or a cache, ` +
+          'which may still have a session that has ended: leave it out, or give sessions a client of their own without it',
+      });
+    });
+  }
+});
+
 describe('a client that can be used lets the application start:', () => {
   closeAfterEach();
   let server: TestServer;
@@ -157,11 +183,20 @@ describe('a client that can be used lets the application start:', () => {
     redis.disconnect();
   });
 
-  it('a Cluster', async () => {
+  it('a Cluster, unless its automatic pipelines send scripts to the wrong nodes', async () => {
     const servers = await startRedisCluster();
-    const cluster = new Cluster(servers.ports.map(port => ({ host: '127.0.0.1', port })));
+    const nodes = servers.ports.map(port => ({ host: '127.0.0.1', port }));
+    const cluster = new Cluster(nodes, { enableAutoPipelining: true });
     await boot({ store: new RedisStore(() => cluster), principal: 'userId' });
     cluster.disconnect();
+    const wrong = new ValkeyCluster(nodes, { enableAutoPipelining: true });
+    const store = new RedisStore(() => wrong);
+    await assert.rejects(store.checkAtBoot({ name: 'AppSessionStore', indexes: false, ms: 60_000 }), {
+      code: 'ERR_SESSION_SETUP',
+      message: '[egg-tegg-session] the client of the session store AppSessionStore has the setting enableAutoPipelining, and sends scripts for several nodes of the ' +
+        'Cluster to one of them: add autoPipeliningIgnoredCommands: [\'eval\', \'evalsha\'] to its options',
+    });
+    wrong.disconnect();
     await servers.stop();
   });
 

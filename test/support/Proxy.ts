@@ -6,6 +6,7 @@ export class Proxy {
   /** What becomes of the connections from now on. */
   private mode: 'pass' | 'stall' | 'refuse' | 'truncate' = 'pass';
   private readonly sockets = new Set<net.Socket>();
+  private readonly lost = new WeakSet<net.Socket>();
   private countdown = Infinity;
   private whenCounted?: () => void;
 
@@ -27,6 +28,7 @@ export class Proxy {
     for (const [ from, to ] of [[ client, server ], [ server, client ]]) {
       this.sockets.add(from);
       from.on('data', chunk => {
+        if (this.lost.has(from)) return;
         if (from === server && --this.countdown === 0) {
           this.stall();
           this.whenCounted!();
@@ -57,6 +59,11 @@ export class Proxy {
   /** Keeps connections open, and lets nothing through. */
   stall() {
     this.mode = 'stall';
+  }
+
+  /** Keeps the connections that there are open, and lets nothing through them any more, as when the other machine has lost its power; new ones work. */
+  lose() {
+    for (const socket of this.sockets) this.lost.add(socket);
   }
 
   /** Resets all connections, and those that come. */

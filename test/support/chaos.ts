@@ -103,7 +103,7 @@ async function run(seconds: number, users: number, settings: Settings, attacks: 
   }
 }
 
-const withRedis = (redis: object): Settings => ({ plugin: 'egg-redis', ioredis5: true, store: 'store', redis });
+const withRedis = (redis: object): Settings => ({ plugin: 'egg-redis', library: 'ioredis', store: 'store', redis });
 
 /** What a store's server can be, each so that a crash of it loses nothing. */
 const SERVERS = {

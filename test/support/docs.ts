@@ -14,7 +14,7 @@ export interface Block {
   code: string;
 }
 
-const blocksIn = (text: string): Block[] =>
+export const blocksIn = (text: string): Block[] =>
   [ ...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm) ].map(([ , language, code ]) => ({ language, code }));
 
 /** A document, by its path from the repository. */

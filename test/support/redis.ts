@@ -27,8 +27,9 @@ export function redisOfSuite(): { readonly client: Redis } {
 /** A client of node-redis with the documented settings. */
 export async function connectNodeRedis(port: number) {
   const client = createClient({
-    socket: { host: '127.0.0.1', port, connectTimeout: 5000, socketTimeout: 3000, reconnectStrategy: times => Math.min(times * 50, 1000) },
+    socket: { host: '127.0.0.1', port, connectTimeout: 5000, socketTimeout: 1500, reconnectStrategy: times => Math.min(times * 50, 1000) },
     commandOptions: { timeout: 1500 },
+    pingInterval: 1000,
   });
   client.on('error', () => undefined);
   return await client.connect();

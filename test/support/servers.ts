@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { signedFor } from './ca';
 import { freePort } from './ports';
 
 /** In ms; a start that fails is noticed by the end of the process, these are for one that hangs. */
@@ -38,6 +39,17 @@ export async function startRedis(args: string[] = []): Promise<TestServer> {
     '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
     '--repl-diskless-sync-delay', '0', ...args,
   ], async () => /PONG|NOAUTH/.test(await redisCli(port, 'PING')));
+}
+
+/** A Redis server that speaks TLS as well, at another port, with a certificate of the CA in the file `ca`. */
+export async function startRedisWithTls(args: string[] = []): Promise<TestServer & { tlsPort: number; ca: string }> {
+  const files = await signedFor('IP:127.0.0.1', tempDir());
+  for (const file of Object.values(files)) own(file);
+  const tlsPort = await freePort();
+  const server = await startRedis([
+    '--tls-port', String(tlsPort), '--tls-ca-cert-file', files.ca, '--tls-cert-file', files.cert, '--tls-key-file', files.key, '--tls-auth-clients', 'no', ...args,
+  ]);
+  return Object.assign(server, { tlsPort, ca: files.ca });
 }
 
 /** What a Redis server answers to a command. */

@@ -21,7 +21,7 @@ const ELSEWHERE = {
 /** What some lines without an import are part of. */
 const AROUND: Array<[ begin: RegExp, before: string, after: string ]> = [
   [ /^\/\/ config\/plugin\.ts: /, 'import type { EggPlugin } from "egg"; export const plugin: EggPlugin = {', '};' ],
-  [ /^\/\/ config\/config\.\w+\.ts: /, `import type { EggAppConfig, PowerPartial } from 'egg'; import Redis from 'ioredis'; import net from 'node:net';
+  [ /^\/\/ config\/config\.\w+\.ts: /, `import type { EggAppConfig, PowerPartial } from 'egg'; import fs from 'node:fs'; import Redis from 'ioredis'; import net from 'node:net';
     export const config: PowerPartial<EggAppConfig> = {`, '};' ],
   [ /^/, `import type { Agent, Application } from 'egg'; import type { MockApplication } from 'egg-mock';
     import type { Session } from 'egg-tegg-session';

@@ -30,19 +30,19 @@ describe('several processes with one Redis', () => {
     return workers;
   };
 
-  for (const ioredis of [ 4, 5 ]) {
-    describe(`through egg-redis with ioredis ${ioredis}`, () => {
+  for (const [ name, library ] of [[ 'its own ioredis 4', undefined ], [ 'ioredis 5', 'ioredis' ]] as const) {
+    describe(`through egg-redis with ${name}`, () => {
       it('serves a user from whichever worker, keeps what both write at once, and signs out on both', async () => {
         const { port } = await use(startRedis());
         await servesOneUser(await startTwoWorkers({
-          plugin: 'egg-redis', ioredis5: ioredis === 5, redis: { client: { host, port, password: '', db: 0 } }, store: 'store',
+          plugin: 'egg-redis', library, redis: { client: { host, port, password: '', db: 0 } }, store: 'store',
         }));
       });
 
       it('spreads sessions over the masters of a Redis Cluster', async () => {
         const { ports, masters } = await use(startRedisCluster());
         const workers = await startTwoWorkers({
-          plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
+          plugin: 'egg-redis', library, store: 'store',
           redis: { client: { cluster: true, nodes: ports.map(port => ({ host, port, password: '', db: 0 })) } },
         });
         const browsers = Array.from({ length: 60 }, () => new Visitor());
@@ -59,7 +59,7 @@ describe('several processes with one Redis', () => {
       it('keeps sessions when Sentinel makes a replica the master', async () => {
         const { port, name, master, replica } = await use(startRedisSentinel());
         const workers = await startTwoWorkers({
-          plugin: 'egg-redis', ioredis5: ioredis === 5, store: 'store',
+          plugin: 'egg-redis', library, store: 'store',
           redis: { client: { sentinels: [{ host, port }], name, password: '', db: 0 } },
         });
         const browser = new Visitor();
@@ -84,21 +84,23 @@ describe('several processes with one Redis', () => {
     await servesOneUser([ worker, worker ]);
   });
 
-  it('with the settings of docs/stores.md, starts on a machine that takes its time', async () => {
-    const { port } = await use(startRedis());
-    const { code } = blocksUnder('docs/stores.md', '## Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
-    const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
-    const worker = await start({ plugin: 'egg-redis', readme, redis: { client: { port } }, blocks: 4000, store: 'store' });
-    await until('the worker has a connection', async () => (await new Visitor().visit(worker).catch(() => 0)) > 0);
-    await servesOneUser([ worker, worker ]);
-  });
+  for (const [ library, blocks, what ] of [[ 'ioredis', 4000, 'starts on a machine that takes its time' ], [ 'ioredis6', 0, 'serves a user' ], [ 'iovalkey', 0, 'serves a user' ]] as const) {
+    it(`with ${library} and the settings of docs/stores.md, ${what}`, async () => {
+      const { port } = await use(startRedis());
+      const { code } = blocksUnder('docs/stores.md', '## Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
+      const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
+      const worker = await start({ plugin: 'egg-redis', library, readme, redis: { client: { port } }, blocks, store: 'store' });
+      await until('the worker has a connection', async () => (await new Visitor().visit(worker).catch(() => 0)) > 0);
+      await servesOneUser([ worker, worker ]);
+    });
+  }
 
   it('with the settings of docs/stores.md, replaces a connection that has fallen silent', async () => {
     const proxy = await Proxy.to((await use(startRedis())).port);
     stops.push(() => proxy.close());
     const { code } = blocksUnder('docs/stores.md', '## Redis').find(block => block.code.includes('maxRetriesPerRequest'))!;
     const readme = ts.transpile(`({${code}})`, { target: ts.ScriptTarget.ES2022 }).replace(/;\s*$/, '');
-    const worker = await start({ plugin: 'egg-redis', readme, redis: { client: { port: proxy.port } }, store: 'store' });
+    const worker = await start({ plugin: 'egg-redis', library: 'ioredis', readme, redis: { client: { port: proxy.port } }, store: 'store' });
     const browser = new Visitor();
     await browser.visit(worker);
     proxy.stall();

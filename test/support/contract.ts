@@ -1,0 +1,62 @@
+import { AssertionError } from 'node:assert';
+import { type SessionStore, testSessionStore } from '../..';
+
+type Run = () => Promise<void> | void;
+
+/** What mocha gives to suites as globals, for one that does not run yet. */
+class Recorder {
+  readonly befores: Run[] = [];
+  readonly tests = new Map<string, Run>();
+  readonly afters: Run[] = [];
+  private readonly path: string[] = [];
+
+  readonly globals = {
+    describe: (title: string, define: () => void) => {
+      this.path.push(title);
+      define();
+      this.path.pop();
+    },
+    it: (title: string, run?: Run) => run && this.tests.set([ ...this.path.slice(1), title ].join(': '), run),
+    before: (run: Run) => this.befores.push(run),
+    after: (run: Run) => this.afters.unshift(run),
+  };
+}
+
+/** The contract's suite for a store, to be run later. */
+function record(name: string, create: () => Promise<SessionStore>): Recorder {
+  const recorder = new Recorder();
+  const globals = Object.fromEntries(Object.keys(recorder.globals).map(key => [ key, Reflect.get(globalThis, key) ]));
+  Object.assign(globalThis, recorder.globals);
+  try {
+    testSessionStore(name, create);
+  } finally {
+    Object.assign(globalThis, globals);
+  }
+  return recorder;
+}
+
+/**
+ * Runs the same with each subject, at the same time.
+ *
+ * @throws AggregateError that names the subjects with which it failed
+ */
+export async function withEach<T>(subjects: Array<[ name: string, subject: T ]>, run: (subject: T) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(subjects.map(([ , subject ]) => run(subject)));
+  const failures = results.flatMap((result, i) => (result.status === 'rejected' ? [ `with ${subjects[i][0]}: ${result.reason.stack}` ] : []));
+  if (failures.length > 0) throw new AssertionError({ message: failures.join('\n') });
+}
+
+/**
+ * The contract's suite for many stores at the same time: it waits for what expires, and so takes as long as for one. A test that
+ * fails names the stores.
+ */
+export function testAtOnce(stores: Array<[ name: string, create: () => Promise<SessionStore> ]>): void {
+  const suites = stores.map(([ name, create ]): [ string, Recorder ] => [ name, record(name, create) ]);
+  before(() => withEach(suites, ({ befores }) => inTurn(befores)));
+  for (const title of suites[0][1].tests.keys()) it(title, () => withEach(suites, async ({ tests }) => await tests.get(title)!()));
+  after(() => withEach(suites, ({ afters }) => inTurn(afters)));
+}
+
+async function inTurn(runs: Run[]): Promise<void> {
+  for (const run of runs) await run();
+}
