@@ -7,6 +7,7 @@ missing=
 command -v "${REDIS_SERVER:-redis-server}" >/dev/null || missing="$missing redis-server"
 command -v memcached >/dev/null || missing="$missing memcached"
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null || PATH=$PATH:/usr/sbin command -v mysqld >/dev/null || missing="$missing mariadb-server"
 command -v openssl >/dev/null || missing="$missing openssl"
 command -v certutil >/dev/null || missing="$missing libnss3-tools"

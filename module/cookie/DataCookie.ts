@@ -6,7 +6,8 @@ import { isAlive, isRecord, ONE_DAY, type SessionMaxAge, type SessionRecord } fr
 import { largestField } from '../record/tooLarge';
 import { withCappedLifetime } from './LegacyCookie';
 import { placeOf } from './places';
-import { type Content, DecodeFailure, type Found, MAX_COOKIE_BYTES, type Opened, SessionCookie } from './SessionCookie';
+import { type Content, DecodeFailure, type Found, type Opened, SessionCookie } from './SessionCookie';
+import { MAX_COOKIE_BYTES } from './Sealer';
 
 /** The longest lifetime, in ms, that browsers give a cookie (RFC 6265bis, 5.5). */
 const LONGEST_COOKIE = 400 * ONE_DAY;

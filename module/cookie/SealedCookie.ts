@@ -42,9 +42,10 @@ export class SealedCookie {
    * @param tries what is taken from it; a value that is remembered costs nothing, nor does one that can be told at a glance
    */
   open(value: string, tries?: Tries): Unsealed | undefined {
+    if (!this.sealer.mayOpen(value)) return undefined;
     const known = this.opened.get(value);
     if (known) return known;
-    if (tries && (!this.sealer.mayOpen(value) || tries.left-- <= 0)) return undefined;
+    if (tries && tries.left-- <= 0) return undefined;
     const unsealed = this.sealer.open(this.name, value);
     // a copy, as a part of a string keeps the whole in memory: all cookies of the request
     if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);

@@ -3,6 +3,9 @@ import { coded } from '../record/errors';
 import { Nonces } from './Nonces';
 import { NONCE_BYTES, Xaes256Gcm } from './Xaes256Gcm';
 
+/** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
+export const MAX_COOKIE_BYTES = 4096;
+
 const VERSION = '2';
 const HINT_BYTES = 3;
 
@@ -58,9 +61,9 @@ export class Sealer {
     return VERSION + Buffer.concat([ hint, nonce, sealed ]).toString('base64url');
   }
 
-  /** Whether a value has the version and the hint of a key, for what it costs to look at. */
+  /** Whether a value has the version and the hint of a key, and no more characters than browsers keep, for what it costs to look at. */
   mayOpen(value: string): boolean {
-    return this.beginnings.some(beginning => value.startsWith(beginning));
+    return value.length <= MAX_COOKIE_BYTES && this.beginnings.some(beginning => value.startsWith(beginning));
   }
 
   /** Opens a value of the cookie `name`; undefined when none of the keys has sealed it for this cookie. */

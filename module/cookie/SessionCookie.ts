@@ -10,9 +10,6 @@ import { Sealer, type Unsealed } from './Sealer';
 import { trace } from '../record/trace';
 import { keepPrivate } from './SharedCaches';
 
-/** What browsers keep of a cookie, its name and value together (RFC 6265bis, 5.6). */
-export const MAX_COOKIE_BYTES = 4096;
-
 /** The most cookies of the name that are tried, and that may open: anybody can send hundreds, and each costs a decryption, or a read of the store. */
 const MOST_TRIED = 4;
 

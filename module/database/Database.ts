@@ -1,6 +1,7 @@
 import type { Wanted } from '../store/requireClient';
 import type { Row } from './rows';
 import type { Values } from './statement';
+import type { Swept } from './sweep';
 
 /** The names of the tables, quoted where a statement needs it. */
 export interface Tables {
@@ -35,8 +36,8 @@ export interface Database {
   keys(values: Values): Promise<unknown[]>;
   /** Whether nobody else does it for `ms` from now on. */
   lease(values: Values): Promise<boolean>;
-  /** Deletes some rows that have expired, which nobody else has locked, and returns how many. */
-  deleteExpired(): Promise<number>;
+  /** Deletes some rows that have expired, at `from` or later, which nobody else has locked: those that ended first. */
+  deleteExpired(table: keyof Tables, from: number): Promise<Swept>;
   /** The client, and what it has to be. */
   client(): object;
   readonly wanted: Wanted;

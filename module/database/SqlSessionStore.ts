@@ -60,7 +60,9 @@ export abstract class SqlSessionStore extends SessionStore {
    * @return how many
    */
   async removeExpired(): Promise<number> {
-    return await removeAllExpired(() => this.run(db => db.deleteExpired()));
+    let removed = 0;
+    for (const table of [ 'sessions', 'principals' ] as const) removed += await removeAllExpired(from => this.run(db => db.deleteExpired(table, from)));
+    return removed;
   }
 
   /** Does the same, unless another worker does it or has just done it. @internal */

@@ -56,7 +56,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
     // MariaDB reads what is longer as NULL
     merge: merged(`JSON_MERGE_PATCH(data, ${text(':data')})`, ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'),
-    size: `SELECT OCTET_LENGTH(data) AS size FROM ${sessions} WHERE ${record}`,
+    size: `SELECT OCTET_LENGTH(data) AS size, @@max_allowed_packet AS most FROM ${sessions} WHERE ${record}`,
     replace: merged(text(':data')),
     compareAndSet: `UPDATE ${sessions} SET ${told(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
       meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
@@ -76,8 +76,8 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(expires_at > ${NOW}, 1, 2)),
         expires_at = IF(expires_at > ${NOW}, expires_at, VALUES(expires_at))`,
     // read without a lock, and deleted by their keys: a range would lock what is beside it, too
-    expiredSessions: `SELECT session_key FROM ${sessions} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
-    expiredPrincipals: `SELECT principal, session_key FROM ${principals} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
+    expiredSessions: `SELECT session_key, expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
+    expiredPrincipals: `SELECT principal, session_key, expires_at FROM ${principals} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
   });
 
   const ask = async ({ text, names }: Statement, values: Values = {}) => {
@@ -99,18 +99,19 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   /** @throws TooLargeError, as the server would hang up, which other requests would notice */
   const fitting = (values: Values, bytes = Buffer.byteLength(values.data as string)) => {
     // as a part of the text, it would have two letters for each byte
-    if ((client().execute ? 1 : 2) * bytes + AROUND > most) requireFit(fieldsIn(values.data), bytes, most);
+    const sent = (client().execute ? 1 : 2) * bytes + AROUND;
+    if (sent > most) requireFit(fieldsIn(values.data), sent, most);
     return values;
   };
   const merge = async (values: Values) => {
     const bytes = Buffer.byteLength(values.data as string);
     const found = await lifetime(s.merge, { ...fitting(values, bytes), bytes });
-    if (found !== undefined || most === Infinity) return found;
+    if (found !== undefined) return found;
     const [ row ] = await all(s.size, values);
-    if (row) requireFit(fieldsIn(values.data), Number(row.size) + bytes, most - 1);
+    if (row) requireFit(fieldsIn(values.data), Number(row.size) + bytes, Number(row.most) - 1);
     return undefined;
   };
-  const expired = async (statement: Statement) => await all(statement) as Array<Record<string, Buffer>>;
+  const expired = async (statement: Statement, from: number) => await all(statement, { from }) as Array<Record<string, Buffer>>;
   const deleteRows = async (table: string, found: Array<Record<string, Buffer>>, columns: string[]) => {
     if (found.length === 0) return 0;
     const where = found.map(() => `(${columns.map(column => `${column} = ?`).join(' AND ')} AND expires_at <= ${NOW})`).join(' OR ');
@@ -145,9 +146,11 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     unindex: values => ask(s.unindex, values),
     keys: async values => (await all(values.principal === null ? s.keysOfAll : s.keysOfPrincipal, values)).map(each => each.session_key),
     lease: async values => Number(headerIn(await ask(s.lease, values)).insertId) !== 1,
-    deleteExpired: async () =>
-      await deleteRows(sessions, await expired(s.expiredSessions), [ 'session_key' ]) +
-      await deleteRows(principals, await expired(s.expiredPrincipals), [ 'principal', 'session_key' ]),
+    deleteExpired: async (table, from) => {
+      const found = await expired(table === 'sessions' ? s.expiredSessions : s.expiredPrincipals, from);
+      const rows = table === 'sessions' ? await deleteRows(sessions, found, [ 'session_key' ]) : await deleteRows(principals, found, [ 'principal', 'session_key' ]);
+      return { found: found.length, rows, last: Number(found.at(-1)?.expires_at) };
+    },
     client,
     wanted: {
       field: 'mysql', methods: [ 'query' ],
@@ -155,13 +158,13 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     },
     one: () => client().query('SELECT 1 AS one')?.then(result => rowsIn(result)[0].one),
     async probe(indexes) {
-      most = Number((await all({ text: 'SELECT @@max_allowed_packet AS most', names: [] }))[0].most);
+      most = Number(rowsIn(await client().query('SELECT @@max_allowed_packet AS most'))[0].most);
       for (const table of indexes ? [ sessions, principals ] : [ sessions ]) {
         const columns = table === sessions ? 'session_key, data, meta, successor, lifetime, created_at, expires_at, rev' : 'principal, session_key, expires_at';
-        await all({ text: `SELECT ${columns} FROM ${table} WHERE FALSE`, names: [] });
-        await ask({ text: `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE FALSE`, names: [] });
-        await ask({ text: `UPDATE ${table} SET expires_at = 0 WHERE FALSE`, names: [] });
-        await ask({ text: `DELETE FROM ${table} WHERE FALSE`, names: [] });
+        await client().query(`SELECT ${columns} FROM ${table} WHERE FALSE`);
+        await client().query(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE FALSE`);
+        await client().query(`UPDATE ${table} SET expires_at = 0 WHERE FALSE`);
+        await client().query(`DELETE FROM ${table} WHERE FALSE`);
       }
     },
     schema: [

@@ -33,8 +33,8 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
       rev = :rev::bigint WHERE ${record} RETURNING lifetime, expires_at > ${NOW} AS lives`;
   };
   const expired = (table: string) => `WITH gone AS (DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM ${table} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) RETURNING 1)
-    SELECT count(*)::int AS gone FROM gone`;
+    SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) RETURNING expires_at)
+    SELECT count(*) AS gone, max(expires_at) AS last FROM gone`;
 
   const s = compile({
     get: `SELECT ${COLUMNS} FROM ${sessions} WHERE ${alive}`,
@@ -70,7 +70,18 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
     expiredPrincipals: expired(principals),
   });
 
-  const all = async ({ text, names }: Statement, values: Values = {}) => (await client().query(text, names.map(each => values[each]))).rows;
+  /** Whether the server is to keep the statements that it has parsed, which is most of what it has to do for one. */
+  let isPrepared = true;
+  const ask = (statement: Statement, given: Array<string | number | null>) => {
+    const pool = client();
+    if (!isPrepared || !takesNames(pool)) return pool.query(statement.text, given);
+    return pool.query({ name: statement.name, text: statement.text, values: given }).catch(err => {
+      if (!UNPREPARED.has(err.code)) throw err;
+      isPrepared = false; // what is between has other connections to the server each time, as PgBouncer before 1.21
+      return pool.query(statement.text, given);
+    });
+  };
+  const all = async (statement: Statement, values: Values = {}) => (await ask(statement, statement.names.map(each => values[each]))).rows;
   const row = async (statement: Statement, values: Values) => (await all(statement, values))[0] as unknown as Row & { lives?: boolean } | undefined;
   const lifetime = async (statement: Statement, values: Values) => {
     const found = await row(statement, values);
@@ -93,9 +104,9 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
     unindex: values => all(s.unindex, values),
     keys: async values => (await all(values.principal === null ? s.keysOfAll : s.keysOfPrincipal, values)).map(each => each.session_key),
     lease: async values => (await all(s.lease, values)).length > 0,
-    deleteExpired: async () => {
-      const [[ ofSessions ], [ ofPrincipals ]] = [ await all(s.expiredSessions), await all(s.expiredPrincipals) ];
-      return Number(ofSessions.gone) + Number(ofPrincipals.gone);
+    deleteExpired: async (table, from) => {
+      const [{ gone, last }] = await all(table === 'sessions' ? s.expiredSessions : s.expiredPrincipals, { from });
+      return { found: Number(gone), rows: Number(gone), last: Number(last) };
     },
     client,
     wanted: { field: 'postgres', methods: [ 'query' ], what: 'a Pool of the package pg, or a client whose query(text, values) resolves to { rows }' },
@@ -103,9 +114,9 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
     async probe(indexes) {
       for (const table of indexes ? [ sessions, principals ] : [ sessions ]) {
         const columns = table === sessions ? 'session_key, data, meta, successor, lifetime, created_at, expires_at, rev' : 'principal, session_key, expires_at';
-        await all({ text: `SELECT ${columns} FROM ${table} WHERE false FOR UPDATE`, names: [] });
-        await all({ text: `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE false`, names: [] });
-        await all({ text: `DELETE FROM ${table} WHERE false`, names: [] });
+        await client().query(`SELECT ${columns} FROM ${table} WHERE false FOR UPDATE`);
+        await client().query(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE false`);
+        await client().query(`DELETE FROM ${table} WHERE false`);
       }
     },
     schema: [
@@ -133,6 +144,15 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
     kindOf: err => KINDS[(err as { code?: string }).code ?? ''],
   };
 }
+
+/** A server that does not know a statement by the name it was given, knows another by it, or knows one whose table has changed: nothing was done. */
+const UNPREPARED = new Set([ '26000', '42P05', '0A000' ]);
+
+/** The part of `pg` that a Pool of it has besides. */
+interface NamingPool {
+  query(config: { name: string; text: string; values: Array<string | number | null> }): ReturnType<PostgresClient['query']>;
+}
+const takesNames = (client: object): client is NamingPool => 'totalCount' in client && 'idleCount' in client;
 
 const compile = <T extends Record<string, string>>(sql: T) =>
   Object.fromEntries(Object.entries(sql).map(([ name, text ]) => [ name, inDollars(text) ])) as Record<keyof T, Statement>;

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** What a statement is given, by the names that it has for them: text, a number, or nothing. */
 export type Values = Readonly<Record<string, string | number | null>>;
 
@@ -6,6 +8,8 @@ export interface Statement {
   readonly text: string;
   /** The values that it asks for, in their order there. */
   readonly names: readonly string[];
+  /** No other has it, also in other versions of this package. */
+  readonly name: string;
 }
 
 /** A name in a statement, as `:key`; `::text` is a type. */
@@ -18,7 +22,7 @@ export function inDollars(sql: string): Statement {
     if (!names.includes(name)) names.push(name);
     return `$${names.indexOf(name) + 1}`;
   });
-  return { text: oneLine(text), names };
+  return statement(text, names);
 }
 
 /** With `?` for each, as MySQL has them. */
@@ -28,8 +32,11 @@ export function inQuestionMarks(sql: string): Statement {
     names.push(name);
     return '?';
   });
-  return { text: oneLine(text), names };
+  return statement(text, names);
 }
 
-/** For the log of the server. */
-const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();
+function statement(lines: string, names: string[]): Statement {
+  const text = lines.replace(/\s+/g, ' ').trim(); // one line in the log of the server
+  return { text, names, name: `session_${createHash('sha256').update(text).digest('hex')
+    .slice(0, 24)}` };
+}

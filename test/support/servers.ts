@@ -137,6 +137,27 @@ export async function startPostgres(): Promise<TestServer & { url: string }> {
   return Object.assign(server, { url: `postgres://postgres@127.0.0.1:${port}/postgres` }); // its pid is another after a restart
 }
 
+/** PgBouncer before a PostgreSQL server: each transaction may be on another connection, of which there are `connections`. */
+export async function startPgBouncer(server: TestServer, connections: number): Promise<TestServer & { url: string }> {
+  const port = await freePort();
+  const dir = tempDir();
+  const file = path.join(dir, 'pgbouncer.ini');
+  fs.writeFileSync(file, `
+    [databases]
+    postgres = host=127.0.0.1 port=${server.port} user=postgres
+    [pgbouncer]
+    listen_addr = 127.0.0.1
+    listen_port = ${port}
+    unix_socket_dir =
+    auth_type = any
+    pool_mode = transaction
+    default_pool_size = ${connections}
+  `);
+  own(file);
+  const bouncer = await start(port, dir, installed([ 'pgbouncer' ], [ '/usr/sbin' ]), [ file ], async output => output.includes('process up'));
+  return Object.assign(bouncer, { url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+}
+
 /** A MariaDB server with an empty database `shop`, on MariaDB's own defaults; its user `undeleting` may delete nothing. `args` are options of mariadbd. */
 export async function startMysql(args: string[] = []): Promise<TestServer & {
   url: string;

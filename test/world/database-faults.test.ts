@@ -6,7 +6,7 @@ import { SessionHealth, type SessionOptions, type SqlSessionStore } from '../..'
 import { Client, createApp } from '../support/app';
 import { mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
 import { Proxy } from '../support/Proxy';
-import { startMysql, startPostgres, type TestServer, until } from '../support/servers';
+import { startMysql, startPgBouncer, startPostgres, type TestServer, until } from '../support/servers';
 
 /** In ms. */
 const TIMEOUT = 1000;
@@ -216,3 +216,59 @@ for (const [ name, kind ] of Object.entries(KINDS)) {
     });
   });
 }
+
+describe('the prepared statements of PostgreSQL', () => {
+  let server: Awaited<ReturnType<typeof startPostgres>>;
+  before(async () => {
+    server = await startPostgres();
+  });
+  after(() => server.stop());
+
+  /** An application, and the names of the statements that it sends. */
+  async function boot(url: string) {
+    const pool = postgresPool(url, 8);
+    const names: Array<string | undefined> = [];
+    const query = pool.query.bind(pool) as (...args: unknown[]) => unknown;
+    mm(pool, 'query', (...args: unknown[]) => {
+      names.push((args[0] as { name?: string }).name);
+      return query(...args);
+    });
+    const store = new TestPostgresStore(pool);
+    const app = await createApp('web', { session: { store, principal: 'userId' } });
+    const client = await Client.of(app);
+    return {
+      pool, names, client,
+      async close() {
+        mm.restore();
+        await client.close();
+        await app.close();
+        await store.close();
+      },
+    };
+  }
+  const visits = async (client: Client) => (await client.run((session: any) => ({ n: (session.n = (session.n ?? 0) + 1) }))).json().n;
+
+  it('are kept, and given up for good where another connection answers each time, behind PgBouncer: no request fails', async () => {
+    const direct = await boot(server.url);
+    assert.equal(await visits(direct.client), 1);
+    assert.equal(await visits(direct.client), 2);
+    assert.match(direct.names.at(-1)!, /^session_\w{24}$/);
+    await direct.close();
+
+    const bouncer = await startPgBouncer(server, 3);
+    const { client, names, close } = await boot(bouncer.url);
+    const browsers = Array.from({ length: 30 }, () => client.another());
+    for (let n = 1; n <= 5; n++) assert.deepEqual(await Promise.all(browsers.map(visits)), browsers.map(() => n));
+    assert.equal(names.at(-1), undefined);
+    await close();
+    await bouncer.stop();
+  });
+
+  it('go on when a later version adds a column to the table', async () => {
+    const { client, pool, close } = await boot(server.url);
+    assert.equal(await visits(client), 1);
+    await pool.query('ALTER TABLE sessions ADD COLUMN more text, ALTER COLUMN successor TYPE varchar(2000)');
+    for (let n = 2; n < 5; n++) assert.equal(await visits(client), n);
+    await close();
+  });
+});
