@@ -38,10 +38,10 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   const record = `${alive} AND data IS NOT NULL`;
   const rev = 'CAST(:rev AS SIGNED)';
   const restarted = `COALESCE(${NOW} - CAST(:age AS SIGNED), created_at)`;
-  const merged = (data: string, also = '') => {
+  const merged = (data: string, meta: string, also = '') => {
     const lifetime = 'COALESCE(CAST(:lifetime AS SIGNED), lifetime)';
     const expiresAt = `IF(:renew = 1, ${end(lifetime, restarted)}, LEAST(expires_at, ${last(restarted)}))`;
-    return `UPDATE ${sessions} SET ${told(rev, lifetime, expiresAt)}, data = ${data}, meta = JSON_MERGE_PATCH(meta, ${text(':meta')}),
+    return `UPDATE ${sessions} SET ${told(rev, lifetime, expiresAt)}, data = ${data}, meta = ${meta},
       expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}${also}`;
   };
 
@@ -54,10 +54,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     destroy: `DELETE FROM ${sessions} WHERE session_key = CAST(:key AS BINARY)`,
     touch: `UPDATE ${sessions} SET ${told('rev', 'lifetime', end('lifetime', 'created_at'))},
       expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
-    // MariaDB reads what is longer as NULL
-    merge: merged(`JSON_MERGE_PATCH(data, ${text(':data')})`, ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'),
     size: `SELECT OCTET_LENGTH(data) AS size, @@max_allowed_packet AS most FROM ${sessions} WHERE ${record}`,
-    replace: merged(text(':data')),
     compareAndSet: `UPDATE ${sessions} SET ${told(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
       meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
       WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
@@ -79,6 +76,18 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     expiredSessions: `SELECT session_key, expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
     expiredPrincipals: `SELECT principal, session_key, expires_at FROM ${principals} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
   });
+
+  /** Statements for so many fields that are removed, made when they are first needed. */
+  const made = new Map<string, Statement>();
+  const make = (sql: string) => {
+    let statement = made.get(sql);
+    if (!statement) made.set(sql, statement = inQuestionMarks(sql));
+    return statement;
+  };
+  // MariaDB reads what is longer as NULL
+  const mergeOf = (data: number, meta: number) =>
+    make(merged(patched('data', data), patched('meta', meta), ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'));
+  const replaceOf = (meta: number) => make(merged(text(':data'), patched('meta', meta)));
 
   const ask = async ({ text, names }: Statement, values: Values = {}) => {
     const given = names.map(name => {
@@ -105,7 +114,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   };
   const merge = async (values: Values) => {
     const bytes = Buffer.byteLength(values.data as string);
-    const found = await lifetime(s.merge, { ...fitting(values, bytes), bytes });
+    const [ data, meta ] = [ patchIn(values.data, 'data'), patchIn(values.meta, 'meta') ];
+    const statement = mergeOf(data.paths.length, meta.paths.length);
+    const found = await lifetime(statement, { ...fitting(values, bytes), ...data.values, ...meta.values, bytes });
     if (found !== undefined) return found;
     const [ row ] = await all(s.size, values);
     if (row) requireFit(fieldsIn(values.data), Number(row.size) + bytes, Number(row.most) - 1);
@@ -130,7 +141,11 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       await ask(s.touch, values);
       return await row(s.get, values);
     },
-    merge: async (values, replace) => await (replace ? lifetime(s.replace, fitting(values)) : merge(values)),
+    merge: async (values, replace) => {
+      if (!replace) return await merge(values);
+      const meta = patchIn(values.meta, 'meta');
+      return await lifetime(replaceOf(meta.paths.length), { ...fitting(values), ...meta.values });
+    },
     compareAndSet: async values => await lifetime(s.compareAndSet, fitting(values)),
     /** Two statements, and two more each time that another request has written to the session between them. */
     retire: async values => {
@@ -191,6 +206,22 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     grants: `GRANT SELECT, INSERT, UPDATE, DELETE ON ${sessions} TO …; and the same ON ${principals}`,
     kindOf: err => KINDS[(err as { errno?: number }).errno ?? 0],
   };
+}
+
+/** A column with a patch applied, and so many fields removed; MariaDB's JSON_MERGE_PATCH loses changes beside a null. */
+function patched(column: string, removed: number): string {
+  const merged = `JSON_MERGE_PATCH(${column}, ${text(`:${column}`)})`;
+  return removed === 0 ? merged : `JSON_REMOVE(${merged}, ${Array.from({ length: removed }, (_, i) => text(`:${column}${i}`)).join()})`;
+}
+
+/** What a patch sets, and the paths of what it removes, by the names that `patched` has for them. */
+function patchIn(patch: unknown, column: string): { paths: string[]; values: Record<string, string> } {
+  const json = patch as string;
+  if (!json.includes(':null')) return { paths: [], values: {} };
+  const entries = Object.entries(JSON.parse(json));
+  const paths = entries.filter(([ , value ]) => value === null).map(([ name ]) => `$.${JSON.stringify(name)}`);
+  const set = JSON.stringify(Object.fromEntries(entries.filter(([ , value ]) => value !== null)));
+  return { paths, values: { [column]: set, ...Object.fromEntries(paths.map((path, i) => [ `${column}${i}`, path ])) } };
 }
 
 /** What came of a SELECT: the rows, as egg-mysql and @eggjs/rds return them, or a list that begins with them, as mysql2 does. */

@@ -112,7 +112,7 @@ for (const [ name, { open, store: storeOf }] of Object.entries(DATABASES)) {
         const expected = { ...replace ? {} : before, ...set };
         for (const field of unset) delete expected[field];
         assert.equal(textOf(await dataOf('any')), textOf(expected));
-      }), { numRuns: 60 });
+      }), { numRuns: 200 });
     });
 
     it('keeps what databases have their own view of: numbers, the order of members, U+0000, and 1,000 levels', async () => {
