@@ -63,7 +63,7 @@ export class Session {
   declare toJSON: () => SessionData;
 
   /**
-   * Reads a field and removes it, such as a message that is shown once. Requests at the same time may all get it: a code that counts once
+   * Reads a field and removes it, such as a message that is shown once. Concurrent requests may all get it: a code that counts once
    * is taken with `update()`.
    */
   pop<K extends keyof SessionData>(key: K): SessionData[K] | undefined;
