@@ -188,8 +188,8 @@ async function open(): Promise<Opened> {
 /** @throws TypeError when `principal` is none, Error when there is nothing to know it by */
 async function openFor(principal: string | number): Promise<Opened> {
   if (configOf(currentApp()).principal === undefined) {
-    throw coded('ERR_SESSION_CONFIG', new Error('[egg-tegg-session] sessionRegistry does not know whose session is whose: set config.session.principal to ' +
-      'the field that holds the id of who is signed in, as \'userId\''));
+    throw coded('ERR_SESSION_CONFIG', new Error('[egg-tegg-session] sessionRegistry needs config.session.principal, which names the user of a session: ' +
+      'set it to the field that holds the id of the signed-in user, as \'userId\''));
   }
   if (!Number.isFinite(principal) && (typeof principal !== 'string' || principal === '')) {
     throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +

@@ -87,7 +87,7 @@ async function call(listener: Listener, app: Application, name: string, event: {
   try {
     await listener.call(app, event);
   } catch (err) {
-    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, which changes nothing else: %s', name, printed(err));
+    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, and nothing else is affected: %s', name, printed(err));
   }
 }
 
@@ -95,6 +95,6 @@ function printed(value: unknown): string {
   try {
     return inspect(value);
   } catch {
-    return 'with what can\'t be printed';
+    return 'an error that can\'t be printed';
   }
 }

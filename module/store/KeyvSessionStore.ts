@@ -92,7 +92,7 @@ export abstract class KeyvSessionStore extends SessionStore {
   private async proveKept(key: string, ttl: number): Promise<void> {
     this.keepsLong = await ask(this.keyv, keyv => keyv.get(keyOf(key))) !== undefined;
     if (this.keepsLong) return;
-    throw new Error(`[egg-tegg-session] nothing was kept of a session for ${ttl} ms: this store takes no maxAge of 30 days or more`);
+    throw new Error(`[egg-tegg-session] a session with a maxAge of ${ttl} ms was not stored: this store takes less than 30 days`);
   }
 }
 

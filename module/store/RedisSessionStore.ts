@@ -153,8 +153,8 @@ export abstract class RedisSessionStore extends SessionStore {
     if (!isWrongType(err)) throw err;
     const { logValue } = (ctx?.app as Application | undefined)?.config.session ?? {};
     const key = `${this.commands.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
-    throw new Error(`${JSON.stringify(key)} is no sorted set, as the list of a principal's sessions is: remove that key, or have what ` +
-      `writes it take another name (${err.message})`, { cause: err });
+    throw new Error(`${JSON.stringify(key)} is not a sorted set, as the index of a principal's sessions must be: remove that key, or ` +
+      `rename it in the code that writes it (${err.message})`, { cause: err });
   }
 
   /** With the record's own lifetime under `absoluteMaxAge`: `maxAge` then is what that leaves of it. */

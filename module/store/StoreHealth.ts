@@ -59,13 +59,13 @@ export class StoreHealth {
    */
   constructor(logger: Application['coreLogger'], patience: number) {
     this.reads = new CircuitBreaker(logger, patience, {
-      down: '[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other requests do without ' +
-        'it until then',
-      up: '[egg-tegg-session] the session store answers again, and is asked by every request',
+      down: '[egg-tegg-session] the session store is down: one call a second checks whether it is back, and no others are made until ' +
+        'then',
+      up: '[egg-tegg-session] the session store answers again, and is called as before',
     });
     this.writes = new CircuitBreaker(logger, patience, {
-      down: '[egg-tegg-session] the session store is down for writes: it is asked once a second whether it takes them again, and other ' +
-        'writes fail at once until then',
+      down: '[egg-tegg-session] the session store is down for writes: one write a second checks whether it takes them again, and all ' +
+        'others fail at once until then',
       up: '[egg-tegg-session] the session store takes writes again',
     });
   }
@@ -148,8 +148,8 @@ export class StoreHealth {
 
 const ADVICE: Record<Failure, string> = {
   server: 'If its server can\'t be reached, check that it runs, and the host, the port and the password of its client',
-  writes: 'Its server refuses to write, and sessions are only read until it does again: see its own log for what it lacks',
-  call: 'This call has failed by itself, and others are made as before: look at the store\'s code, and at the rights of its user',
+  writes: 'Its server refuses writes, and sessions are read-only until it accepts them again: see the log of the server for the reason',
+  call: 'Only this call has failed, and others are made as before: check the store\'s code, and the rights of its user',
 };
 
 /** What the log says of an error: what to do about it, too. */
