@@ -10,7 +10,7 @@ const SAMPLES = 1000;
 export type StoreOperation = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
 /**
- * What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store.
+ * The message on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call to the store.
  *
  * ```ts
  * import { subscribe } from 'node:diagnostics_channel';
@@ -25,11 +25,11 @@ export interface StoreCall {
   operation: StoreOperation;
   /** Its duration in ms; 0 when it was not made. */
   duration: number;
-  /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
+  /** Whether it was not made, as the breaker was open; `error` is the error that had opened it. */
   rejected: boolean;
   /** With `get` and `getAndTouch`: whether there was no session, or one that has ended. */
   missed: boolean;
-  /** Why it failed; it has no id and no data. */
+  /** The error, without id and data, if it failed. */
   error?: Error;
 }
 
