@@ -106,7 +106,7 @@ export class SessionRegistry {
     return [ ...ended.values() ].filter(({ record }) => !ended.has(record._movedFrom!)).length;
   }
 
-  /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
+  /** Ends all sessions of the application, with and without a principal (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
   async clear(): Promise<number> {
     const { index, own, revoke } = await open();
     let count = 0;

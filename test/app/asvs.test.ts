@@ -109,7 +109,7 @@ describe('ASVS 5.0', () => {
     });
 
     it('7.1.2 in the cookie, maxSessions stops the application', async () => {
-      assert.match((await bootError('web', { principal: 'userId', maxSessions: 2 }))!, /maxSessions needs a store that can tell/);
+      assert.match((await bootError('web', { principal: 'userId', maxSessions: 2 }))!, /maxSessions needs a store with an index can tell/);
     });
   });
 
@@ -149,7 +149,7 @@ describe('ASVS 5.0', () => {
       }
     });
 
-    inBoth('7.2.4 signing in makes a new token, and one that was planted before leads to nobody', async mode => {
+    inBoth('7.2.4 signing in makes a new token, and a planted one leads to nobody', async mode => {
       await boot(mode);
       const attacker = server.another();
       await attacker.run((session: any) => {
