@@ -109,7 +109,7 @@ describe('ASVS 5.0', () => {
     });
 
     it('7.1.2 in the cookie, maxSessions stops the application', async () => {
-      assert.match((await bootError('web', { principal: 'userId', maxSessions: 2 }))!, /maxSessions needs a store with an index can tell/);
+      assert.match((await bootError('web', { principal: 'userId', maxSessions: 2 }))!, /maxSessions needs a store with an index/);
     });
   });
 
