@@ -34,7 +34,7 @@ export function injectSession(): Session {
   const requestContext = () => {
     const ctx = currentContext();
     if (ctx) return ctx;
-    throw coded('ERR_SESSION_OUTSIDE_REQUEST', new Error('[egg-tegg-session] the session was used outside a request, where there is no ' +
+    throw coded('ERR_SESSION_OUTSIDE_REQUEST', new Error('[egg-tegg-session] the session was used outside a request: there is no ' +
       'session. Use it in code that a request calls, or pass on the values that are needed'));
   };
   const current = (): ContextSession | null => usable(requestContext()).session;
