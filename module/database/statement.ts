@@ -1,17 +1,17 @@
-/** What a statement is given, by the names that it has for them: text, a number, or nothing. */
+/** The values of a statement, by name. */
 export type Values = Readonly<Record<string, string | number | null>>;
 
 /** A statement as a driver takes it. */
 export interface Statement {
   readonly text: string;
-  /** The values that it asks for, in their order there. */
+  /** The names of its values, in order. */
   readonly names: readonly string[];
 }
 
 /** A name in a statement, as `:key`; `::text` is a type. */
 const NAME = /(?<![:\w]):([a-z]\w*)/gi;
 
-/** With `$1`, `$2` …, as PostgreSQL has them: a value that is named twice is sent once. */
+/** With `$1`, `$2` …, for PostgreSQL: a value that is named twice is sent once. */
 export function inDollars(sql: string): Statement {
   const names: string[] = [];
   const text = sql.replace(NAME, (_, name) => {
@@ -21,7 +21,7 @@ export function inDollars(sql: string): Statement {
   return { text: oneLine(text), names };
 }
 
-/** With `?` for each, as MySQL has them. */
+/** With `?` for each value, for MySQL. */
 export function inQuestionMarks(sql: string): Statement {
   const names: string[] = [];
   const text = sql.replace(NAME, (_, name) => {
@@ -31,5 +31,5 @@ export function inQuestionMarks(sql: string): Statement {
   return { text: oneLine(text), names };
 }
 
-/** For the log of the server. */
+/** In one line, for the log of the server. */
 const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PAUSE = 5;
 
 /**
- * Deletes all that has expired. A pause follows each batch, twice as long as that has taken, so that the database answers requests in between.
+ * Deletes all expired rows. A pause follows each batch, twice as long as the batch took, so that the database can answer requests.
  *
- * @param deleteSome deletes a batch, and returns how many rows that were
- * @return how many in all
+ * @param deleteSome deletes a batch, and returns its number of rows
+ * @return the number of deleted rows
  */
 export async function removeAllExpired(deleteSome: () => Promise<number>): Promise<number> {
   let removed = 0;
@@ -21,12 +21,12 @@ export async function removeAllExpired(deleteSome: () => Promise<number>): Promi
 }
 
 /**
- * Has a store delete what has expired, again and again.
+ * Has a store delete its expired rows at an interval.
  *
- * @param sweep does it once
- * @param ms the time between two of them; 0 for never
- * @param failed is told of errors, the first of a row
- * @return ends it
+ * @param sweep deletes them once
+ * @param ms the interval; 0 for never
+ * @param failed is called with the first of several consecutive errors
+ * @return a function that stops the interval
  */
 export function sweepEvery(sweep: () => Promise<unknown>, ms: number, failed: (err: Error) => void): () => void {
   if (!(ms > 0)) return () => undefined;
