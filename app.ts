@@ -100,7 +100,7 @@ export default class SessionBoot implements IBoot {
     if (store instanceof RedisSessionStore) store.reviewServer(this.app.coreLogger).catch(() => undefined);
     if (store instanceof SqlSessionStore) {
       this.undo.push(sweepEvery(() => store.removeExpiredInTurn(), store.removeExpiredEvery, err => this.app.coreLogger.warn(
-        '[egg-tegg-session] rows of sessions that have expired could not be deleted: %s. It is tried again in %d ms', err.message, store.removeExpiredEvery)));
+        '[egg-tegg-session] rows of expired sessions could not be deleted: %s. The next attempt is in %d ms', err.message, store.removeExpiredEvery)));
     }
     const sources = this.app.config.env === 'prod' ? [] : sourceClasses(this.app);
     warnOfUnusedStores(this.app, sources, this.foundStore());

@@ -37,10 +37,10 @@ declare module 'egg' {
     get session(): ContextSession;
     set session(data: object | null | undefined);
     /**
-     * Reads the session, if that has not been done, and resolves to `ctx.session`: under `config.session.load: 'injected'`, for a
-     * request that has it injected nowhere.
+     * Loads the session, unless it is loaded already, and resolves to `ctx.session`. Call it with `config.session.load: 'injected'`, where
+     * the controller does not inject the session.
      *
-     * @throws what the store throws, which is answered with 503
+     * @throws the store's error, for which the response is a 503
      */
     loadSession(): Promise<ContextSession>;
   }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject } from './cases';
 import { median, progress, quantile } from './report';
 import type { Options } from './options';
+import { svg, textAt as text } from '../scripts/svg';
 
 const FILE = path.join(__dirname, '../docs/benchmark.svg');
 const COLUMN = 320;
@@ -23,9 +24,6 @@ const STYLE = `
     text { fill: #e6edf3 } .small { fill: #9198a1 } .whisker { stroke: #e6edf3 }
     .egg-session { fill: #6e7681 } .always { fill: #388bfd } .injected { fill: #79c0ff } .peer { fill: #7d6f52 }
   }`;
-
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
-const text = (x: number, y: number, content: string, kind = '') => `<text x="${x}" y="${y}"${kind && ` class="${kind}"`}>${escape(content)}</text>`;
 
 export interface Result {
   kept: Kept;
@@ -69,12 +67,6 @@ export function draw(results: Result[], { rounds, requests }: Options): void {
   const title = 'CPU for a request beyond the same one without a session, in µs: less is better';
   const note = `Sessions of 200 bytes; median and quartiles of ${rounds} rounds of ${requests} requests; other frameworks beyond their own bare framework. ` +
     `Node.js ${process.versions.node}, ${os.cpus()[0].model.trim()}`;
-  fs.writeFileSync(FILE, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height + 40}" width="${WIDTH}" height="${height + 40}" role="img">
-<title>${title}</title>
-<style>${STYLE}
-</style>
-${[ text(LEFT, 26, title, 'title'), ...legend, ...columns, text(LEFT, height + 28, note, 'small') ].join('\n')}
-</svg>
-`);
+  fs.writeFileSync(FILE, svg(title, WIDTH, height + 40, STYLE, [ text(LEFT, 26, title, 'title'), ...legend, ...columns, text(LEFT, height + 28, note, 'small') ]));
   progress(`drawn: ${path.relative(process.cwd(), FILE)}`);
 }

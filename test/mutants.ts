@@ -43,7 +43,7 @@ fault('C8', 'module/cookie/SharedCaches.ts', '/^(public|s-maxage\\b.*)$/i', '/^(
   'rules/session-cookie', 's-maxage lets shared caches keep a response that has a session');
 fault('C9', 'module/cookie/SessionCookie.ts', 'this.names = [ key, `${key}.sig`, TWIN + key, `${TWIN}${key}.sig` ]', 'this.names = [ key ]',
   'rules/session-cookie', 'a cookie that is taken back leaves its signature, or its partitioned twin, in the response');
-fault('C10', 'module/cookie/SessionCookie.ts', 'MAX_COOKIE_BYTES = 4096', 'MAX_COOKIE_BYTES = 8192',
+fault('C10', 'module/cookie/Sealer.ts', 'MAX_COOKIE_BYTES = 4096', 'MAX_COOKIE_BYTES = 8192',
   'rules/session-cookie', 'browsers drop the cookie without a word, and users are signed out');
 fault('C11', 'module/cookie/DataCookie.ts', '"_expire":${now + maxAge}', '"_expire":${now + maxAge / 1000}',
   'rules/session-cookie', 'a session in the cookie ends at once, as milliseconds are taken for seconds');
@@ -529,6 +529,12 @@ fault('Z8', 'module/database/SqlSessionStore.ts', 'if (record._createdAt === _cr
   'app/databases', 'a worker whose clock is behind lets sessions live beyond absoluteMaxAge');
 fault('Z9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING', 'SET expires_at = EXCLUDED.expires_at RETURNING',
   'app/databases', 'all workers delete expired rows at once');
-fault('Z10', 'module/database/mysql.ts', 'FROM ${sessions} WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals', 'FROM ${sessions} ORDER BY expires_at LIMIT ${BATCH}`,\n    expiredPrincipals',
-  'app/databases', 'sessions that are in use are deleted');
+fault('Z10', 'module/database/mysql.ts', 'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER',
+  'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) ORDER', 'app/databases', 'the removal of expired rows reads all that are alive, for ever');
 fault('Z11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/databases', 'under renew: false, a session that is written lives on');
+fault('Z12', 'module/database/mysql.ts', 'return removed === 0 ? merged : `JSON_REMOVE(', 'return removed === 0 ? merged : `COALESCE(',
+  'app/databases', 'a field that a request deletes stays');
+fault('Z13', 'module/database/mysql.ts', ", ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'", '',
+  'world/database-faults', 'a session of MariaDB that grows too large is lost');
+fault('Z14', 'module/database/postgres.ts', 'if (!UNPREPARED.has(err.code)) throw err;', 'throw err;',
+  'world/database-faults', 'behind PgBouncer, requests fail');

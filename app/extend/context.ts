@@ -6,11 +6,11 @@ import { RequestSession } from '../../module/request/RequestSession';
 
 export default {
   /**
-   * Reads the session from where it is kept, if that has not been done, and resolves to `ctx.session`. Under `load: 'injected'`,
-   * a request that has it injected nowhere calls this before it uses `ctx.session`.
+   * Loads the session, unless it is loaded already, and resolves to `ctx.session`. Call it with `load: 'injected'`, where the controller does
+   * not inject the session.
    *
-   * @throws what the store throws, which is answered with 503, and an Error where there is no session: outside a request, and
-   *   where the session's middleware has not run
+   * @throws the store's error, for which the response is a 503, and an Error where there is no session: outside a request, and where the
+   *   session's middleware has not run
    */
   async loadSession(): Promise<ContextSession> {
     const ctx = this as unknown as Context;

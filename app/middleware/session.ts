@@ -44,7 +44,7 @@ export function mountSession(app: Application): void {
   const lacksKeys = config.enable !== false && !hasKeys(app);
   if (lacksKeys && usesCookie(app)) {
     if (app.config.env === 'prod') throw withoutKeys(app);
-    app.coreLogger.warn('%s. It starts without, as this is not production; whoever uses the session gets this as an error', withoutKeys(app).message);
+    app.coreLogger.warn('%s. The application starts without keys, as this is not production; using the session throws this error', withoutKeys(app).message);
   }
   const stores = new WeakMap<SessionStoreLike, Store>();
   const health = new StoreHealth(app.coreLogger, config.storeTimeout);

@@ -5,8 +5,8 @@ import type { SessionData } from '../record/SessionData';
 export const SESSION_PROTO = 'EGG_TEGG_SESSION';
 
 /**
- * The current request's session, whoever holds it; inject it anywhere as `session`. Its own properties are the data, typed by
- * {@link SessionData}. Where there is no session every use throws an Error: outside a request, in a schedule, on paths that
+ * The current request's session, also in a singleton; inject it anywhere as `session`. Its own properties are the data, typed by
+ * {@link SessionData}. Where there is no session, every use throws an Error: outside a request, in a schedule, on paths that
  * `config.session.match` or `ignore` leave out, and after the request.
  *
  * ```ts
@@ -22,21 +22,21 @@ export interface Session extends SessionData {}
 export class Session {
   /** Whether the session began with this request. */
   declare readonly isNew: boolean;
-  /** How many fields the data have. */
+  /** The number of fields of the data. */
   declare readonly length: number;
-  /** Whether the data have any field. */
+  /** Whether the data has any field. */
   declare readonly populated: boolean;
   /** The session's id in the store; undefined when the session lives in the cookie. */
   declare readonly externalKey: string | undefined;
-  /** When the session was created, in ms since 1970; `regenerate()` starts that anew. Egg-mock's sessions have none. */
+  /** When the session was created, in ms since 1970; `regenerate()` resets it. Egg-mock's sessions have none. */
   declare readonly createdAt: number;
-  /** Whether the session is what the store has; false under `onStoreError: 'anonymous'` when the store could not be asked. */
+  /** Whether the session could be read; false only with `onStoreError: 'anonymous'`, when the store has failed. */
   declare readonly available: boolean;
-  /** Whether the session is bound to a device, under `config.session.deviceBound`: a copy of its cookies is worth nothing elsewhere. */
+  /** Whether the session is bound to a device, with `config.session.deviceBound`, so that a copy of its cookies is worthless elsewhere. */
   declare readonly deviceBound: boolean;
   /**
-   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser.
-   * Setting it saves the session, and throws a TypeError when the value is no lifetime.
+   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser. Setting it
+   * saves the session, and throws a TypeError for an invalid value.
    */
   declare maxAge: number | 'session' | undefined;
 
@@ -48,9 +48,8 @@ export class Session {
    */
   declare save: (callback?: (err?: Error) => void) => Promise<void>;
   /**
-   * Moves the data to a new id; the old one is worth nothing when this resolves. Call it at sign-in (ASVS 7.2.4): without it,
-   * whoever has planted the old id in the browser is signed in, too. When it fails, the session goes on under the old one, unless
-   * it had moved by then.
+   * Moves the data to a new id; the old id has ended when this resolves. Call it at sign-in (ASVS 7.2.4): without it, an attacker who
+   * planted the old id in the browser is signed in, too. If it fails, the session keeps the old id, unless it had already moved.
    *
    * @throws Error when the store fails, once the response has begun, and when the session has ended meanwhile and this request signs nobody
    *   else in
@@ -59,12 +58,12 @@ export class Session {
   /** Saves the session if it changed; needed once per request under `autoCommit: false`. */
   declare manuallyCommit: () => Promise<void>;
 
-  /** The data as a plain object, a copy: for printing, and for handing on. */
+  /** A copy of the data as a plain object, to print it or pass it on. */
   declare toJSON: () => SessionData;
 
   /**
-   * Reads a field and removes it, such as a message that is shown once. Requests at the same time may all get it: a code that counts once
-   * is taken with `update()`.
+   * Reads a field and removes it, such as a message that is shown once. Concurrent requests may all get it: take a one-time code with
+   * `update()`.
    */
   pop<K extends keyof SessionData>(key: K): SessionData[K] | undefined;
   pop(key: string): unknown;
@@ -76,10 +75,10 @@ export class Session {
   }
 
   /**
-   * Changes the session atomically, as other requests may be changing it too: `fn` is given a copy of the latest data,
-   * with what this request has changed, and changes it; what it leaves is stored. It runs again on newer data when another
-   * request was faster. It may be async, and should do nothing else that must not happen twice. When it throws, nothing
-   * has changed. A session that is not in a store, or not yet, is saved with the response.
+   * Changes the session atomically among concurrent requests: `fn` is given a copy of the latest data, with this request's changes, and
+   * changes it; the result is stored. It runs again on newer data when another request was faster. It may be async, and should have no side
+   * effects that must not happen twice. If it throws, nothing changes. A session that is not in a store, or not yet, is saved with the
+   * response.
    *
    * ```ts
    * await session.update(data => { data.visits = (data.visits ?? 0) + 1; });
@@ -91,8 +90,8 @@ export class Session {
   declare update: (fn: (data: SessionData) => unknown) => Promise<void>;
 
   /**
-   * Ends the session, as at sign-out: it is out of the store when this resolves, and the response removes the cookie. What else
-   * the request does with it throws a TypeError.
+   * Ends the session, as at sign-out: it has been removed from the store when this resolves, and the response removes the cookie. Using it
+   * afterwards in this request throws a TypeError.
    *
    * @throws Error when the store fails
    */

@@ -5,9 +5,9 @@ import { configOf } from '../options/SessionConfig';
 import type { LoggedEvent, SessionEvents } from '../record/events';
 
 /**
- * A logger for what happens to sessions; inject it anywhere as `sessionLogger`. It writes where Egg's `coreLogger` writes, and
- * takes the same arguments: a text with `%s`, `%d` and `%j`, or an Error. Under `config.session.logValue: false` it leaves out
- * the sessions that it is handed, also those in plain objects, lists and errors.
+ * A logger for events of sessions; inject it anywhere as `sessionLogger`. It writes where Egg's `coreLogger` writes, and takes the same
+ * arguments: a text with `%s`, `%d` and `%j`, or an Error. With `config.session.logValue: false`, it removes sessions from its arguments,
+ * also inside plain objects, lists and errors.
  *
  * ```ts
  * @Inject()
@@ -23,17 +23,17 @@ export class SessionLogger {
     this.write('debug', message, args);
   }
 
-  /** What happens in everyday work. */
+  /** For normal operation. */
   info(message: unknown, ...args: unknown[]): void {
     this.write('info', message, args);
   }
 
-  /** What somebody should look at. */
+  /** For problems that somebody should look at. */
   warn(message: unknown, ...args: unknown[]): void {
     this.write('warn', message, args);
   }
 
-  /** What went wrong; hand it the Error, for its stack. */
+  /** For errors; pass the Error, for its stack. */
   error(message: unknown, ...args: unknown[]): void {
     this.write('error', message, args);
   }

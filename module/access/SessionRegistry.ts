@@ -16,30 +16,30 @@ const PROGRESS = 10_000;
 
 /** A session of a principal. */
 export interface SessionInfo {
-  /** A handle for `revoke`, safe to show: nobody signs in with it. */
+  /** An id for `revoke`, safe to show: it signs nobody in. */
   id: string;
-  /** When it was created, in ms since 1970; `regenerate()` starts that anew. */
+  /** When it was created, in ms since 1970; `regenerate()` resets it. */
   createdAt: number;
-  /** When a request that used the session came last, in ms since 1970, to the minute. */
+  /** The time of the last request that used the session, in ms since 1970, exact to the minute. */
   lastSeenAt: number;
-  /** Where from: `ctx.ip`. */
+  /** The client's address, `ctx.ip`. */
   ip: string;
   /** Its `User-Agent`, up to 256 characters. */
   userAgent: string;
-  /** Whether it is bound to a device, under `config.session.deviceBound`. */
+  /** Whether it is bound to a device, with `config.session.deviceBound`. */
   deviceBound: boolean;
-  /** Whether it is the session of the request that asks. */
+  /** Whether it is the session of the current request. */
   current: boolean;
 }
 
 /**
- * Whose sessions there are; inject it anywhere as `sessionRegistry`, also where there is no request. It needs
- * `config.session.principal`, except for `clear`, and sessions in Redis or memory, or in a `SessionStore` with `index` and
- * `list`. A session is listed once it is saved. One that was revoked is signed out at its next request, and a request of it
- * that is running can't bring it back.
+ * Lists and ends the sessions of a principal; inject it anywhere as `sessionRegistry`, also where there is no request. It needs
+ * `config.session.principal`, except for `clear`, and sessions in Redis or memory, or in a `SessionStore` with `index` and `list`. A
+ * session is in the list once it is saved. The next request of a revoked session is signed out, and a request that is still running can't
+ * bring the session back.
  *
- * Each method rejects with an Error when it lacks what it needs or the store fails, and with a TypeError when a principal is
- * neither a number nor a string, or is empty.
+ * Each method rejects with an Error when a requirement is not met or the store fails, and with a TypeError when a principal is neither a
+ * number nor a string, or is empty.
  *
  * ```ts
  * @Inject()
@@ -50,7 +50,7 @@ export interface SessionInfo {
  */
 @SingletonProto({ name: 'sessionRegistry', accessLevel: AccessLevel.PUBLIC })
 export class SessionRegistry {
-  /** The sessions of a principal that are alive, the last seen first (ASVS 7.5.2). */
+  /** The sessions of a principal that have not ended, the most recently used first (ASVS 7.5.2). */
   async list(principal: string | number): Promise<SessionInfo[]> {
     const { config, index, own } = await openFor(principal);
     const found: LiveSession[] = [];
@@ -71,12 +71,12 @@ export class SessionRegistry {
   }
 
   /**
-   * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` all but that of the
-   * request, as after a change of the password (ASVS 7.4.3), wherever that moves meanwhile; it is off by default. Resolves to how many
-   * it has ended.
+   * Ends all sessions of a principal, as when an account is disabled (ASVS 7.4.2); with `exceptCurrent` (false by default), all but the
+   * current request's, also if that gets a new id meanwhile, as after a change of the password (ASVS 7.4.3). Resolves to how many it has
+   * ended.
    *
-   * @throws Error with `exceptCurrent`, when the store could not be asked which session is the request's
-   * @throws TypeError for another option, as a misspelled one would end the session of who asks
+   * @throws Error with `exceptCurrent`, when the request's own session could not be read
+   * @throws TypeError for an unknown option, as a misspelled one would end the current session
    */
   async revokeAll(principal: string | number, options: { exceptCurrent?: boolean } = {}): Promise<number> {
     const { exceptCurrent = false, ...others } = { ...options };
@@ -106,7 +106,7 @@ export class SessionRegistry {
     return [ ...ended.values() ].filter(({ record }) => !ended.has(record._movedFrom!)).length;
   }
 
-  /** Ends all sessions of the application, whoever's (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
+  /** Ends all sessions of the application, with and without a principal (ASVS 7.4.5), in batches. Resolves to how many it has ended. */
   async clear(): Promise<number> {
     const { index, own, revoke } = await open();
     let count = 0;
@@ -188,8 +188,8 @@ async function open(): Promise<Opened> {
 /** @throws TypeError when `principal` is none, Error when there is nothing to know it by */
 async function openFor(principal: string | number): Promise<Opened> {
   if (configOf(currentApp()).principal === undefined) {
-    throw coded('ERR_SESSION_CONFIG', new Error('[egg-tegg-session] sessionRegistry does not know whose session is whose: set config.session.principal to ' +
-      'the field that holds the id of who is signed in, as \'userId\''));
+    throw coded('ERR_SESSION_CONFIG', new Error('[egg-tegg-session] sessionRegistry needs config.session.principal, which names the user of a session: ' +
+      'set it to the field that holds the id of the signed-in user, as \'userId\''));
   }
   if (!Number.isFinite(principal) && (typeof principal !== 'string' || principal === '')) {
     throw coded('ERR_SESSION_ARGUMENT', new TypeError(`[egg-tegg-session] sessionRegistry was asked for the sessions of ${inspect(principal, { depth: 0 })}; ` +

@@ -18,8 +18,8 @@ type ContextSession = Record<string, unknown>;
 
 const LOST = '[egg-tegg-session] the session was saved when the request ended, and this change would be lost: call save() before ' +
   'that, or session.update() here';
-const OVER = '[egg-tegg-session] the session was used after its request had ended, by something that the request had started and not ' +
-  'waited for, as a timer. Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
+const OVER = '[egg-tegg-session] the session was used after its request had ended, by work that the request had started and not ' +
+  'awaited, as a timer. Pass on the values that are needed, or run the work by ctx.runInBackground() or BackgroundTaskHelper';
 
 const KOA_METHODS = [ 'save', 'regenerate', 'manuallyCommit' ];
 
@@ -34,8 +34,8 @@ export function injectSession(): Session {
   const requestContext = () => {
     const ctx = currentContext();
     if (ctx) return ctx;
-    throw coded('ERR_SESSION_OUTSIDE_REQUEST', new Error('[egg-tegg-session] the session was used outside a request: there is none to belong to. ' +
-      'Use it in code that a request calls, or pass on the values that are needed'));
+    throw coded('ERR_SESSION_OUTSIDE_REQUEST', new Error('[egg-tegg-session] the session was used outside a request: there is no ' +
+      'session. Use it in code that a request calls, or pass on the values that are needed'));
   };
   const current = (): ContextSession | null => usable(requestContext()).session;
   /** Awaiting the object is not a use of it. */

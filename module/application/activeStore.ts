@@ -72,9 +72,9 @@ export function requireIndexed(app: Application, store: Store | undefined, what:
   throw needsIndex(what, originOf(app));
 }
 
-const needsIndex = (what: string, origin: string) => coded('ERR_SESSION_NO_STORE', new Error(`[egg-tegg-session] ${what} needs a store that can ` +
-  `tell which sessions there are, and they are kept in ${origin}. The stores for Redis, PostgreSQL, MySQL and memory can, and a SessionStore with the ` +
-  'methods index and list, as a class that tegg finds'));
+const needsIndex = (what: string, origin: string) => coded('ERR_SESSION_NO_STORE', new Error(`[egg-tegg-session] ${what} needs a store with an ` +
+  `index, and sessions are kept in ${origin}. Use one of the stores for Redis, PostgreSQL, MySQL and memory, or your own class that ` +
+  'extends SessionStore with the methods index and list'));
 
 /** @throws Error when two browsers could bind one session in the store, or a slow write could undo a binding */
 export function requireBindable(app: Application): void {
@@ -83,9 +83,9 @@ export function requireBindable(app: Application): void {
   throw needsBindable(originOf(app));
 }
 
-const needsBindable = (origin: string) => coded('ERR_SESSION_NO_STORE', new Error('[egg-tegg-session] config.session.deviceBound needs a store that ' +
-  `changes a record in one step, and sessions are kept in ${origin}. The stores for Redis, PostgreSQL, MySQL and memory do, and a SessionStore with the ` +
-  'methods merge, compareAndSet and retire, as a class that tegg finds'));
+const needsBindable = (origin: string) => coded('ERR_SESSION_NO_STORE', new Error('[egg-tegg-session] config.session.deviceBound needs a store with ' +
+  `atomic writes, and sessions are kept in ${origin}. Use one of the stores for Redis, PostgreSQL, MySQL and memory, or your own class that ` +
+  'extends SessionStore with the methods merge, compareAndSet and retire'));
 
 /**
  * What can be used as the store: as `given`, but that generator functions are wrapped.
@@ -137,7 +137,7 @@ export function setStore(app: Application, store: SessionStoreLike | undefined, 
   }
   session.store = store;
   if (before && app.config.env !== 'unittest') {
-    app.logger.warn('[egg-tegg-session] %s is not used: sessions are kept in %s, as that was set later. Remove the one that is not meant',
+    app.logger.warn('[egg-tegg-session] %s is not used: sessions are kept in %s, as that was set later. Remove the one that you do not need',
       before, originOf(app));
   }
   if (announced.has(app)) announceStore(app);

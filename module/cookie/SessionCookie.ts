@@ -286,8 +286,8 @@ export class SessionCookie<T> {
     told.several.add(this.app);
     this.app.coreLogger.warn('[egg-tegg-session] a request came with several cookies %s that open: config.session.domain, path or ' +
       'partitioned has changed, two applications have the same config.keys, or another host of the domain has set one. The session ' +
-      'that is alive counts, of several the youngest, and signing out ends all of them; a browser keeps what was set for another path ' +
-      'until it expires. To be rid of them at once, set config.session.key to another name; only this host can set one that begins ' +
+      'that is alive is used, of several the youngest, and signing out ends all of them; a browser keeps a cookie of another path ' +
+      'until it expires. To leave them all behind, set config.session.key to another name; only this host can set one that begins ' +
       'with __Host-', this.config.key);
   }
 

@@ -3,18 +3,18 @@ import type { Row } from './rows';
 import type { Values } from './statement';
 import type { Swept } from './sweep';
 
-/** The names of the tables, quoted where a statement needs it. */
+/** The names of the tables, as they go into statements. */
 export interface Tables {
   /** Of sessions. */
   readonly sessions: string;
-  /** Of which sessions a principal has. */
+  /** Of the index of a principal's sessions. */
   readonly principals: string;
 }
 
 /**
- * What a database does for a store, each in one statement of its own unless it says otherwise. Times are by its clock. Each is given the
- * values by their names: `key`; `data`, `meta`, `lifetime`, `age`, `ms` (how long it lives), `rev` of a record; `absolute` for
- * `absoluteMaxAge`. Where there is no record, or only one that has expired, all that read or change one return undefined.
+ * The statements of a database; each method is one statement unless its comment says otherwise. Times are by the clock of the database.
+ * Methods get their values by name: `key`; `data`, `meta`, `lifetime`, `age`, `ms` (the time until expiry) and `rev` of a record; `absolute`
+ * for `absoluteMaxAge`. If there is no record, or it has expired, methods that read or change one return undefined.
  */
 export interface Database {
   /** The record or the tombstone. */
@@ -24,34 +24,34 @@ export interface Database {
   /** The lifetime. */
   touch(values: Values): Promise<number | undefined>;
   getAndTouch(values: Values): Promise<Row | undefined>;
-  /** The lifetime. `data` and `meta` are patches; with `replace`, `data` are all there are; with `renew` 0, it ends as it would have. */
+  /** The lifetime. `data` and `meta` are patches; with `replace`, `data` has all fields; with `renew` 0, the time of expiry stays. */
   merge(values: Values, replace: boolean): Promise<number | undefined>;
   /** The lifetime, if the record had the revision `expected`. */
   compareAndSet(values: Values): Promise<number | undefined>;
-  /** What was there; a tombstone stays for `ms`, and names `successor`. */
+  /** The record or tombstone that was there; a record becomes a tombstone with `successor`, for `ms`. */
   retire(values: Values): Promise<Row | undefined>;
   index(values: Values): Promise<unknown>;
   unindex(values: Values): Promise<unknown>;
-  /** Up to `PAGE` keys after the key `after`, in their order, of `principal`, or, when that is null, of all. */
+  /** Up to `PAGE` keys after the key `after`, in order, of `principal`, or of all sessions when that is null. */
   keys(values: Values): Promise<unknown[]>;
-  /** Whether nobody else does it for `ms` from now on. */
+  /** Takes the lease for `ms`; false if another worker has it. */
   lease(values: Values): Promise<boolean>;
-  /** Deletes some rows that have expired, at `from` or later, which nobody else has locked: those that ended first. */
+  /** Deletes a batch of expired rows, without those that are locked: the first that ended at `from` or later. */
   deleteExpired(table: keyof Tables, from: number): Promise<Swept>;
-  /** The client, and what it has to be. */
+  /** The client. */
   client(): object;
   readonly wanted: Wanted;
-  /** Asks the client for the number 1, whatever it is. */
+  /** Selects the number 1, with whatever the client is. */
   one(): unknown;
-  /** Does nothing, if its tables are there and it may do all of the above with them. */
+  /** Changes nothing; fails if a table, a column or a right is missing. */
   probe(indexes: boolean): Promise<void>;
-  /** The statements that make the tables where they are not there. */
+  /** The statements that create the missing tables. */
   readonly schema: readonly string[];
   /** Runs one of these. */
   execute(statement: string): Promise<unknown>;
-  /** What grants the rights. */
+  /** The statement that grants the rights. */
   readonly grants: string;
-  /** What an error says: a table or a column is missing, another has made it at this moment, a right is missing, or that it may be tried again. */
+  /** The kind of an error: a table or column is missing, it exists already, a right is missing, or the statement may be repeated. */
   kindOf(err: unknown): 'missing' | 'exists' | 'forbidden' | 'again' | undefined;
 }
 

@@ -4,8 +4,8 @@ import { mysql } from './mysql';
 import { SqlSessionStore } from './SqlSessionStore';
 
 /**
- * Keeps sessions in MySQL 8 or MariaDB (10.6 or later). Each call is one statement, which changes single fields where they are, but for
- * two: `getAndTouch` and `retire` take two.
+ * Keeps sessions in MySQL (8 or later) or MariaDB (10.6 or later), each as a row in which statements change single fields. Each call is one
+ * statement, except for `getAndTouch` and `retire`, which need two.
  *
  * ```ts
  * @SingletonProto()
@@ -15,7 +15,7 @@ import { SqlSessionStore } from './SqlSessionStore';
  * ```
  */
 export abstract class MysqlSessionStore extends SqlSessionStore {
-  /** The client, as egg-mysql provides it, or a pool of mysql2. */
+  /** The client: of egg-mysql or @eggjs/rds, a pool of mysql2, or a data source of tegg's DAL. */
   protected abstract readonly mysql: MysqlClient | MysqlCallbackPool;
 
   private known?: { readonly given: MysqlClient | MysqlCallbackPool; readonly client: MysqlClient };
@@ -32,6 +32,6 @@ export abstract class MysqlSessionStore extends SqlSessionStore {
   }
 }
 
-/** What is no client at all stays what it is. */
+/** Returns anything that is not a pool with callbacks unchanged. */
 const withPromises = (given: MysqlClient | MysqlCallbackPool): MysqlClient =>
   (typeof (given as MysqlCallbackPool | undefined)?.promise === 'function' ? (given as MysqlCallbackPool).promise() : given as MysqlClient);

@@ -4,7 +4,7 @@ import { postgres } from './postgres';
 import { SqlSessionStore } from './SqlSessionStore';
 
 /**
- * Keeps sessions in PostgreSQL (12 or later). Each call is one statement, which changes single fields where they are.
+ * Keeps sessions in PostgreSQL (12 or later), each as a row in which statements change single fields. Each call is one statement.
  *
  * ```ts
  * @SingletonProto()
@@ -14,7 +14,7 @@ import { SqlSessionStore } from './SqlSessionStore';
  * ```
  */
 export abstract class PostgresSessionStore extends SqlSessionStore {
-  /** The client: a Pool of `pg`, or what has its `query()`. */
+  /** The client: a Pool of `pg`, or an object with the same `query()`. */
   protected abstract readonly postgres: PostgresClient;
 
   /** @internal */

@@ -13,33 +13,32 @@ import { ageOf, columnsOf, escaped, keyColumn, lifetimeColumn, lifetimeIn, patch
 import type { Values } from './statement';
 import { removeAllExpired } from './sweep';
 
-/** How often a statement is tried that the database has taken back, as it stood in the way of another one. */
+/** The number of attempts of a statement that the database has rolled back because of a conflict. */
 const ATTEMPTS = 5;
 
 const FIVE_MINUTES = 300_000;
 
 /**
- * What {@link PostgresSessionStore} and {@link MysqlSessionStore} have in common: a table with a row for each session, and one with the
- * sessions of each principal. Each call is one statement but for two of MySQL's, and each is atomic.
+ * The base class of {@link PostgresSessionStore} and {@link MysqlSessionStore}: one table has a row for each session, and another one is the
+ * index of each principal's sessions. Each call is atomic.
  */
 export abstract class SqlSessionStore extends SessionStore {
   /**
-   * The table of sessions, which may have the name of its schema or database before it (`shop.sessions`); `<table>_principals` is the other one.
-   * Override it to change it; applications that share a database need one each.
+   * The table of sessions, with or without its schema or database (`shop.sessions`): up to 40 letters, digits and `_`. The index is
+   * `<table>_principals`. Override it to change it; applications that share a database need separate tables.
    * @default 'sessions'
    */
   protected readonly table: string = 'sessions';
 
   /**
-   * Whether to make the tables when they are missing, for development: in production, run `schema()` as a migration, and let the application's
-   * user have no right to change tables.
+   * Whether to create missing tables, for development. In production, run `schema()` as a migration, and give the application's database
+   * user no right to change tables.
    * @default false
    */
   protected readonly createTable: boolean = false;
 
   /**
-   * How often rows are deleted that have expired, in ms; one worker of all does it. 0 for never: then call `removeExpired()` from a schedule of
-   * your own.
+   * The interval, in ms, at which one of the workers deletes expired rows. With 0, none does: call `removeExpired()` in your own schedule.
    * @default 300_000, five minutes
    */
   readonly removeExpiredEvery: number = FIVE_MINUTES;
@@ -49,15 +48,15 @@ export abstract class SqlSessionStore extends SessionStore {
   /** The statements for the tables. @internal */
   protected abstract open(tables: Tables): Database;
 
-  /** The SQL that makes the tables and their indexes where they are not there, for a migration. */
+  /** The SQL that creates the missing tables and indexes, for a migration. */
   schema(): string {
     return `${this.database.schema.join(';\n')};\n`;
   }
 
   /**
-   * Deletes the rows that have expired, in batches, with pauses between them for other requests, until there are none.
+   * Deletes all expired rows, in batches, with pauses between them so that the database can answer requests.
    *
-   * @return how many
+   * @return the number of deleted rows
    */
   async removeExpired(): Promise<number> {
     let removed = 0;
@@ -65,7 +64,7 @@ export abstract class SqlSessionStore extends SessionStore {
     return removed;
   }
 
-  /** Does the same, unless another worker does it or has just done it. @internal */
+  /** Does the same, unless another worker is doing it or has just done it. @internal */
   async removeExpiredInTurn(): Promise<number> {
     return await this.run(db => db.lease({ ms: Math.ceil(this.removeExpiredEvery) })) ? await this.removeExpired() : 0;
   }
@@ -147,7 +146,7 @@ export abstract class SqlSessionStore extends SessionStore {
     return this.opened;
   }
 
-  /** What a record is in its row, besides the time that it is kept. */
+  /** The columns of a record, except for its time of expiry. */
   private recordValues(record: SessionRecord, maxAge: SessionMaxAge) {
     const lifetime = lifetimeColumn(maxAge === 'session' ? maxAge : this.checkedTtl(maxAge));
     return { ...columnsOf(record), lifetime, age: ageOf(record), rev: newRevision() };
@@ -164,7 +163,7 @@ export abstract class SqlSessionStore extends SessionStore {
     return call(this.database).catch(err => this.again(err, call));
   }
 
-  /** What a call does that has failed, when it may be made again: the database says that it has not taken effect. */
+  /** Repeats a failed call if the database says that it has not taken effect. */
   private async again<T>(err: unknown, call: (database: Database) => Promise<T>): Promise<T> {
     const { database } = this;
     let failure = err;
@@ -213,11 +212,11 @@ function readable(row: Row | undefined, ctx: Context): SessionRecord | undefined
   }
 }
 
-/** @throws TypeError when it is no name of a table, which stands in statements as it is */
+/** @throws TypeError when it is not the name of a table: it goes into statements as it is */
 function tablesOf(table: string): Tables {
   if (!/^(?:\w{1,60}\.)?\w{1,40}$/.test(table)) {
     throw coded('ERR_SESSION_SETUP', new TypeError(`[egg-tegg-session] the session store's table is ${JSON.stringify(table)}: it must be a name of up to 40 ` +
-      'letters, digits and _, with a schema before it or without'));
+      'letters, digits and _, with or without a schema before it'));
   }
   return { sessions: table, principals: `${table}_principals` };
 }

@@ -12,20 +12,20 @@ const text = (value: string) => `CONVERT(CAST(${value} AS BINARY) USING utf8mb4)
 const bytes = (column: string) => `CAST(CONVERT(${column} USING utf8mb4) AS BINARY) AS ${column}`;
 const COLUMNS = `${bytes('data')}, ${bytes('meta')}, successor, lifetime, created_at, expires_at, rev`;
 const FOREVER = Number.MAX_SAFE_INTEGER;
-/** When a record has to end at the latest. */
+/** The latest time of expiry of a record. */
 const last = (createdAt: string) => `COALESCE(${createdAt} + CAST(:absolute AS SIGNED), ${FOREVER})`;
-/** When a record with a lifetime ends, that is used now. */
+/** The time of expiry of a record that is renewed now. */
 const end = (lifetime: string, createdAt: string) => `LEAST(${NOW} + IF(${lifetime} = 0, ${ONE_DAY}, ${lifetime}), ${last(createdAt)})`;
 /**
- * Has an UPDATE tell the lifetime, in the number that is for new ids; that is 0 where no row is, or one that ends now. Each part of the
- * statement says the same before the others have taken effect and after, as `SIMULTANEOUS_ASSIGNMENT` may be set.
+ * Makes an UPDATE return the lifetime, as the number that is meant for new ids: 0 if there is no row, or one that ends now. Each part of the
+ * statement has the same value before and after the others take effect, as `SIMULTANEOUS_ASSIGNMENT` may be set.
  */
 const told = (rev: string, lifetime: string, end: string) => `rev = ${rev} + 0 * LAST_INSERT_ID(IF(${end} > ${NOW}, ${lifetime} + 1, 0))`;
-/** The number of expired rows that go at once. */
+/** The number of expired rows in a batch. */
 const BATCH = 100;
-/** What there is around the data in what is sent, at most, in bytes. */
+/** The maximum size of a packet besides the data, in bytes. */
 const AROUND = 10_000;
-/** How often a session is tried to be retired that others write to meanwhile. */
+/** The number of attempts to retire a session that other requests write to. */
 const ATTEMPTS = 100;
 
 const KINDS: Record<number, ReturnType<Database['kindOf']>> = {
@@ -103,9 +103,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     const { insertId } = headerIn(await ask(statement, values));
     return Number(insertId) === 0 ? undefined : Number(insertId) - 1;
   };
-  /** The most bytes that the server takes at a time, when it was asked. */
+  /** The server's `max_allowed_packet`, once it was asked. */
   let most = Infinity;
-  /** @throws TooLargeError, as the server would hang up, which other requests would notice */
+  /** @throws TooLargeError, as the server would hang up, which counts as an outage */
   const fitting = (values: Values, bytes = Buffer.byteLength(values.data as string)) => {
     // as a part of the text, it would have two letters for each byte
     const sent = (client().execute ? 1 : 2) * bytes + AROUND;
@@ -136,7 +136,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     set: async values => await ask(s.set, fitting(values)),
     destroy: values => ask(s.destroy, values),
     touch: values => lifetime(s.touch, values),
-    /** Two statements: no UPDATE returns a row. A session that moves or ends between the two is found as what it is then. */
+    /** Two statements, as no UPDATE returns a row. If the session moves or ends between the two, the second one returns the new state. */
     getAndTouch: async values => {
       await ask(s.touch, values);
       return await row(s.get, values);
@@ -155,7 +155,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
         const { affectedRows } = headerIn(await ask(s.retire, { ...values, expected: Number(found.rev) }));
         if (Number(affectedRows) > 0) return found;
       }
-      throw new Error(`[egg-tegg-session] a session could not be ended: others have written to it ${ATTEMPTS} times meanwhile`);
+      throw new Error(`[egg-tegg-session] a session could not be ended: other requests wrote to it ${ATTEMPTS} times meanwhile`);
     },
     index: values => ask(s.index, values),
     unindex: values => ask(s.unindex, values),
@@ -224,12 +224,12 @@ function patchIn(patch: unknown, column: string): { paths: string[]; values: Rec
   return { paths, values: { [column]: set, ...Object.fromEntries(paths.map((path, i) => [ `${column}${i}`, path ])) } };
 }
 
-/** What came of a SELECT: the rows, as egg-mysql and @eggjs/rds return them, or a list that begins with them, as mysql2 does. */
+/** The result of a SELECT: the rows, as egg-mysql and @eggjs/rds return them, or a list that begins with them, as mysql2 does. */
 function rowsIn(result: unknown): Array<Record<string, unknown>> {
   return Array.isArray(result) && Array.isArray(result[0]) ? result[0] : result as Array<Record<string, unknown>>;
 }
 
-/** What came of another statement. */
+/** The result of another statement. */
 function headerIn(result: unknown): { affectedRows?: unknown; insertId?: unknown } {
   return (Array.isArray(result) ? result[0] : result) as ReturnType<typeof headerIn>;
 }

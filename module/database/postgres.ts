@@ -7,10 +7,10 @@ import { inDollars, type Statement, type Values } from './statement';
 /** The clock of the server, in ms, at the start of the statement. */
 const NOW = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
 const COLUMNS = 'data::text, meta::text, successor, lifetime, created_at, expires_at, rev';
-/** When a record with a lifetime ends, that is used now. */
+/** The time of expiry of a record that is renewed now. */
 const end = (lifetime: string, createdAt: string) =>
   `LEAST(${NOW} + CASE ${lifetime} WHEN 0 THEN ${ONE_DAY} ELSE ${lifetime} END, ${createdAt} + :absolute::bigint)`;
-/** The number of expired rows that go at once. */
+/** The number of expired rows in a batch. */
 const BATCH = 500;
 
 const KINDS: Record<string, ReturnType<Database['kindOf']>> = {

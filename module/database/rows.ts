@@ -4,16 +4,16 @@ import { lifetimeFields, type SessionChanges, type SessionMaxAge, type SessionRe
 /**
  * A row of the table of sessions. Drivers give texts as strings or bytes, and numbers as numbers or strings.
  *
- * `data` has the fields of the session and `meta` those about the record, whose names start with `_`, each as one JSON object whose
- * values are the JSON of a field, as text: `{"userId":"1","cart":"[\"tea\"]"}`. So a patch changes single fields, and a null in it removes
- * one; databases neither reorder what is in a field, nor change its numbers, nor refuse what is nested deeply or has U+0000.
+ * `data` has the fields of the session and `meta` those about the record, whose names start with `_`. Each is a JSON object whose values
+ * are texts, the JSON of a field: `{"userId":"1","cart":"[\"tea\"]"}`. So a patch changes single fields, and a null in it removes a field;
+ * databases neither reorder the content of a field, nor change its numbers, nor refuse deep nesting or U+0000.
  * Names are escaped as in JSON. A row without `data` is a tombstone.
  */
 export interface Row {
   readonly data: unknown;
   readonly meta: unknown;
   readonly successor: unknown;
-  /** In ms; 0 for the browser's session. */
+  /** In ms; 0 for a session that ends with the browser. */
   readonly lifetime: unknown;
   /** In ms since 1970 by the clock of the database, as `expires_at`. */
   readonly created_at: unknown;
@@ -27,26 +27,26 @@ export interface Columns {
   meta: string;
 }
 
-/** Where a record has these, they are columns of their own. */
+/** Fields of a record with their own columns. */
 const OWN_COLUMNS = new Set([ '_expire', '_rev', '_maxAge', '_session', '_storedAt' ]);
 
-/** The most difference, in ms, between clocks that count as the same: a call takes its time, too. */
+/** The maximum difference, in ms, of clocks that are treated as the same: the duration of a call is part of it. */
 const MARGIN = 1000;
 
-/** A text as a column has it: none of PostgreSQL's has U+0000. Ordinary ones stay what they are. */
+/** A text as its column holds it: PostgreSQL accepts no U+0000. Ordinary texts stay as they are. */
 export const escaped = (text: string) => JSON.stringify(`${text}`).slice(1, -1);
 
-/** The most bytes of a key: MySQL's indexes take no more of two. */
+/** The maximum size of a key in bytes: an index of MySQL holds two of them at most. */
 const LONGEST_KEY = 1024;
 
-/** @throws RangeError when it is too long */
+/** @throws RangeError when the key is too long */
 export function keyColumn(key: string): string {
   const column = escaped(key);
   if (fits(column)) return column;
-  throw new RangeError(`[egg-tegg-session] a session's key has more than ${LONGEST_KEY} bytes, which the store's table can't hold`);
+  throw new RangeError(`[egg-tegg-session] a session's key has more than ${LONGEST_KEY} bytes, the limit of the store's table`);
 }
 
-/** A principal that is too long is known by its hash; no name of another one begins as that does, as `"` is escaped in these. */
+/** A principal that is too long is stored as its hash, which starts with `"`: other principals can't, as `"` is escaped in them. */
 export function principalColumn(principal: string): string {
   const column = escaped(principal);
   return fits(column) ? column : `"sha256-${createHash('sha256').update(column).digest('base64url')}`;
@@ -57,10 +57,10 @@ const fits = (column: string) => column.length <= LONGEST_KEY / 3 || Buffer.byte
 /** The text that was escaped. */
 export const unescaped = (column: unknown): string => JSON.parse(`"${textOf(column)}"`);
 
-/** What to write for a record. */
+/** The columns of a record. */
 export const columnsOf = (record: SessionRecord): Columns => split(Object.entries(record));
 
-/** What to merge into `data` and `meta`. */
+/** The patches of `data` and `meta`. */
 export function patchOf({ set, unset }: SessionChanges): Columns {
   return split([ ...Object.entries(set), ...unset.map(name => [ name, null ] as const) ], new Set(unset));
 }
@@ -75,16 +75,16 @@ function split(entries: ReadonlyArray<readonly [ string, unknown ]>, removed?: S
   return { data: `{${columns.data.join()}}`, meta: `{${columns.meta.join()}}` };
 }
 
-/** A lifetime as its column has it. */
+/** A lifetime as its column holds it. */
 export const lifetimeColumn = (maxAge: SessionMaxAge) => (maxAge === 'session' ? 0 : maxAge);
 
-/** The lifetime in its column; undefined when there was no row. */
+/** The lifetime in its column. */
 export function lifetimeIn(column: unknown): SessionMaxAge {
   const ms = Number(column);
   return ms === 0 ? 'session' : ms;
 }
 
-/** How old a record is by the clock of this process, which has made it, in ms. */
+/** The age of a record in ms, by the clock of this process, which has created it. */
 export const ageOf = ({ _createdAt }: SessionRecord): number | null =>
   (typeof _createdAt === 'number' ? Math.round(Date.now() - _createdAt) : null);
 
@@ -124,5 +124,5 @@ function membersOf(column: unknown): string[] {
   });
 }
 
-/** What drivers give for a text: a string, or its bytes. */
+/** The text that a driver returns as a string or as bytes. */
 export const textOf = (column: unknown): string => (column instanceof Uint8Array ? Buffer.from(column).toString() : String(column));

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 
-/** What a statement is given, by the names that it has for them: text, a number, or nothing. */
+/** The values of a statement, by name. */
 export type Values = Readonly<Record<string, string | number | null>>;
 
 /** A statement as a driver takes it. */
 export interface Statement {
   readonly text: string;
-  /** The values that it asks for, in their order there. */
+  /** The names of its values, in order. */
   readonly names: readonly string[];
   /** No other has it, also in other versions of this package. */
   readonly name: string;
@@ -15,7 +15,7 @@ export interface Statement {
 /** A name in a statement, as `:key`; `::text` is a type. */
 const NAME = /(?<![:\w]):([a-z]\w*)/gi;
 
-/** With `$1`, `$2` …, as PostgreSQL has them: a value that is named twice is sent once. */
+/** With `$1`, `$2` …, for PostgreSQL: a value that is named twice is sent once. */
 export function inDollars(sql: string): Statement {
   const names: string[] = [];
   const text = sql.replace(NAME, (_, name) => {
@@ -25,7 +25,7 @@ export function inDollars(sql: string): Statement {
   return statement(text, names);
 }
 
-/** With `?` for each, as MySQL has them. */
+/** With `?` for each value, for MySQL. */
 export function inQuestionMarks(sql: string): Statement {
   const names: string[] = [];
   const text = sql.replace(NAME, (_, name) => {

@@ -11,10 +11,10 @@ export interface Swept {
 }
 
 /**
- * Deletes all that has expired. A pause follows each batch, twice as long as that has taken, so that the database answers requests in between.
+ * Deletes all expired rows. A pause follows each batch, twice as long as the batch took, so that the database can answer requests.
  *
  * @param deleteSome deletes a batch of those that ended then or later, in the order in which they ended
- * @return how many in all
+ * @return the number of deleted rows
  */
 export async function removeAllExpired(deleteSome: (from: number) => Promise<Swept>): Promise<number> {
   let removed = 0;
@@ -30,12 +30,12 @@ export async function removeAllExpired(deleteSome: (from: number) => Promise<Swe
 }
 
 /**
- * Has a store delete what has expired, again and again.
+ * Has a store delete its expired rows at an interval.
  *
- * @param sweep does it once
- * @param ms the time between two of them; 0 for never
- * @param failed is told of errors, the first of a row
- * @return ends it
+ * @param sweep deletes them once
+ * @param ms the interval; 0 for never
+ * @param failed is called with the first of several consecutive errors
+ * @return a function that stops the interval
  */
 export function sweepEvery(sweep: () => Promise<unknown>, ms: number, failed: (err: Error) => void): () => void {
   if (!(ms > 0)) return () => undefined;

@@ -35,7 +35,7 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
   secure: (config, app) => {
     const { secure } = config;
     const isNone = isSameSiteNone(config, app);
-    const lost = 'no SameSite=None, so that no other site can have it sent';
+    const lost = 'no SameSite=None, so that browsers do not send it from other sites';
     return secure === false
       ? `secure is off: the cookie also goes over plain HTTP${isNone ? `, and has ${lost}` : ''}. Set config.session.secure to true`
       : !secure && !app.config.proxy && !optionsOf(app).https &&
@@ -50,12 +50,12 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
     'RedisSessionStore, or another store that workers share',
   idleTimeout: ({ rolling, renew }) => !rolling && !renew &&
     'there is no idle timeout: maxAge counts from the last change, not from the last request. Set config.session.rolling to true, ' +
-    'and maxAge to what may pass between two requests',
+    'and maxAge to the longest time between two requests',
   absoluteTimeout: ({ absoluteMaxAge, rolling, renew }) => !absoluteMaxAge &&
-    `there is no absolute timeout: a session that ${rolling || renew ? 'is used' : 'changes'} goes on for ever. Set config.session.absoluteMaxAge, as to 8 * 3600 * 1000`,
+    `there is no absolute timeout: a session that ${rolling || renew ? 'is used' : 'changes'} never ends. Set config.session.absoluteMaxAge, as to 8 * 3600 * 1000`,
   encrypt: ({ encrypt }) => !encrypt && 'encrypt is off: anybody who has the cookie can read it. Remove config.session.encrypt',
   signed: ({ signed, encrypt }) => signed === false && !encrypt &&
-    'signed is off: anybody can write the cookie of anybody. Remove config.session.signed',
+    'signed is off: anybody can forge a cookie. Remove config.session.signed',
   acceptLegacyCookie: ({ acceptLegacyCookie }) => acceptLegacyCookie &&
     'acceptLegacyCookie is on: egg-session\'s cookies can be forged. Remove it once maxAge has passed since you moved from egg-session',
   sharedKey: ({ key }, app) => {
@@ -65,7 +65,7 @@ const CHECKS: Record<Risk, (config: SessionConfig, app: Application) => string |
       'sessions of this one. Set config.session.key to a name of its own, as \'__Host-sid\'';
   },
   deviceRequired: ({ deviceBound }) => deviceBound?.required &&
-    'deviceBound.required is on: whoever has a browser that can\'t bind its session, as most can\'t, is signed out two minutes after each sign-in. ' +
+    'deviceBound.required is on: users whose browser can\'t bind a session, as most can\'t, are signed out two minutes after each sign-in. ' +
     'Remove it, unless all browsers of your users can',
 };
 
@@ -111,8 +111,8 @@ export function warnOfMistakes(app: Application): void {
 /** Options beside which another one has no effect, each with the reason and what to do. */
 const WITHOUT_EFFECT: Partial<Record<keyof SessionConfig, (config: SessionConfig, app: Application) => string | false>> = {
   partitioned: (config, app) => !isSameSiteNone(config, app) && 'browsers keep partitioned cookies with SameSite=None only. Set config.session.sameSite to \'none\'',
-  removeUnpartitioned: ({ partitioned }) => !partitioned && 'it goes with config.session.partitioned. Set that too, or remove this one',
-  prefix: (_, app) => Boolean(app.config.session.genid) && 'config.session.genid makes the whole id. Have that put it in front',
+  removeUnpartitioned: ({ partitioned }) => !partitioned && 'it needs config.session.partitioned. Set that too, or remove this one',
+  prefix: (_, app) => Boolean(app.config.session.genid) && 'config.session.genid makes the whole id. Let it add the prefix',
   renew: ({ maxAge, rolling }) => maxAge === 'session' && !rolling &&
     'a session that ends with the browser lives for a day after its last change. Set config.session.rolling, or a number as maxAge',
   acceptLegacyCookie: config => !isSealed(config) && 'the cookie is not sealed, and egg-session\'s are read as they are. Remove it',
@@ -136,6 +136,6 @@ const warned = new WeakSet<Application>();
 export function warnOfFixation(app: Application): void {
   if (app.config.env === 'prod' || warned.has(app)) return;
   warned.add(app);
-  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: whoever knew that id before, as ' +
-    'somebody who planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
+  app.coreLogger.warn('[egg-tegg-session] somebody signed in, and the session has kept its id: an attacker who knew that ' +
+    'id before, or planted it, is signed in too (session fixation). Call `await session.regenerate()` when you sign a user in');
 }

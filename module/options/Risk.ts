@@ -13,9 +13,9 @@ export const RISKS = [
  * - `idleTimeout`: neither `rolling` nor `renew` is on.
  * - `absoluteTimeout`: there is no `absoluteMaxAge`.
  * - `encrypt`: the cookie can be read.
- * - `signed`: anybody can write the cookie of anybody.
+ * - `signed`: anybody can forge a cookie.
  * - `acceptLegacyCookie`: forged cookies are accepted.
  * - `sharedKey`: another application has a cookie of the same name.
- * - `deviceRequired`: whoever has a browser that can't bind its session is signed out.
+ * - `deviceRequired`: users whose browser can't bind a session are signed out.
  */
 export type Risk = typeof RISKS[number];

@@ -64,7 +64,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
   const { prefix = '', deviceBound } = given;
   delete given.deviceBound;
   if ('maxSessions' in given && !('principal' in given)) {
-    throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which says whose session it is');
+    throw wrongOption('maxSessions', given.maxSessions, 'it needs config.session.principal, which names the user of a session');
   }
   for (const [ one, other ] of [[ 'encode', 'decode' ], [ 'decode', 'encode' ]]) {
     if (one in given && !(other in given)) {
@@ -72,7 +72,7 @@ export function resolveConfig(options: SessionOptions, cookies: EggAppConfig['co
     }
   }
   if (given.match && given.ignore) {
-    throw wrongOption('match', given.match, 'it can\'t be set beside config.session.ignore: remove one, or decide in a function');
+    throw wrongOption('match', given.match, 'it can\'t be combined with config.session.ignore: remove one, or decide in a function');
   }
   if ('maxAge' in given) given.maxAge = checkMaxAge(given.maxAge, 'config.session.maxAge');
   const config = {
@@ -98,7 +98,7 @@ function withDevice(config: SessionConfig, cookies: EggAppConfig['cookies'], giv
   if (given === undefined || given === false) return config;
   const options: Record<string, any> = given === true ? {} : given;
   for (const [ name, value ] of Object.entries(options)) {
-    if (!Object.hasOwn(DEVICE_RULES, name)) throw wrongOption('deviceBound', given, `it has no ${inspect(name)}, but maxAge, path and required`);
+    if (!Object.hasOwn(DEVICE_RULES, name)) throw wrongOption('deviceBound', given, `it has no option ${inspect(name)}, only maxAge, path and required`);
     const [ allowed, test ] = DEVICE_RULES[name as keyof DeviceBoundOptions];
     if (value !== undefined && !test(value)) throw wrongOption(`deviceBound.${name}`, value, `it must be ${allowed}, or be left out`);
   }
@@ -107,9 +107,9 @@ function withDevice(config: SessionConfig, cookies: EggAppConfig['cookies'], giv
   const isBelow = `${path}/`.startsWith((cookie.path ?? '/').replace(/\/?$/, '/'));
   const refused = config.principal === undefined ? 'it needs config.session.principal, which says when somebody signs in'
     : config.secure !== true ? 'it needs config.session.secure: true, as browsers prove their device over HTTPS only'
-      : config.externalKey ? 'it can\'t be had with config.session.externalKey, as what is bound is the cookie: remove one of them'
-        : cookie.domain ? 'it can\'t be had with the domain of config.session or config.cookies, as a browser binds one host: remove one of them'
-          : cookie.partitioned ? 'it can\'t be had with partitioned in config.session or config.cookies, as browsers bind no such cookie: remove one of them'
+      : config.externalKey ? 'it can\'t be combined with config.session.externalKey, as browsers bind cookies: remove one of them'
+        : cookie.domain ? 'it can\'t be combined with the domain of config.session or config.cookies, as a browser binds one host: remove one of them'
+          : cookie.partitioned ? 'it can\'t be combined with partitioned in config.session or config.cookies, as browsers bind no such cookie: remove one of them'
             : !isBelow && `its path, ${path}, must be below that of the cookie, ${cookie.path}, or the browser sends no cookie there`;
   if (refused) throw wrongOption('deviceBound', given, refused);
   return { ...config, deviceBound: Object.freeze({ maxAge, path, required }) };
@@ -135,8 +135,8 @@ export function withoutKeys({ config: { keys }, baseDir }: Application): Error {
 }
 
 /** @internal */
-export const NEEDS_STORE = '[egg-tegg-session] config.session.externalKey needs a store, as it says how the id of a session in a store ' +
-  'travels, and there is none: add a class that extends SessionStore to a tegg module, set app.sessionStore, or remove ' +
+export const NEEDS_STORE = '[egg-tegg-session] config.session.externalKey needs a store, as it reads and sends the id of a stored session, ' +
+  'and there is none: add a class that extends SessionStore to a tegg module, set app.sessionStore, or remove ' +
   'config.session.externalKey';
 
 /** @throws TypeError when a function of `config.session` is async: its answer would come too late @internal */

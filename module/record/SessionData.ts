@@ -1,8 +1,8 @@
 import type { SessionMaxAge } from './SessionRecord';
 
 /**
- * The data of a session: what JSON can hold. An application declares its own, beside the class that uses them; what nobody
- * declares is an error of the compiler through the injected session, and `any` through `ctx.session`.
+ * The data of a session: JSON values. An application declares its fields beside the class that uses them; undeclared fields are a compiler
+ * error on the injected session, and `any` on `ctx.session`.
  *
  * ```ts
  * declare module 'egg-tegg-session' {
@@ -22,15 +22,15 @@ export interface SessionData {}
 export interface ContextSession extends SessionData {
   /** Whether the session began with this request. */
   readonly isNew: boolean;
-  /** How many fields the data have. */
+  /** The number of fields of the data. */
   readonly length: number;
-  /** Whether the data have any field. */
+  /** Whether the data has any field. */
   readonly populated: boolean;
   /** The session's id in the store; undefined when the session lives in the cookie. */
   readonly externalKey: string | undefined;
   /**
-   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser.
-   * Setting it saves the session, and throws a TypeError when the value is no lifetime.
+   * This session's lifetime, in place of `config.session.maxAge`: ms, up to 100 years, or `'session'` to end with the browser. Setting it
+   * saves the session, and throws a TypeError for an invalid value.
    */
   maxAge: SessionMaxAge | undefined;
   /** Saves the session now, changed or not, as before a long response; otherwise that is done when the request ends. */

@@ -2,9 +2,9 @@ import { coded } from './errors';
 import { printable } from './printable';
 
 /**
- * What is kept for one session: its fields, which are JSON values, and fields about the record, whose names start with
- * `_`: `_maxAge`, its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970;
- * `_cookie`, where its cookie was set, if a request has chosen that; and what `SessionRegistry` lists.
+ * The stored form of one session: its fields, which are JSON values, and fields about the record, whose names start with `_`: `_maxAge`,
+ * its lifetime in ms, or `_session: true` when it ends with the browser; `_createdAt`, in ms since 1970; `_cookie`, the place of its
+ * cookie, if a request has chosen it; and the fields that `SessionRegistry` lists.
  */
 export type SessionRecord = Record<string, unknown>;
 
@@ -14,9 +14,9 @@ export interface SessionChanges {
   set: SessionRecord;
   /** Names of fields to remove. */
   unset: string[];
-  /** Whether all other fields are to be removed too, except those about the record: the session was replaced. */
+  /** Whether to remove all other fields, except those about the record: the session was replaced. */
   replace: boolean;
-  /** False when the record is to end when it would have ended without these changes. */
+  /** False to keep the record's time of expiry. */
   renew?: boolean;
 }
 

@@ -1,27 +1,26 @@
 import { inspect } from 'node:util';
 import type { Application, Context } from 'egg';
 
-/** What comes with an event. None has the session's id or its cookie, nor, under `config.session.logValue: false`, its data. */
+/** The fields of an event. No event has the session's id or its cookie, nor, with `config.session.logValue: false`, its data. */
 export interface SessionEvent {
-  /** The request that it happened in; an anonymous context when there was none. */
+  /** The request's context; an anonymous context outside a request. */
   ctx: Context;
   /** A short hash of the session's id; undefined when the session lives in the cookie. */
   key?: string;
   /**
-   * The session's data, or in `session:expired` and `session:invalid` its record; undefined when there is none, and under
-   * `logValue: false`.
+   * The session's data, or in `session:expired` and `session:invalid` its record; undefined when there is none, and with `logValue: false`.
    */
   value?: unknown;
   /**
-   * Whose session it is, by `config.session.principal`; undefined when it is nobody's, under `logValue: false`, and where it
-   * is not known: in `session:missed`, `session:invalid`, and `session:expired` without an index.
+   * The user of the session, by `config.session.principal`; undefined when nobody is signed in, with `logValue: false`, and where it is not
+   * known: in `session:missed`, `session:invalid`, and `session:expired` without an index.
    */
   principal?: string;
 }
 
 /**
- * Why a session was ended before its time: its own request did it (`logout`), `SessionRegistry` did (`revoked`), signing in
- * elsewhere went over `maxSessions` (`evicted`), or another principal signed in with it (`replaced`).
+ * Why a session was ended before its expiry: by its own request (`logout`), by `SessionRegistry` (`revoked`), by a sign-in beyond
+ * `maxSessions` (`evicted`), or by the sign-in of another principal in it (`replaced`).
  */
 export type SessionEndReason = 'logout' | 'revoked' | 'evicted' | 'replaced';
 
@@ -34,7 +33,7 @@ export type SessionUnprovenReason =
   'no cookie' | 'bad cookie' | 'old cookie' | 'not bound' | 'bad proof' | 'bad challenge' | 'already bound';
 
 /**
- * The events of `app` about sessions. They are told once what is under way is done.
+ * The events of `app` about sessions. They are emitted asynchronously, after the operation.
  *
  * ```ts
  * app.on('session:destroyed', ({ principal, reason }: SessionEvents['session:destroyed']) => { … });
@@ -43,7 +42,7 @@ export type SessionUnprovenReason =
 export interface SessionEvents {
   /** A session was saved for the first time. */
   'session:created': SessionEvent;
-  /** A session has a new id, `key`; `previousKey` stands for the one before. */
+  /** A session got a new id, `key`; `previousKey` stands for the old one. */
   'session:regenerated': SessionEvent & { previousKey?: string };
   /** A session was ended. */
   'session:destroyed': SessionEvent & { reason: SessionEndReason };
@@ -59,11 +58,11 @@ export interface SessionEvents {
   /** A session was bound to a device. */
   'session:bound': SessionEvent;
   /**
-   * A request came with a session that is bound to a device, and without a good bound cookie; or a proof of the device was refused.
-   * `skipped` is what the browser says of it: `Secure-Session-Skipped`.
+   * A request came with a session that is bound to a device, but without a valid bound cookie; or a proof of the device was refused.
+   * `skipped` is the reason that the browser gives, in `Secure-Session-Skipped`.
    */
   'session:unproven': SessionEvent & { reason: SessionUnprovenReason; skipped?: string };
-  /** A call of the store has failed; `error` has no id, command or data. */
+  /** A call to the store failed; `error` has no id, command or data. */
   'session:storeError': { ctx: Context; error: Error };
 }
 
@@ -87,7 +86,7 @@ async function call(listener: Listener, app: Application, name: string, event: {
   try {
     await listener.call(app, event);
   } catch (err) {
-    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, which changes nothing else: %s', name, printed(err));
+    event.ctx.coreLogger.error('[egg-tegg-session] a listener of %s has failed, and nothing else is affected: %s', name, printed(err));
   }
 }
 
@@ -95,6 +94,6 @@ function printed(value: unknown): string {
   try {
     return inspect(value);
   } catch {
-    return 'with what can\'t be printed';
+    return 'an error that can\'t be printed';
   }
 }

@@ -11,8 +11,8 @@ const MAX_FIELDS = 10_000;
 /** @throws TypeError when a session has more fields than stores can work with */
 export function assertFieldCount(count: number): void {
   if (count <= MAX_FIELDS) return;
-  throw coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] the session would have ${count} fields, and ${MAX_FIELDS} are the most: keep what ` +
-    'belongs together in one field, as an object or a list, and what a client sends elsewhere'));
+  throw coded('ERR_SESSION_DATA', new TypeError(`[egg-tegg-session] the session would have ${count} fields, more than ${MAX_FIELDS}: keep related ` +
+    'data in one field, as an object or a list, and data that a client sends elsewhere'));
 }
 
 /** Whether a value is an object as `{}` makes it, also in another realm. Contexts of Koa are none: they inherit. */

@@ -339,7 +339,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     switch (decision.do) {
       case 'nothing': return;
       case 'destroy': return await this.destroy();
-      case 'drop changes': return this.tellEnd('regenerate() has failed, and what changed was meant for the new id');
+      case 'drop changes': return this.tellEnd('regenerate() has failed, and the changes were meant for the new id');
       case 'refuse': return this.requireHeaders('a change of the session', true);
       case 'remove cookie': return keeper.expire();
       case 'write':

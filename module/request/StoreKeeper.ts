@@ -17,7 +17,7 @@ import { type Loaded, loadFromStore, type Refused } from './load';
 import { confirmed, destroyed, lost, sent, updated, written } from './state';
 
 /** How long, in ms, a response with a new id waits after the old one has ended: other responses may be on their way with the old id, and the browser keeps what comes last. */
-const HEAD_START = 50;
+export const HEAD_START = 50;
 const LONGEST_HEAD_START = 500;
 
 /** Keeps a request's session in a store, and its id in the cookie or where `externalKey` says. */

@@ -3,9 +3,9 @@ import { requireFit } from '../record/tooLarge';
 import { type Check, requireClient, wrongClient } from './requireClient';
 import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStoreOptions } from './SessionStore';
 
-/** The part of a Keyv that is used: give it `new Keyv(…)`. */
+/** The part of a Keyv that the store uses: assign `new Keyv(…)`. */
 export interface KeyvClient {
-  /** Keyv 5 has it, and it is set to true: an error must not pass for a session that is not there. */
+  /** Keyv 5 has it; the store sets it to true, so that an error does not look like a missing session. */
   throwOnErrors?: boolean;
   /** Reads a value; undefined when there is none. */
   get(key: string): Promise<unknown>;
@@ -18,7 +18,7 @@ export interface KeyvClient {
 }
 
 /**
- * Keeps sessions wherever Keyv (5 or later) has an adapter for: memcached, PostgreSQL, MySQL, SQLite, MongoDB and others.
+ * Keeps sessions in any server for which Keyv (5 or later) has an adapter: memcached, PostgreSQL, MySQL, SQLite, MongoDB and others.
  *
  * ```ts
  * @SingletonProto()
@@ -27,16 +27,16 @@ export interface KeyvClient {
  * }
  * ```
  *
- * Keyv has nothing that is atomic: see the optional methods of {@link SessionStore} for what that means. It knows no principals'
- * sessions either: there is no {@link SessionRegistry}.
+ * Keyv has no atomic operations: see the optional methods of {@link SessionStore} for the consequences. It has no index either, so {@link
+ * SessionRegistry} does not work with it.
  */
 export abstract class KeyvSessionStore extends SessionStore {
   /** The Keyv instance; it is disconnected when the application closes. */
   protected abstract readonly keyv: KeyvClient;
 
   /**
-   * How many bytes a session may take, as Keyv sends it: its JSON, in JSON. What takes more is refused before it is sent, and what is
-   * stored stays.
+   * The maximum size of a session in bytes, as Keyv sends it: its JSON, in JSON. A larger session is refused before it is sent, and the
+   * stored one stays.
    *
    * @default what memcached is set to (`-I`), less 512 bytes for the key and its own; undefined with others, no limit
    */
@@ -92,7 +92,7 @@ export abstract class KeyvSessionStore extends SessionStore {
   private async proveKept(key: string, ttl: number): Promise<void> {
     this.keepsLong = await ask(this.keyv, keyv => keyv.get(keyOf(key))) !== undefined;
     if (this.keepsLong) return;
-    throw new Error(`[egg-tegg-session] nothing was kept of a session for ${ttl} ms: this store takes no maxAge of 30 days or more`);
+    throw new Error(`[egg-tegg-session] a session with a maxAge of ${ttl} ms was not stored: this store takes less than 30 days`);
   }
 }
 

@@ -8,8 +8,8 @@ import {
 const PURGE_INTERVAL = 5000;
 
 /**
- * Keeps sessions in this process, for development and tests: they are gone when it ends, and no other worker sees them.
- * It keeps JSON, as other stores do: a Date comes back as a string.
+ * Keeps sessions in this process, for development and tests: they are lost when it ends, and other workers do not see them. It keeps JSON,
+ * as other stores do: a Date comes back as a string.
  *
  * ```ts
  * @SingletonProto()
@@ -18,7 +18,7 @@ const PURGE_INTERVAL = 5000;
  */
 export abstract class MemorySessionStore extends SessionStore {
   /**
-   * How many sessions are kept; beyond that, the one that was not used for longest goes. Override it to change it.
+   * The maximum number of sessions; beyond that, the least recently used one is evicted. Override it to change it.
    * @default 10_000
    */
   protected readonly maxEntries: number = 10_000;

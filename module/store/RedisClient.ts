@@ -1,4 +1,4 @@
-/** The part of an ioredis client that is used: of a single one, one behind Sentinel, or a Cluster. */
+/** The part of an ioredis client that the store uses: a single client, one behind Sentinel, or a Cluster. */
 export interface IoredisClient {
   get(key: string): Promise<string | null>;
   set(key: string, value: string, PX: 'PX', ms: number): Promise<unknown>;
@@ -14,7 +14,7 @@ export interface IoredisClient {
   readonly options?: { keyPrefix?: string; enableAutoPipelining?: boolean };
 }
 
-/** The part of a client of node-redis (the package `redis`, 5 or later) that is used: a single one, one behind Sentinel, or a Cluster. */
+/** The part of a client of node-redis (the package `redis`, 5 or later) that the store uses: a single client, one behind Sentinel, or a Cluster. */
 export interface NodeRedisClient {
   get(key: string): Promise<unknown>;
   set(key: string, value: string, options: { expiration: { type: 'PX'; value: number } }): Promise<unknown>;
@@ -26,5 +26,5 @@ export interface NodeRedisClient {
   readonly _keyPrefix?: string | Buffer;
 }
 
-/** A client that `RedisSessionStore` takes; it finds out which one it is. */
+/** A client that `RedisSessionStore` accepts; it detects which one it has. */
 export type RedisClient = IoredisClient | NodeRedisClient;

@@ -16,8 +16,8 @@ import {
 const SCAN_COUNT = 500;
 
 /**
- * Keeps sessions in Redis (4.0 or later), each in a string of JSON, in which scripts change single fields. Every call is one
- * command on one key, so that it works on a Cluster. The sessions of a principal are a sorted set beside them.
+ * Keeps sessions in Redis (4.0 or later), each as a string of JSON, in which scripts change single fields. Every call is one command on one
+ * key, so that it works on a Cluster. The index of a principal's sessions is a sorted set.
  *
  * ```ts
  * @SingletonProto()
@@ -27,14 +27,14 @@ const SCAN_COUNT = 500;
  * ```
  */
 export abstract class RedisSessionStore extends SessionStore {
-  /** The client: of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis, which has to be told to connect. */
+  /** The client: of ioredis or iovalkey, as egg-redis and @eggjs/redis provide it, or of node-redis, whose `connect()` you have to call. */
   protected abstract readonly redis: RedisClient;
 
   private known?: { readonly redis: RedisClient; readonly commands: IoredisClient };
 
   /**
-   * Goes before each key. Override it to change it: of applications that share a Redis, none may have a prefix that begins with
-   * another's, as `sessionRegistry.clear()` ends all sessions under its own.
+   * The prefix of each key. Override it to change it. If applications share a Redis, no prefix may begin with another one, as
+   * `sessionRegistry.clear()` ends all sessions under its own prefix.
    * @default 'session:'
    */
   protected readonly prefix: string = 'session:';
@@ -153,8 +153,8 @@ export abstract class RedisSessionStore extends SessionStore {
     if (!isWrongType(err)) throw err;
     const { logValue } = (ctx?.app as Application | undefined)?.config.session ?? {};
     const key = `${this.commands.options?.keyPrefix ?? ''}${this.prefix}${INDEX_PREFIX}${logValue === false ? '…' : principal}`;
-    throw new Error(`${JSON.stringify(key)} is no sorted set, as the list of a principal's sessions is: remove that key, or have what ` +
-      `writes it take another name (${err.message})`, { cause: err });
+    throw new Error(`${JSON.stringify(key)} is not a sorted set, as the index of a principal's sessions must be: remove that key, or ` +
+      `rename it in the code that writes it (${err.message})`, { cause: err });
   }
 
   /** With the record's own lifetime under `absoluteMaxAge`: `maxAge` then is what that leaves of it. */

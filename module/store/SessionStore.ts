@@ -5,41 +5,40 @@ import type { Check } from './requireClient';
 
 export type { SessionChanges, SessionMaxAge, SessionRecord, Tombstone };
 
-/** What comes along with a call. */
+/** The last argument of each call. */
 export interface SessionStoreOptions {
-  /** The request that the call is made for; an anonymous context outside a request. */
+  /** The request's context; an anonymous context outside a request. */
   ctx: Context;
   /** `config.session.rolling`. */
   rolling?: boolean;
   /** On `set`: whether the data changed, or the session is only renewed. */
   changed?: boolean;
   /**
-   * `config.session.absoluteMaxAge`, when it is set: no record should be kept for longer than so many ms after its `_createdAt`,
-   * whatever its lifetime. The `maxAge` of `set` and `compareAndSet` allows for it; the other methods that let a record live on may.
+   * `config.session.absoluteMaxAge`, if set: no record should be kept for longer than this many ms after its `_createdAt`, whatever its
+   * lifetime. The `maxAge` of `set` and `compareAndSet` already includes this limit; the other methods that renew a record should apply it.
    */
   absoluteMaxAge?: number;
 }
 
 /**
- * Where sessions are kept. Extend it in a tegg module, decorate the class with `@SingletonProto()`, and it is the
- * application's store, whatever its name and access level; inject into it what it needs.
+ * Where sessions are kept. Extend it in a tegg module, decorate the class with `@SingletonProto()`, and it is the application's store,
+ * whatever its name and access level. It can inject other objects.
  *
- * Three methods are enough; `testSessionStore` shows whether they do what is asked here. The optional ones make what
- * the plugin does with a session atomic and cheap; where one is missing, the plugin does without as the method's comment
- * says. A store that has any of them keeps the time of expiry itself: it is given exact lifetimes, and records without
- * `_expire`. When its `get` adds `_expire` (ms since 1970), `renew` can tell how much of the lifetime is left, else
- * `renew` works as `rolling`.
+ * Three methods are enough; `testSessionStore` tests this contract. The optional methods make operations atomic and cheap; the comment of
+ * each says how the plugin works without it. A store that has any of them keeps the time of expiry itself: it is given exact lifetimes, and
+ * records without `_expire`. If its `get` adds `_expire` (ms since 1970), `renew` can tell how much of the lifetime is left; otherwise
+ * `renew` works like `rolling`.
  *
- * A store throws when it can't do its work, as when its server is away: the request fails with that error. A record that
- * is missing, expired or malformed is no error.
+ * A store throws when it fails, for example when its server is down: the request fails with that error. A missing, expired or malformed
+ * record is no error.
  *
- * A key is any string. Calls for one key may come at the same time.
+ * A key is any string. Calls for one key may be concurrent.
  */
 export abstract class SessionStore {
   /**
-   * How many bytes a record may take as JSON in UTF-8. What takes more is not sent to the store: the request fails, with an error that
-   * names the largest field, and what is stored stays as it was. For servers that drop the old value when the new one is too large, or that
-   * hang up. A store with a `merge` of its own is given changes, of which only those that are too large by themselves are refused.
+   * The maximum size of a record in bytes, as JSON in UTF-8. A larger record is not sent to the store: the request fails with an error that
+   * names the largest field, and the stored record stays. For servers that drop the old value when the new one is too large, or that hang
+   * up. In a store with its own `merge`, the limit applies to the changes, not to the whole record.
    *
    * @default undefined, no limit
    */
@@ -48,21 +47,20 @@ export abstract class SessionStore {
   /**
    * Reads a record.
    *
-   * @return the record, or null or undefined when there is none, when it has expired, or when what is stored is
-   *   malformed (log that). The caller may change what it gets without changing what is stored. A store with `retire`
-   *   returns a tombstone as it is: `{ _successor }`.
+   * @return the record, or null or undefined if it is missing, expired or malformed (log the last). The caller may change the returned
+   *   object without changing the stored record. A store with `retire` returns a tombstone as it is: `{ _successor }`.
    */
   abstract get(key: string, maxAge: SessionMaxAge | undefined, options: SessionStoreOptions):
   Promise<SessionRecord | null | undefined>;
 
-  /** Writes a whole record, whether there is one or not, and lets it live for `maxAge`. */
+  /** Writes a whole record, whether there is one or not, for `maxAge`. */
   abstract set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions): Promise<void>;
 
   /** Removes a record; does nothing when there is none. */
   abstract destroy(key: string, options: SessionStoreOptions): Promise<void>;
 
   /**
-   * Lets a record live for its own lifetime from now on, without writing its data.
+   * Renews a record for its own lifetime from now on, without writing its data.
    *
    * Without it, a session that is renewed is merged with no changes.
    *
@@ -71,8 +69,8 @@ export abstract class SessionStore {
   touch?(key: string, options: SessionStoreOptions): Promise<SessionMaxAge | false>;
 
   /**
-   * Reads a record and lets it live for its own lifetime from now on, in one command. Nothing but a
-   * record lives longer by it, and none that has expired by the store's clock.
+   * Reads a record and renews it for its own lifetime from now on, in one command. It renews neither a tombstone nor a record that has
+   * expired by the store's clock.
    *
    * Without it, a session that is renewed on each request (`rolling`) is read, then touched.
    *
@@ -81,12 +79,11 @@ export abstract class SessionStore {
   getAndTouch?(key: string, options: SessionStoreOptions): Promise<SessionRecord | null | undefined>;
 
   /**
-   * Applies changes to the record that is stored, atomically, and lets it live for its own lifetime, `_maxAge` or
-   * `_session`, which may be among the changes. A record that is replaced keeps its fields whose names start with `_`, unless
-   * the changes have them. Under `renew: false` the record ends when it would have ended anyway.
+   * Applies changes to the stored record, atomically, and renews it for its own lifetime, `_maxAge` or `_session`, which may be among the
+   * changes. A record that is replaced keeps its fields whose names start with `_`, unless the changes have them. With `renew: false`, the
+   * record keeps its time of expiry.
    *
-   * Without it, the record is read again just before it is written: what another process writes or destroys between the
-   * two is lost or brought back.
+   * Without it, the record is read again just before it is written: a write or a destroy of another process between the two is lost.
    *
    * @return the record's lifetime; false, and nothing done, when there is no record
    */
@@ -103,10 +100,10 @@ export abstract class SessionStore {
     options: SessionStoreOptions): Promise<boolean>;
 
   /**
-   * Takes a record away and leaves a tombstone in its place, atomically. While that is there, `get` returns it, and
-   * `touch`, `merge` and `compareAndSet` find no record. A tombstone that is there already stays as it is.
+   * Removes a record and leaves a tombstone in its place, atomically. While the tombstone exists, `get` returns it, and `touch`, `merge`
+   * and `compareAndSet` find no record. An existing tombstone stays as it is.
    *
-   * Without it, the record is read and then destroyed, and nothing tells a late request that the session has moved.
+   * Without it, the record is read and then destroyed, and a late request can't know that the session has moved.
    *
    * @param successor the key that takes the place of this one; null when the session ends
    * @param graceMs how long the tombstone stays, in ms
@@ -116,20 +113,20 @@ export abstract class SessionStore {
   Promise<SessionRecord | Tombstone | null | undefined>;
 
   /**
-   * Notes that a principal has the session under this key, for so many ms at least; a later call with less does not shorten
-   * that, and 0 takes it off the principal's sessions.
+   * Adds the session with this key to the index of a principal, for at least `ms`; a later call with a smaller `ms` does not shorten that,
+   * and 0 removes the key.
    *
    * Without it and `list`, there is no `SessionRegistry` and no `maxSessions`.
    */
   index?(principal: string, key: string, ms: number, options: SessionStoreOptions): Promise<void>;
 
   /**
-   * The keys that `index` has noted for a principal, or the keys of all sessions of the application, in lists of any length.
-   * A key may be given twice, and one whose record is gone. Sessions that begin or end meanwhile may be given or not.
+   * The keys in the index of a principal, or with undefined the keys of all sessions of the application, in lists of any length. A key may
+   * appear twice, and a key whose record is gone may appear. Sessions that begin or end meanwhile may be missing.
    */
   list?(principal: string | undefined, options: SessionStoreOptions): AsyncIterable<string[]>;
 
-  /** Called when the application closes; does nothing, unless a store has connections of its own to close. */
+  /** Called when the application closes; does nothing by default. Override it to close connections. */
   @LifecycleDestroy() // tegg would call `destroy`
   async close(): Promise<void> { /* nothing to close */ }
 

@@ -10,7 +10,7 @@ const SAMPLES = 1000;
 export type StoreOperation = 'get' | 'set' | 'touch' | 'getAndTouch' | 'merge' | 'compareAndSet' | 'retire' | 'index' | 'list';
 
 /**
- * What is published on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call of the store.
+ * The message on the channel `egg-tegg-session:store` of `node:diagnostics_channel`, for each call to the store.
  *
  * ```ts
  * import { subscribe } from 'node:diagnostics_channel';
@@ -25,11 +25,11 @@ export interface StoreCall {
   operation: StoreOperation;
   /** Its duration in ms; 0 when it was not made. */
   duration: number;
-  /** Whether it was not made, as the store was down a moment ago; `error` is what had failed then. */
+  /** Whether it was not made, as the breaker was open; `error` is the error that had opened it. */
   rejected: boolean;
   /** With `get` and `getAndTouch`: whether there was no session, or one that has ended. */
   missed: boolean;
-  /** Why it failed; it has no id and no data. */
+  /** The error, without id and data, if it failed. */
   error?: Error;
 }
 
@@ -59,13 +59,13 @@ export class StoreHealth {
    */
   constructor(logger: Application['coreLogger'], patience: number) {
     this.reads = new CircuitBreaker(logger, patience, {
-      down: '[egg-tegg-session] the session store is down: it is asked once a second whether it is back, and other requests do without ' +
-        'it until then',
-      up: '[egg-tegg-session] the session store answers again, and is asked by every request',
+      down: '[egg-tegg-session] the session store is down: one call a second checks whether it is back, and no others are made until ' +
+        'then',
+      up: '[egg-tegg-session] the session store answers again, and is called as before',
     });
     this.writes = new CircuitBreaker(logger, patience, {
-      down: '[egg-tegg-session] the session store is down for writes: it is asked once a second whether it takes them again, and other ' +
-        'writes fail at once until then',
+      down: '[egg-tegg-session] the session store is down for writes: one write a second checks whether it takes them again, and all ' +
+        'others fail at once until then',
       up: '[egg-tegg-session] the session store takes writes again',
     });
   }
@@ -148,8 +148,8 @@ export class StoreHealth {
 
 const ADVICE: Record<Failure, string> = {
   server: 'If its server can\'t be reached, check that it runs, and the host, the port and the password of its client',
-  writes: 'Its server refuses to write, and sessions are only read until it does again: see its own log for what it lacks',
-  call: 'This call has failed by itself, and others are made as before: look at the store\'s code, and at the rights of its user',
+  writes: 'Its server refuses writes, and sessions are read-only until it accepts them again: see the log of the server for the reason',
+  call: 'Only this call has failed, and others are made as before: check the store\'s code, and the rights of its user',
 };
 
 /** What the log says of an error: what to do about it, too. */

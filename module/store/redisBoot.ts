@@ -16,7 +16,7 @@ export async function warnOfEviction(servers: AskedRedis[], logger: Application[
   }));
   const policy = policies.find(each => each !== undefined && each !== 'noeviction');
   if (policy === undefined) return;
-  logger.warn('[egg-tegg-session] the Redis of the sessions has the maxmemory-policy %s: when its memory is full, it signs users out, and ' +
-    'forgets whose sessions there are, so that revokeAll(), list() and maxSessions miss those that nobody uses. Set maxmemory-policy ' +
-    'to noeviction, and give caches a Redis of their own', policy);
+  logger.warn('[egg-tegg-session] the Redis of the sessions has the maxmemory-policy %s: when its memory is full, it evicts sessions, ' +
+    'which signs users out, and the index, so that revokeAll(), list() and maxSessions miss idle sessions. Set maxmemory-policy ' +
+    'to noeviction, and use another Redis for caches', policy);
 }

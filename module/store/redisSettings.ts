@@ -2,14 +2,14 @@ import { coded } from '../record/errors';
 import { withDeadline } from './deadline';
 import type { IoredisClient } from './RedisClient';
 
-/** What a client tells of its settings: of ioredis and iovalkey, and of node-redis, whose Cluster has them as `_options`. */
+/** The settings in a client of ioredis or iovalkey, and of node-redis, whose Cluster has them as `_options`. */
 interface Settings {
   readonly options?: { readonly scaleReads?: unknown; readonly role?: unknown };
   readonly _options?: { readonly useReplicas?: unknown };
   readonly clientSideCache?: unknown;
 }
 
-/** The setting of a client with which what it reads may be older than what was written. */
+/** The setting of a client with which a read may miss an earlier write. */
 export function settingOfStaleReads(client: object): string | undefined {
   const { options, _options, clientSideCache } = client as Settings;
   const { scaleReads = 'master', role = 'master' } = options ?? {};
@@ -24,14 +24,15 @@ export function checkSettings(store: string, client: object): void {
   const setting = settingOfStaleReads(client);
   if (setting === undefined) return;
   throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the client of the session store ${store} has the setting ${setting}, and reads from a replica ` +
-    'or a cache, which may still have a session that has ended: leave it out, or give sessions a client of their own without it'));
+    'or a cache, which may still have a session that has ended: remove the setting, or give sessions their own client without it'));
 }
 
-/** So many keys are never all on one of several nodes. */
+/** This many keys are never all on one of several nodes. */
 const KEYS = 32;
 
 /**
- * Tries whether automatic pipelines keep scripts for the nodes of a Cluster apart: iovalkey 0.4 sorts them by their first argument, which is no key.
+ * Checks whether automatic pipelines keep scripts for different nodes of a Cluster apart: iovalkey 0.4 groups them by their first argument,
+ * which is not a key.
  *
  * @throws Error when they don't
  */

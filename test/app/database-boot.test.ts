@@ -73,7 +73,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
         message = err.message;
         return true;
       });
-      assert.match(message, /^\[egg-tegg-session\] the session store Sessions of config\.session\.store has no table, or one of another form/);
+      assert.match(message, /^\[egg-tegg-session\] the tables of the session store Sessions of config\.session\.store are missing, or lack a column/);
       const sql = message.split('\n\n').slice(1).join('\n\n');
       assert.equal(sql, STORES[name]({ client: database.client, table }).schema());
       for (const statement of sql.split(';\n').filter(Boolean)) await database.query(statement);
@@ -86,7 +86,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       const store = STORES[name]({ client: database.client, table });
       for (const statement of store.schema().split(';\n').filter(Boolean)) await database.query(statement);
       await database.query(`ALTER TABLE ${table} DROP COLUMN successor`);
-      await assert.rejects(boot({ table }), /one of another form \(.*successor/);
+      await assert.rejects(boot({ table }), /are missing, or lack a column \(.*successor/);
     });
 
     it('makes the tables under createTable, and finds them the next time', async () => {
@@ -107,7 +107,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       await works();
       await app!.close();
       app = undefined;
-      await assert.rejects(boot({ table }), /has no table/);
+      await assert.rejects(boot({ table }), /the tables of .* are missing/);
     });
 
     it('stops an application whose user lacks a right, and says what grants it', async () => {
@@ -115,7 +115,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       for (const statement of STORES[name]({ client: database.client, table }).schema().split(';\n')
         .filter(Boolean)) await database.query(statement);
       const client = await withoutDelete[name](database, table);
-      await assert.rejects(boot({ table, client }), new RegExp(`may not do what the session store Sessions of config.session.store has to \\(.*GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`, 's'));
+      await assert.rejects(boot({ table, client }), new RegExp(`lacks a right that the session store Sessions of config.session.store needs \\(.*GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`, 's'));
       await client.end();
     });
 
@@ -135,7 +135,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       [ 'a promise of one', Promise.resolve(), 'a promise' ],
       [ 'one that wants a callback', query(undefined), 'a client whose query() returns no promise' ],
       [ 'one that answers otherwise', query(Promise.resolve({ rows: [{ one: 2 }], 0: 1 })), 'a client' ],
-      [ 'one that answers nothing', query(Promise.resolve(undefined)), 'a client that can\'t be asked' ],
+      [ 'one that answers nothing', query(Promise.resolve(undefined)), 'a client whose query() fails' ],
     ] as Array<[ string, unknown, string ]>) {
       it(`stops an application that has ${title} as its client`, async () => {
         await assert.rejects(boot({ client }), (err: Error) => {

@@ -1037,7 +1037,7 @@ describe('config.session.deviceBound at boot', () => {
       await app.close();
       const told = (booting.logger as unknown as { _mockLogs: string[] })._mockLogs.filter(line => line.includes('deviceRequired'));
       assert.equal(told.length, lines);
-      for (const line of told) assert.match(line, /deviceBound\.required is on: whoever has a browser that can't bind its session/);
+      for (const line of told) assert.match(line, /deviceBound\.required is on: users whose browser can't bind a session/);
     });
   }
 
@@ -1060,7 +1060,7 @@ describe('config.session.deviceBound at boot', () => {
     const app = await createApp('memory-store', { session: OPTIONS });
     try {
       for (const store of [ null, new MapStore() ]) {
-        assert.throws(() => { (app as unknown as Application).sessionStore = store; }, /deviceBound needs a store that changes a record in one step/);
+        assert.throws(() => { (app as unknown as Application).sessionStore = store; }, /deviceBound needs a store with atomic writes/);
       }
     } finally {
       await app.close();
@@ -1069,7 +1069,7 @@ describe('config.session.deviceBound at boot', () => {
 
   for (const fixture of [ 'web', 'indexed-store' ]) {
     it(`stops the application of the fixture ${fixture}, whose store can't hold a binding`, async () => {
-      assert.match(await bootError(fixture, CONFIG) ?? '', /config\.session\.deviceBound needs a store that changes a record in one step/);
+      assert.match(await bootError(fixture, CONFIG) ?? '', /config\.session\.deviceBound needs a store with atomic writes/);
     });
   }
 });

@@ -237,7 +237,7 @@ forEachIndexedStore('maxSessions, once the application runs', site => {
     for (const store of [ new MapStore(), null ]) {
       assert.throws(() => {
         app.sessionStore = store;
-      }, { code: 'ERR_SESSION_NO_STORE', message: /config\.session\.maxSessions needs a store that can tell which sessions there are/ });
+      }, { code: 'ERR_SESSION_NO_STORE', message: /config\.session\.maxSessions needs a store with an index/ });
     }
     assert.equal(app.sessionStore, sessionStore);
   });

@@ -114,11 +114,11 @@ describe('mistakes of a newcomer, and what they are told', () => {
 
   it('a store whose server refuses to write', async () => {
     const store = new FailingStore(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
-    expectHeading('refuses to write', await logged({ store }, write));
+    expectHeading('refuses writes', await logged({ store }, write));
   });
 
   it('a store with a mistake', async () => {
-    expectHeading('by itself', await logged({ store: new FailingStore(new RangeError('an invalid date')) }, write));
+    expectHeading('Only this call has failed', await logged({ store: new FailingStore(new RangeError('an invalid date')) }, write));
   });
 
   it('a store that takes no writes', async () => {
@@ -180,7 +180,7 @@ describe('mistakes of a newcomer, and what they are told', () => {
 
   it('no keys in development, where it starts, and the session can\'t be used', async () => {
     const output = await start({ 'config/config.default.ts': config('{}', ''), 'config/plugin.ts': plugins('security: { enable: false },') });
-    assert.match(output, /WARN .*\[egg-tegg-session\] config\.keys is '', .*\. It starts without, as this is not production; whoever uses the session gets this as an error$/m);
+    assert.match(output, /WARN .*\[egg-tegg-session\] config\.keys is '', .*\. The application starts without keys, as this is not production; using the session throws this error$/m);
     assert.match(output, /^answer 500: \{"code":"ERR_SESSION_SETUP","message":"\[egg-tegg-session\] config\.keys is '', and session cookies/m);
   });
 

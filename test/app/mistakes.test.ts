@@ -181,8 +181,8 @@ describe('something else under the key of a principal\'s index in Redis', () => 
         const [ user, other ] = [ newUser(), newUser() ];
         const key = `${AppRedisStore.prefix}principal:${user}`;
         const redis = site.redis as Redis;
-        const expected = `"${AppRedisStore.prefix}principal:${shown(user)}" is no sorted set, as the list of a principal's sessions is: ` +
-          'remove that key, or have what writes it take another name (WRONGTYPE';
+        const expected = `"${AppRedisStore.prefix}principal:${shown(user)}" is not a sorted set, as the index of a principal's sessions must be: ` +
+          'remove that key, or rename it in the code that writes it (WRONGTYPE';
         for (const set of [ () => redis.set(key, 'theirs'), () => redis.hset(key, 'n', '1'), () => redis.lpush(key, 'a') ]) {
           await redis.del(key);
           await set();
@@ -350,7 +350,7 @@ describe('an application without config.keys', () => {
         keys: [],
         boot: booting => (booting as unknown as MockApplication).mockLog('coreLogger'),
       });
-      assert.equal(linesOf(app).filter(line => /config\.keys is '', .*\. It starts without, as this is not production/.test(line)).length, 1);
+      assert.equal(linesOf(app).filter(line => /config\.keys is '', .*\. The application starts without keys, as this is not production/.test(line)).length, 1);
       for (const cookie of [ undefined, 'EGG_SESS=anything; EGG_SESS.sig=anything' ]) {
         const headers = { ...JSON_PLEASE, ...cookie ? { cookie } : {} };
         assert.deepEqual((await client.run(() => ({ ok: 1 }), headers)).json(), { ok: 1 });

@@ -376,7 +376,7 @@ describe('config.session', () => {
         'absoluteMaxAge is \'8h\'; it must be a number of milliseconds, above 0 and up to 100 years, or be left out',
         'principal is 5; it must be the name of a field of the session, or a function of its data that is not async, or be left out',
         'maxSessions is 0; it must be a whole number above 0, or be left out',
-        'maxSessions is 3; it needs config.session.principal, which says whose session it is',
+        'maxSessions is 3; it needs config.session.principal, which names the user of a session',
       ]);
       assert.match(message({ acceptedRisks: [ 'key' ] }),
         /^acceptedRisks is \[ 'key' \]; it must be a list of httpOnly, secure, keys, .*sharedKey, deviceRequired, or be left out$/);
@@ -397,7 +397,7 @@ describe('config.session', () => {
     it('match beside ignore', () => {
       assert.throws(() => resolveConfig({ match: '/a', ignore: [ '/a/b' ] }), {
         name: 'TypeError',
-        message: '[egg-tegg-session] config.session.match is \'/a\'; it can\'t be set beside config.session.ignore: remove one, or decide in a function',
+        message: '[egg-tegg-session] config.session.match is \'/a\'; it can\'t be combined with config.session.ignore: remove one, or decide in a function',
       });
       resolveConfig({ match: '/a', ignore: null });
     });

@@ -101,7 +101,7 @@ for (const [ client, options ] of Object.entries(CLIENTS)) {
 
       it('the log says so once', () => {
         assert.equal(lines().length, touches ? 0 : 1, lines().join());
-        if (!touches) assert.match(lines()[0], new RegExp(`${cause} .*Its server refuses to write`, 's'));
+        if (!touches) assert.match(lines()[0], new RegExp(`${cause} .*Its server refuses writes`, 's'));
       });
 
       it('a sign-in is a 503', async () => {

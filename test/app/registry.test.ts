@@ -447,11 +447,11 @@ describe('sessionRegistry where it can\'t work', () => {
     protected readonly keyv = new Keyv();
   }
   const CASES: Array<[ title: string, fixture: string, options: SessionOptions, error: RegExp ]> = [
-    [ 'sessions are in the cookie', 'web', {}, /they are kept in the cookie EGG_SESS/ ],
-    [ 'config.session.store is three methods', 'web', { store: new MapStore() }, /they are kept in config\.session\.store/ ],
-    [ 'config.session.store is Keyv\'s', 'web', { store: new InKeyv() }, /they are kept in config\.session\.store/ ],
-    [ 'config.session.store has index and list', 'web', { store: new Unfound() }, /they are kept in config\.session\.store/ ],
-    [ 'the store that tegg has found is three methods', 'store', {}, /they are kept in AppSessionStore .*AppSessionStore\.ts/ ],
+    [ 'sessions are in the cookie', 'web', {}, /sessions are kept in the cookie EGG_SESS/ ],
+    [ 'config.session.store is three methods', 'web', { store: new MapStore() }, /sessions are kept in config\.session\.store/ ],
+    [ 'config.session.store is Keyv\'s', 'web', { store: new InKeyv() }, /sessions are kept in config\.session\.store/ ],
+    [ 'config.session.store has index and list', 'web', { store: new Unfound() }, /sessions are kept in config\.session\.store/ ],
+    [ 'the store that tegg has found is three methods', 'store', {}, /sessions are kept in AppSessionStore .*AppSessionStore\.ts/ ],
   ];
   for (const [ title, name, options, error ] of CASES) {
     it(`as ${title}: each method says so, and which stores can`, async () => {
@@ -463,7 +463,7 @@ describe('sessionRegistry where it can\'t work', () => {
         ]) {
           await assert.rejects(call, (err: Error) => {
             assert.match(err.message, error);
-            assert.match(err.message, /^\[egg-tegg-session\] sessionRegistry needs a store that .*The stores for Redis, PostgreSQL, MySQL and memory can/);
+            assert.match(err.message, /^\[egg-tegg-session\] sessionRegistry needs a store with an index, .*Use one of the stores for Redis, PostgreSQL, MySQL and memory, or/);
             return true;
           });
         }
@@ -475,7 +475,7 @@ describe('sessionRegistry where it can\'t work', () => {
     it(`as ${title}: maxSessions stops the boot, and the error says why`, async () => {
       await assert.rejects(quietly(() => createApp(name, { session: { principal: 'userId', maxSessions: 1, ...options } })), (err: Error) => {
         assert.match(err.message, error);
-        assert.match(err.message, /^\[egg-tegg-session\] config\.session\.maxSessions needs a store that .*The stores for Redis, PostgreSQL, MySQL and memory can/);
+        assert.match(err.message, /^\[egg-tegg-session\] config\.session\.maxSessions needs a store with an index, .*Use one of the stores for Redis, PostgreSQL, MySQL and memory, or/);
         return true;
       });
     });
@@ -491,7 +491,7 @@ describe('sessionRegistry where it can\'t work', () => {
     try {
       const registry = await app.getEggObject(SessionRegistry);
       for (const call of [ () => registry.list('a'), () => registry.revokeAll('a'), () => registry.clear() ]) {
-        await assert.rejects(call, /sessionRegistry needs a store that .* they are kept in app\.sessionStore \(Unfound\)\. RedisSessionStore/);
+        await assert.rejects(call, /sessionRegistry needs a store with an index, and sessions are kept in app\.sessionStore \(Unfound\)\. Use one of the stores for Redis, PostgreSQL, MySQL and memory/);
       }
     } finally {
       await app.close();
@@ -503,7 +503,7 @@ describe('sessionRegistry where it can\'t work', () => {
     try {
       const registry = await app.getEggObject(SessionRegistry);
       for (const call of [ () => registry.list('a'), () => registry.revoke('a', 'x'), () => registry.revokeAll('a') ]) {
-        await assert.rejects(call, /sessionRegistry does not know whose session is whose: set config\.session\.principal/);
+        await assert.rejects(call, /sessionRegistry needs config\.session\.principal/);
       }
       assert.equal(await registry.clear(), 0);
     } finally {

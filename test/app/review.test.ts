@@ -65,7 +65,7 @@ describe('the review at boot', () => {
     [ 'keys', () => ({ keys: 'short' }), /a key in config\.keys can be guessed: .*`node -p "crypto\.randomBytes\(32\)\.toString\('hex'\)"`/ ],
     [ 'memoryStore', () => ({ session: { store: memory() } }), /MemorySessionStore is for development and tests: .* Use RedisSessionStore/ ],
     [ 'idleTimeout', () => ({ session: { rolling: false } }), /no idle timeout: .* Set config\.session\.rolling to true/ ],
-    [ 'absoluteTimeout', () => ({ session: { absoluteMaxAge: null } }), /a session that is used goes on for ever\. Set config\.session\.absoluteMaxAge/ ],
+    [ 'absoluteTimeout', () => ({ session: { absoluteMaxAge: null } }), /a session that is used never ends\. Set config\.session\.absoluteMaxAge/ ],
     [ 'encrypt', () => ({ session: { encrypt: false } }), /encrypt is off: .* Remove config\.session\.encrypt\./ ],
     [ 'signed', () => ({ session: { encrypt: false, signed: false, acceptedRisks: [ 'encrypt' ] } }), /signed is off: .* Remove config\.session\.signed\./ ],
     [ 'acceptLegacyCookie', () => ({ session: { acceptLegacyCookie: true } }), /acceptLegacyCookie is on: .* Remove it once maxAge has passed/ ],
@@ -100,16 +100,16 @@ describe('the review at boot', () => {
   it('says of a session without any timeout that it goes on when it changes, as reading does not keep it', async () => {
     const lines = await review({ session: { rolling: false, absoluteMaxAge: null } });
     assert.match(lines[0], /no idle timeout: maxAge counts from the last change/);
-    assert.match(lines[1], /no absolute timeout: a session that changes goes on for ever/);
+    assert.match(lines[1], /no absolute timeout: a session that changes never ends/);
   });
 
   for (const [ sameSite, cookies ] of [[ 'none', {}], [ 'None', {}], [ null, { sameSite: 'none' }]] as const) {
     it(`says that SameSite=None is lost over plain HTTP, with sameSite: ${sameSite} and config.cookies ${JSON.stringify(cookies)}`, async () => {
       const session = { key: 'sid', sameSite };
       const [ off ] = await review({ session: { ...session, secure: false }, config: { cookies } });
-      assert.match(off, /secure is off: .*, and has no SameSite=None, so that no other site can have it sent\. Set config\.session\.secure to true/);
+      assert.match(off, /secure is off: .*, and has no SameSite=None, so that browsers do not send it from other sites\. Set config\.session\.secure to true/);
       const [ unset ] = await review({ session, config: { cookies } });
-      assert.match(unset, /no Secure and no SameSite=None, so that no other site can have it sent, as config\.proxy is off\. Set config\.proxy to true/);
+      assert.match(unset, /no Secure and no SameSite=None, so that browsers do not send it from other sites, as config\.proxy is off\. Set config\.proxy to true/);
       assert.deepEqual(await review({ session, config: { cookies, proxy: true } }), []);
       assert.deepEqual(await review({ session: { ...session, secure: true }, config: { cookies } }), []);
     });
@@ -132,7 +132,7 @@ describe('the review at boot', () => {
     const IDLE: Array<[ name: string, session: () => SessionOptions, reason: RegExp, effective: () => SessionOptions ]> = [
       [ 'partitioned', () => ({ partitioned: true }), /SameSite=None only\. Set config\.session\.sameSite to 'none'/,
         () => ({ partitioned: true, sameSite: 'none' }) ],
-      [ 'removeUnpartitioned', () => ({ removeUnpartitioned: true }), /goes with config\.session\.partitioned\. Set that too, or remove this one/,
+      [ 'removeUnpartitioned', () => ({ removeUnpartitioned: true }), /needs config\.session\.partitioned\. Set that too, or remove this one/,
         () => ({ removeUnpartitioned: true, partitioned: true, sameSite: 'none' }) ],
       [ 'prefix', () => ({ prefix: 'a:', genid, store: new MapStore() }), /config\.session\.genid makes the whole id/, () => ({ prefix: 'a:', store: new MapStore() }) ],
       [ 'acceptLegacyCookie', () => ({ acceptLegacyCookie: true, encrypt: false }), /the cookie is not sealed, .* Remove it/, () => ({ acceptLegacyCookie: true }) ],

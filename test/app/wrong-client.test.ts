@@ -152,7 +152,7 @@ describe('a client that reads what may be older than what was written stops the 
       await assert.rejects(boot({ store: new RedisStore(client) }), {
         code: 'ERR_SESSION_SETUP',
         message: `[egg-tegg-session] the client of the session store RedisStore of config.session.store has the setting ${setting}, and reads from a replica or a cache, ` +
-          'which may still have a session that has ended: leave it out, or give sessions a client of their own without it',
+          'which may still have a session that has ended: remove the setting, or give sessions their own client without it',
       });
     });
   }

@@ -177,6 +177,6 @@ describe('a call that the database has taken back', () => {
 
   it('gives up to end a session of MySQL that others write to all the time', async () => {
     const client = { query: async (sql = '') => (/^SELECT/.test(sql) ? [{ ...ROW }] : { affectedRows: 0 }) };
-    await assert.rejects(mysql(client).retire('id', null, 1000), /could not be ended: others have written to it 100 times/);
+    await assert.rejects(mysql(client).retire('id', null, 1000), /could not be ended: other requests wrote to it 100 times/);
   });
 });

@@ -209,7 +209,7 @@ describe('config.session.deviceBound', () => {
   const BAD: Array<[ options: object, message: RegExp ]> = [
     [{ deviceBound: 'yes' }, /deviceBound is 'yes'; it must be true, false or \{/ ],
     [{ deviceBound: [] }, /deviceBound is \[\]; it must be true, false or \{/ ],
-    [{ deviceBound: { maxage: 5 } }, /it has no 'maxage', but maxAge, path and required/ ],
+    [{ deviceBound: { maxage: 5 } }, /it has no option 'maxage', only maxAge, path and required/ ],
     [{ deviceBound: { maxAge: 1000 } }, /deviceBound\.maxAge is 1000; it must be a number of milliseconds, from a minute to a day/ ],
     [{ deviceBound: { path: '/' } }, /deviceBound\.path is '\/'; it must be a path/ ],
     [{ deviceBound: { path: '/a"b' } }, /deviceBound\.path/ ],

@@ -89,7 +89,7 @@ describe('a Keyv', () => {
   it('is asked whether it keeps what is to live for 30 days: memcached says yes, and does not', async () => {
     const { store } = storeOf(ttl => ttl < THIRTY_DAYS);
     await store.set('key', { n: 1 }, THIRTY_DAYS - 1);
-    await assert.rejects(store.set('key', { n: 1 }, THIRTY_DAYS), /this store takes no maxAge of 30 days or more/);
+    await assert.rejects(store.set('key', { n: 1 }, THIRTY_DAYS), /this store takes less than 30 days/);
   });
 
   it('is not asked again when it does', async () => {

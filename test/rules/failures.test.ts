@@ -113,7 +113,7 @@ const TABLE: Array<[ failure: Failure, what: string, err: unknown ]> = [
   [ 'call', 'words of a visitor, quoted', new Error('value refused: \'connection timeout\'') ],
   [ 'call', 'words of a visitor, in a list', new Error('names refused: [connection, socket]') ],
   [ 'server', 'words of a server beside apostrophes', new Error('can\'t reach it, it isn\'t there: offline') ],
-  [ 'call', 'an index of another type, whose name a visitor has chosen', Object.assign(new Error('principal:server down is no sorted set'),
+  [ 'call', 'an index of another type, whose name a visitor has chosen', Object.assign(new Error('principal:server down is not a sorted set'),
     { cause: reply('WRONGTYPE Operation against a key') }) ],
   [ 'call', 'nothing', undefined ],
   [ 'call', 'null', null ],

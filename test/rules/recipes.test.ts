@@ -50,9 +50,9 @@ describe('the recipes of docs/architecture.md', () => {
     }
   });
 
-  it('a test that holds a rule is there', () => {
+  it('a test of an invariant exists', () => {
     for (const file of inBoth('architecture')) {
-      const [ , table ] = /^## (?:Rules that must hold|必须成立的规则)\n([^]*?)\n## /m.exec(read(file))!;
+      const [ , table ] = /^## (?:Invariants|不变量)\n([^]*?)\n## /m.exec(read(file))!;
       const names = table.split('\n').filter(line => line.startsWith('| ')).slice(2)
         .flatMap(line => [ ...line.split('|').at(-2)!.matchAll(/`([\w/-]+)`/g) ].map(([ , name ]) => name));
       assert.ok(names.length > 20);
