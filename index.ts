@@ -20,7 +20,8 @@ export { MemorySessionStore } from './module/store/MemorySessionStore';
 export { RedisClient } from './module/store/RedisClient';
 export { RedisSessionStore } from './module/store/RedisSessionStore';
 export { StoreCall, StoreOperation } from './module/store/StoreHealth';
-export { testSessionStore } from './testing/testSessionStore';
+export { TestRunner } from './testing/TestRunner';
+export { testSessionStore, TestSessionStoreOptions } from './testing/testSessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {

@@ -33,7 +33,7 @@ export interface SessionStoreOptions {
  * A store throws when it can't do its work, as when its server is away: the request fails with that error. A record that
  * is missing, expired or malformed is no error.
  *
- * A key is any string. Calls for one key may come at the same time.
+ * A key is 43 letters, digits, `-` and `_` for a class that tegg finds, and the session's id for other stores: any string. Calls for one key may come at the same time.
  */
 export abstract class SessionStore {
   /**
