@@ -11,7 +11,6 @@ import Keyv from 'keyv';
 import { Keyv as Keyv6 } from 'keyv6';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
-import KeyvPostgres from '@keyv/postgres';
 import { createClient } from 'redis';
 import {
   type KeyvClient, KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord,
@@ -19,9 +18,8 @@ import {
 } from '../..';
 import { Client, createApp } from '../support/app';
 import { MapStore } from '../support/MapStore';
-import { Postgres } from '../support/Postgres';
 import { connectNodeRedis, TestRedisStore } from '../support/redis';
-import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from '../support/servers';
+import { startMemcached, startMysql, startRedis, type TestServer, until } from '../support/servers';
 
 class TestMemoryStore extends MemorySessionStore {
   protected override readonly maxEntries = 5000;
@@ -61,11 +59,6 @@ function testWithServer<S extends TestServer>(name: string, start: () => Promise
 }
 
 const connect = ({ port }: Pick<TestServer, 'port'>) => new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null });
-/** Has somebody notice that an adapter, which connects when it is made, could not. */
-function heeded<T extends { query(sql: string): Promise<unknown> }>(adapter: T): T {
-  adapter.query('SELECT 1').catch(() => undefined);
-  return adapter;
-}
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:1';
 /** The SQL of a section of docs/stores.md, so that what it tells people to run is what is tested. */
@@ -84,24 +77,7 @@ testWithServer('RedisSessionStore', startRedis, server => new TestRedisStore(con
 });
 testWithServer('RedisSessionStore with node-redis', startRedis, async ({ port }) => new TestRedisStore(await connectNodeRedis(port)),
   () => new TestRedisStore(createClient({ url: `redis://${NOWHERE}` })));
-const memcached = (address: string) => new KeyvMemcache(address, { logger: { log: () => undefined } });
-for (const [ version, newKeyv ] of [
-  [ 5, (adapter: any) => new Keyv(adapter) ],
-  [ 6, (adapter: any) => new Keyv6(adapter) ],
-  [ '6, whose errors somebody listens to', (adapter: any) => new Keyv6(adapter).on('error', () => undefined) ],
-] as Array<[ version: number | string, newKeyv: (adapter: unknown) => KeyvClient ]>) {
-  testWithServer(`KeyvSessionStore with memcached and Keyv ${version}`, () => startMemcached([ '-I', '4m' ]),
-    ({ port }) => new TestKeyvStore(newKeyv(memcached(`127.0.0.1:${port}`))), () => new TestKeyvStore(newKeyv(memcached(NOWHERE))));
-}
-testWithServer('KeyvSessionStore with PostgreSQL', startPostgres,
-  ({ url }) => new TestKeyvStore(new Keyv(new KeyvPostgres(url))),
-  () => new TestKeyvStore(new Keyv(heeded(new Postgres(`postgres://${NOWHERE}/postgres`)))));
 const [ MYSQL_TABLE, MYSQL_DELETE ] = sqlOf('MySQL');
-// without its strict mode, the server cuts off what is too long for a column, and says nothing
-testWithServer('KeyvSessionStore with MySQL', () => startMysql([ '--sql-mode=' ]), async ({ url, sql }) => {
-  await sql(MYSQL_TABLE);
-  return new TestKeyvStore(new Keyv(new KeyvMysql(url)));
-}, () => new TestKeyvStore(new Keyv(heeded(new KeyvMysql(`mysql://${NOWHERE}/shop`)))));
 
 it('the contract\'s suite fails for stores that keep to themselves that their server is down', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [
