@@ -24,7 +24,8 @@ export { MysqlSessionStore } from './module/database/MysqlSessionStore';
 export { PostgresSessionStore } from './module/database/PostgresSessionStore';
 export { SqlSessionStore } from './module/database/SqlSessionStore';
 export { StoreCall, StoreOperation } from './module/store/StoreHealth';
-export { testSessionStore } from './testing/testSessionStore';
+export { TestRunner } from './testing/TestRunner';
+export { testSessionStore, TestSessionStoreOptions } from './testing/testSessionStore';
 
 declare module 'egg' {
   interface EggAppConfig {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { Browser } from '../test/support/Browser';
 import { startServer, visit } from '../test/support/egg-server';
 import { migrate } from './migration-check';
+import { useRunners } from './runners';
 
 const ROOT = path.join(__dirname, '..');
 const ALLOWED = [
@@ -243,7 +244,11 @@ async function main() {
   await develop(example);
   for (const [ egg, app ] of [[ 3, createApp(example) ], [ 4, createAppOnEgg4(tarball) ]] as const) {
     compile(app, egg);
-    if (egg === 4) useAsModules(app);
+    if (egg === 4) {
+      useAsModules(app);
+      const runners = await useRunners(app, require.resolve('mocha/bin/mocha.js'));
+      ok(`testSessionStore reports what a store keeps, breaks and lacks, under ${runners}`);
+    }
     const start = (port: number) => [ 'start.js', String(port) ];
     await count(`Egg ${egg}, egg.start, a store written by the user`, app, true, start, 1);
     fs.rmSync(path.join(app, 'modules/store'), { recursive: true });

@@ -386,7 +386,7 @@ fault('D6', 'module/store/RedisSessionStore.ts', "return redis.nodes('master');"
   'rules/drivers', 'clear() on a Cluster ends a part of the sessions');
 fault('D7', 'module/store/RedisSessionStore.ts', "if (!err.message.startsWith('NOSCRIPT')) throw err;", '',
   'rules/drivers', 'a write that has failed is sent again');
-fault('D8', 'module/store/KeyvSessionStore.ts', "if ('throwOnErrors' in keyv) keyv.throwOnErrors = true;", '',
+fault('D8', 'module/store/KeyvSessionStore.ts', "if ('throwOnErrors' in each) each.throwOnErrors = true;", '',
   'rules/drivers', 'an outage passes for sessions that are not there, and signs everybody out');
 fault('D9', 'module/store/KeyvSessionStore.ts', 'if (ttl >= THIRTY_DAYS && !this.keepsLong) await this.proveKept(key, ttl);', '',
   'rules/drivers', 'memcached keeps no session of 30 days, nobody can sign in, and nothing says why');

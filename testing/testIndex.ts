@@ -1,24 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
-
-/** What the suite uses of mocha. */
-declare function describe(title: string, run: () => void): void;
-declare function it(title: string, run: () => Promise<void>): void;
-declare function after(run: () => Promise<void>): void;
+import { atOnce, LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
 
 /** The part of the contract's suite that is about `index` and `list`. */
 export function testIndex(subject: StoreUnderTest): void {
-  const { options, newKey, set } = subject;
+  const { options, newKey, set, index } = subject;
 
-  describe('index and list, if there are any', () => {
-    subject.needs('index', 'list');
-
-    const noted: Array<[ principal: string, key: string ]> = [];
-    const index = async (principal: string, key: string, ms = MINUTE) => {
-      noted.push([ principal, key ]);
-      await subject.store.index!(principal, key, ms, options);
-    };
+  subject.optional([ 'index', 'list' ], check => {
     const list = async (principal?: string) => {
       const found = new Set<string>();
       for await (const keys of subject.store.list!(principal, options)) for (const key of keys) found.add(key);
@@ -26,11 +14,7 @@ export function testIndex(subject: StoreUnderTest): void {
     };
     const newPrincipal = () => `principal-${newKey()}`;
 
-    after(async () => {
-      for (const [ principal, key ] of noted) await subject.store.index!(principal, key, 0, options);
-    });
-
-    it('list the sessions of a principal, and of no other', async () => {
+    check('list the sessions of a principal, and of no other', async () => {
       const [ alice, bob ] = [ newPrincipal(), newPrincipal() ];
       const keys = [ newKey(), newKey(), newKey() ];
       for (const [ i, key ] of keys.entries()) {
@@ -42,7 +26,7 @@ export function testIndex(subject: StoreUnderTest): void {
       assert.deepEqual(await list(newPrincipal()), []);
     });
 
-    it('list no session that was taken off, and take off what is not there', async () => {
+    check('list no session that was taken off, and take off what is not there', async () => {
       const principal = newPrincipal();
       const [ key, other ] = [ newKey(), newKey() ];
       await index(principal, key);
@@ -56,7 +40,7 @@ export function testIndex(subject: StoreUnderTest): void {
       assert.deepEqual(await list(principal), [ key ]);
     });
 
-    it('keep a session for as long as was ever asked', async () => {
+    check('keep a session for as long as was ever asked', async () => {
       const principal = newPrincipal();
       const [ longer, shorter ] = [ newKey(), newKey() ];
       await index(principal, longer, SHORT);
@@ -68,23 +52,23 @@ export function testIndex(subject: StoreUnderTest): void {
       assert.deepEqual(await list(principal), [ longer, shorter ].sort());
     });
 
-    it('lose nothing of 100 at the same time', async () => {
+    check('lose nothing of what is noted at the same time', async () => {
       const principal = newPrincipal();
       const keys = Array.from({ length: 100 }, newKey);
-      await Promise.all(keys.map(key => index(principal, key)));
+      await atOnce(keys, key => index(principal, key));
       assert.deepEqual(await list(principal), [ ...keys ].sort());
-      await Promise.all(keys.slice(1).map(key => index(principal, key, 0)));
+      await atOnce(keys.slice(1), key => index(principal, key, 0));
       assert.deepEqual(await list(principal), [ keys[0] ]);
     });
 
-    it('list all of 1,200 sessions of a principal', async () => {
+    check('list all of 1,200 sessions of a principal', async () => {
       const principal = newPrincipal();
       const keys = Array.from({ length: 1200 }, newKey);
-      await Promise.all(keys.map(key => index(principal, key)));
+      await atOnce(keys, key => index(principal, key));
       assert.deepEqual(await list(principal), [ ...keys ].sort());
     });
 
-    it('take any principal', async () => {
+    check('take any principal', async () => {
       const base = newPrincipal();
       const principals = [ ' ', '/', ':', '*', '?', '[a]', '{a}', '\n', '\'', '"', '会话', '🦆', '__proto__', 'x'.repeat(500) ]
         .map(odd => `${base}${odd}`);
@@ -93,7 +77,7 @@ export function testIndex(subject: StoreUnderTest): void {
       for (const [ i, principal ] of principals.entries()) assert.deepEqual(await list(principal), [ keys[i] ], principal);
     });
 
-    it('list the sessions of all, whoever\'s and nobody\'s, and nothing else', async () => {
+    check('list the sessions of all, whoever\'s and nobody\'s, and nothing else', async () => {
       const principal = newPrincipal();
       const keys = [ newKey(), newKey() ];
       for (const key of keys) await set(key, { n: 1 });

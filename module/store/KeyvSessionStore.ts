@@ -5,7 +5,7 @@ import { SessionStore, type SessionMaxAge, type SessionRecord, type SessionStore
 
 /** The part of a Keyv that the store uses: assign `new Keyv(…)`. */
 export interface KeyvClient {
-  /** Keyv 5 has it; the store sets it to true, so that an error does not look like a missing session. */
+  /** Keyv 5 and some adapters have it; the store sets it to true, so that an error does not look like a missing session, or like a write that was done. */
   throwOnErrors?: boolean;
   /** Reads a value; undefined when there is none. */
   get(key: string): Promise<unknown>;
@@ -18,7 +18,7 @@ export interface KeyvClient {
 }
 
 /**
- * Keeps sessions in any server for which Keyv (5 or later) has an adapter: memcached, PostgreSQL, MySQL, SQLite, MongoDB and others.
+ * Keeps sessions in any server for which Keyv (5 or 6) has an adapter: memcached, PostgreSQL, MySQL, SQLite, MongoDB and others.
  *
  * ```ts
  * @SingletonProto()
@@ -101,6 +101,18 @@ interface Emitter {
   on?(event: string, listener: (err: unknown) => void): unknown;
 }
 
+/** Its adapter, and the one in that: Keyv 6 puts an object around some. */
+function adaptersOf(keyv: KeyvClient): Adapter[] {
+  const { store } = keyv as Adapter;
+  return [ store, store?.store ].filter(each => typeof each === 'object');
+}
+
+interface Adapter {
+  store?: Adapter;
+  throwOnErrors?: boolean;
+  client?: Memjs;
+}
+
 /** What an adapter has told of failures, whatever the call. */
 interface Told {
   times: number;
@@ -120,7 +132,7 @@ function listenTo(keyv: KeyvClient): Told {
     });
     toldBy.set(keyv, told = first);
   }
-  if ('throwOnErrors' in keyv) keyv.throwOnErrors = true;
+  for (const each of [ keyv, ...adaptersOf(keyv) ]) if ('throwOnErrors' in each) each.throwOnErrors = true;
   return told;
 }
 
@@ -173,9 +185,8 @@ const limits = new WeakMap<object, number>();
 
 /** The most bytes that memcached takes, which is asked once; undefined when it is another server. */
 async function limitOf(keyv: KeyvClient): Promise<number | undefined> {
-  const { store } = keyv as { store?: { client?: Memjs; store?: { client?: Memjs } } };
-  const client = store?.client ?? store?.store?.client;
-  if (typeof client?.statsWithKey !== 'function') return undefined;
+  const client = adaptersOf(keyv).find(each => typeof each.client?.statsWithKey === 'function')?.client;
+  if (!client) return undefined;
   let limit = limits.get(client);
   if (limit === undefined) {
     const sizes = await itemSizesOf(client);

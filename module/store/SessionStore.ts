@@ -32,7 +32,7 @@ export interface SessionStoreOptions {
  * A store throws when it fails, for example when its server is down: the request fails with that error. A missing, expired or malformed
  * record is no error.
  *
- * A key is any string. Calls for one key may be concurrent.
+ * A key is 43 letters, digits, `-` and `_` for a tegg class, and the session's id for other stores: any string. Calls for one key may be concurrent.
  */
 export abstract class SessionStore {
   /**

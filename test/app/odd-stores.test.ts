@@ -2,9 +2,10 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { mock } from 'node:test';
 import vm from 'node:vm';
-import { MemorySessionStore, type SessionOptions, type SessionRecord } from '../..';
+import { MemorySessionStore, type SessionOptions, type SessionRecord, testSessionStore } from '../..';
 import { StoreAdapter } from '../../module/store/StoreAdapter';
 import { StoreUnderTest } from '../../testing/StoreUnderTest';
+import { type TestRunner, Tests } from '../../testing/TestRunner';
 import { MapStore } from '../support/MapStore';
 import { count, EMPTY, listen, read, start, stop } from '../support/web';
 
@@ -407,9 +408,18 @@ describe('while the store fails', () => {
   });
 });
 
+it('testSessionStore says so when there is no test runner, or not all of one', () => {
+  const message = (missing: string) => `[egg-tegg-session] testSessionStore has ${missing}: run the file with mocha or jest, or give it the ` +
+    'functions of another test runner, as { runner } with import * as runner from \'vitest\' or \'node:test\'';
+  const { describe, it, beforeEach } = globalThis;
+  const test = (runner: object) => testSessionStore('a store', () => new OddStore(), { runner: runner as TestRunner });
+  assert.throws(() => test({}), { name: 'TypeError', message: message('no describe, no it, no before, no after') });
+  assert.throws(() => test({ describe, it, beforeAll: beforeEach }), { message: message('no after') });
+});
+
 describe('testSessionStore, of a store whose get() gives the text that it has kept', () => {
   it('says so', async () => {
-    const subject = new StoreUnderTest();
+    const subject = new StoreUnderTest(new Tests(undefined, 1000));
     subject.store = Object.assign(new OddStore(), { found: async () => '{"n":1}' });
     await assert.rejects(subject.read('key'), /^AssertionError.*: get\(\) returned a string, and not the object that set\(\) was given\. If it is a text, parse it$/);
   });

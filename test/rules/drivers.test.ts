@@ -86,6 +86,13 @@ describe('a Keyv', () => {
     assert.equal(keyv.throwOnErrors, true);
   });
 
+  it('has its adapter told so, and the one in that: @keyv/redis says that a write is done which has failed', async () => {
+    const { keyv, store } = storeOf(() => true);
+    const adapter = { throwOnErrors: false, store: { throwOnErrors: false } };
+    await Object.assign(store, { keyv: Object.assign(keyv, { store: adapter }) }).destroy('key');
+    assert.deepEqual(adapter, { throwOnErrors: true, store: { throwOnErrors: true } });
+  });
+
   it('is asked whether it keeps what is to live for 30 days: memcached says yes, and does not', async () => {
     const { store } = storeOf(ttl => ttl < THIRTY_DAYS);
     await store.set('key', { n: 1 }, THIRTY_DAYS - 1);

@@ -1,0 +1,99 @@
+import { strict as assert } from 'node:assert';
+import KeyvMemcache from '@keyv/memcache';
+import KeyvMysql from '@keyv/mysql';
+import KeyvRedis from '@keyv/redis';
+import Keyv from 'keyv';
+import { Keyv as Keyv6 } from 'keyv6';
+import { type KeyvClient, KeyvSessionStore, type SessionStoreOptions, testSessionStore } from '../..';
+import { blocksUnder } from '../support/docs';
+import { Postgres } from '../support/Postgres';
+import { startMemcached, startMysql, startPostgres, startRedis, type TestServer, until } from '../support/servers';
+
+class TestKeyvStore extends KeyvSessionStore {
+  constructor(protected readonly keyv: KeyvClient) {
+    super();
+  }
+}
+
+/** Where an adapter keeps sessions. */
+interface Place {
+  /** Starts a server whose data outlive a crash, where it has such. */
+  start(): Promise<TestServer & { url?: string }>;
+  keeps: boolean;
+  adapter(address: string): object;
+}
+
+/** Has somebody notice that an adapter, which connects when it is made, could not. */
+function heeded<T extends { query(sql: string): Promise<unknown> }>(adapter: T): T {
+  adapter.query('SELECT 1').catch(() => undefined);
+  return adapter;
+}
+
+const [ TABLE ] = blocksUnder('docs/stores.md', '### MySQL with Keyv').filter(({ language }) => language === 'sql').map(({ code }) => code);
+
+const PLACES: Record<string, Place> = {
+  Redis: {
+    start: () => startRedis([ '--appendonly', 'yes', '--appendfsync', 'always' ]),
+    keeps: true,
+    adapter: address => new KeyvRedis({ url: `redis://${address}`, commandOptions: { timeout: 1500 } }, { connectionTimeout: 1500 }),
+  },
+  memcached: {
+    start: () => startMemcached([ '-I', '4m' ]),
+    keeps: false,
+    adapter: address => new KeyvMemcache(address, { logger: { log: () => undefined } }),
+  },
+  PostgreSQL: {
+    start: startPostgres,
+    keeps: true,
+    adapter: address => heeded(new Postgres(`postgres://postgres@${address}/postgres`)),
+  },
+  MySQL: {
+    // without its strict mode, the server cuts off what is too long for a column, and says nothing
+    async start() {
+      const server = await startMysql([ '--sql-mode=', '--innodb-flush-log-at-trx-commit=1' ]);
+      await server.sql(TABLE);
+      return server;
+    },
+    keeps: true,
+    adapter: address => heeded(new KeyvMysql(`mysql://shop:secret@${address}/shop`)),
+  },
+};
+
+const VERSIONS: Array<[ version: string, newKeyv: (adapter: any) => KeyvClient ]> = [
+  [ '5', adapter => new Keyv(adapter) ],
+  [ '6', adapter => new Keyv6(adapter) ],
+  [ '6, whose errors somebody listens to', adapter => new Keyv6(adapter).on('error', () => undefined) as unknown as KeyvClient ],
+];
+const options = { ctx: { coreLogger: { error: assert.fail } } } as unknown as SessionStoreOptions;
+
+for (const [ place, { start, keeps, adapter }] of Object.entries(PLACES)) {
+  for (const [ version, newKeyv ] of VERSIONS) {
+    if (version.length > 1 && place !== 'memcached') continue; // that is about Keyv, and not its adapters
+    describe(`Keyv ${version} with ${place}`, () => {
+      let server: TestServer;
+      const newStore = (port: number) => new TestKeyvStore(newKeyv(adapter(`127.0.0.1:${port}`)));
+      before(async () => {
+        server = await start();
+      });
+      after(() => server.stop());
+
+      // nobody listens at port 1
+      testSessionStore('KeyvSessionStore', () => newStore(server.port), { down: () => newStore(1), anyKey: true });
+
+      it('tells that its server has crashed, and goes on when that is back', async () => {
+        const store = newStore(server.port);
+        await store.set('before', { n: 1 }, 60_000);
+        const launch = await server.restart();
+        const results = await Promise.allSettled([
+          store.get('before', undefined, options), store.get('another', undefined, options), store.set('before', { n: 2 }, 60_000), store.destroy('before'),
+        ]);
+        assert.deepEqual(results.map(({ status }) => status), Array(4).fill('rejected'));
+        await launch();
+        await until('a session is written again', () => store.set('after', { n: 3 }, 60_000).then(() => true));
+        assert.deepEqual(await store.get('after', undefined, options), { n: 3 });
+        assert.deepEqual(await store.get('before', undefined, options), keeps ? { n: 1 } : undefined);
+        await store.close();
+      });
+    });
+  }
+}
