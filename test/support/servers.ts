@@ -110,8 +110,8 @@ export async function startMemcached(args: string[] = []): Promise<TestServer> {
   });
 }
 
-/** A PostgreSQL server with an empty database. Before it ends by itself, it waits until its clients have gone. */
-export async function startPostgres(): Promise<TestServer & { url: string }> {
+/** A PostgreSQL server with an empty database; `args` are options of postgres. Before it ends by itself, it waits until its clients have gone. */
+export async function startPostgres(args: string[] = []): Promise<TestServer & { url: string }> {
   const port = await freePort();
   const dir = tempDir();
   const debian = '/usr/lib/postgresql';
@@ -120,7 +120,7 @@ export async function startPostgres(): Promise<TestServer & { url: string }> {
   await promisify(execFile)(path.join(bin, 'initdb'),
     [ '-D', dir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N' ], { cwd: dir, ...nobody });
   const server = await start(port, dir, path.join(bin, 'postgres'), [
-    '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off',
+    '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off', ...args,
   ], async output => output.includes('ready to accept connections'), 'SIGTERM');
   return { ...server, url: `postgres://postgres@127.0.0.1:${port}/postgres` };
 }
