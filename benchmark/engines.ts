@@ -38,7 +38,8 @@ export const ENGINES: Record<DatabaseName, () => Promise<Engine>> = {
       query,
       async statements() {
         await track('none');
-        const rows = await query('SELECT upper(substring(query FROM \'\\w+\')) AS verb, sum(calls)::int AS calls FROM pg_stat_statements GROUP BY 1');
+        const rows = await query(`SELECT CASE WHEN query LIKE 'WITH%' THEN 'UPDATE' ELSE substring(query FROM '^\\w+') END AS verb, sum(calls)::int AS calls FROM pg_stat_statements
+          WHERE query NOT LIKE '%pg_%' GROUP BY 1`);
         await query('SELECT pg_stat_statements_reset()');
         await track('top');
         return counted(rows.map(({ verb, calls }) => [ String(verb), Number(calls) ]));

@@ -11,7 +11,7 @@ const LIVE_PER_EXPIRED = 0.1;
 const CHUNKS = 10;
 /** Requests, half of which write. */
 const PER_SECOND = 100;
-const BEFORE_MS = 20_000;
+const BESIDE_MS = 20_000;
 const BROWSERS = 500;
 const WARM_UP_REQUESTS = 3000;
 const BYTES = 200;
@@ -38,15 +38,17 @@ export async function sweep({ expired, batch, database: only }: Options): Promis
     for (const url of [ '/read', '/write' ]) await send(server, url, browsers, WARM_UP_REQUESTS);
 
     progress(`${database}: ${PER_SECOND} requests per second`);
-    const before = await steadily(server, browsers, sleep(BEFORE_MS));
+    const before = await steadily(server, browsers, sleep(BESIDE_MS));
     progress(`${database}: the same, and the sweep`);
     const start = performance.now();
     const swept = server.sweep();
     const during = await steadily(server, browsers, swept, `${database}: sweep`);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     const removed = await swept;
+    progress(`${database}: without it again`);
+    const after = await steadily(server, browsers, sleep(BESIDE_MS));
     if (removed !== expired) throw new Error(`${removed} sessions were removed, of ${expired}`);
-    for (const [ when, latencies ] of [[ 'before', before ], [ 'during', during ]] as const) {
+    for (const [ when, latencies ] of [[ 'before', before ], [ 'during', during ], [ 'after', after ]] as const) {
       rows.push([ database, when, when === 'during' ? `${seconds} s` : '', String(latencies.length),
         ...[ 0.5, 0.99, 0.999, 1 ].map(part => quantile(latencies, part).toFixed(1)), String(latencies.filter(ms => ms > 50).length) ]);
     }
