@@ -3,7 +3,7 @@
 import type { Subject } from './cases';
 import { cpuOf, DATABASES, type DatabaseName, type Engine, ENGINES } from './engines';
 import { type Browser, measure, send, signIn, strangers } from './load';
-import { median, progress, quantile, spread, table } from './report';
+import { markdown, median, progress, quantile, spread, table } from './report';
 import { type Server, startServer } from './servers';
 
 const ROUNDS = 7;
@@ -36,6 +36,8 @@ const contestants = (database: DatabaseName): Contestant[] => [
 
 interface Kind {
   name: string;
+  /** The same in Chinese. */
+  zh: string;
   url: string;
   rolling?: boolean;
   /** The browsers come without a session. */
@@ -47,14 +49,14 @@ interface Kind {
 }
 
 const KINDS: Kind[] = [
-  { name: 'does not use the session', url: '/unused', countOnly: true },
-  { name: 'reads', url: '/read' },
-  { name: 'reads, with `rolling`', url: '/read', rolling: true },
-  { name: 'changes', url: '/write' },
-  { name: 'first write of a new session', url: `/sign-in?bytes=${BYTES}`, fresh: true },
-  { name: '`update()`', url: '/update', eggOnly: true },
-  { name: 'sign-in: data, then `regenerate()`', url: '/write-and-regenerate', eggOnly: true, countOnly: true },
-  { name: 'sign-out', url: '/sign-out', eggOnly: true, countOnly: true },
+  { name: 'does not use the session', zh: '没有用到 session', url: '/unused', countOnly: true },
+  { name: 'reads', zh: '读取', url: '/read' },
+  { name: 'reads, with `rolling`', zh: '`rolling` 时读取', url: '/read', rolling: true },
+  { name: 'changes', zh: '修改', url: '/write' },
+  { name: 'first write of a new session', zh: '新 session 的第一次写入', url: `/sign-in?bytes=${BYTES}`, fresh: true },
+  { name: '`update()`', zh: '`update()`', url: '/update', eggOnly: true },
+  { name: 'sign-in: data, then `regenerate()`', zh: '登录：先写数据，再 `regenerate()`', url: '/write-and-regenerate', eggOnly: true, countOnly: true },
+  { name: 'sign-out', zh: '退出登录', url: '/sign-out', eggOnly: true, countOnly: true },
 ];
 
 interface Running {
@@ -82,8 +84,8 @@ interface LoadResult {
   latencies: number[];
 }
 
-/** What there is to paste, by the title of a row. */
-const pasted = new Map<string, string[]>();
+/** What there is to paste, by the title of a row or the name of a kind. */
+const pasted = new Map<string, { zh: string; cells: string[] }>();
 const counts = new Map<string, string[]>();
 
 export async function databases(): Promise<void> {
@@ -192,33 +194,34 @@ function print(database: DatabaseName, results: Result[], loads: LoadResult[]): 
     loads.map(({ kind, contestant, connections, perSecond, latencies }) =>
       [ kind.name, contestant.name, String(connections), `${Math.min(...perSecond).toFixed(0)}, ${spread(perSecond)}`, ms(latencies) ]));
 
-  const cells = (title: string, cell: (name: string) => string) => pasted.set(title,
-    [ ...pasted.get(title) ?? [], ...all.filter(({ sessions }) => sessions !== 'none').map(({ name }) => cell(name)) ]);
+  const cells = (title: string, zh: string, cell: (name: string) => string) => pasted.set(title,
+    { zh, cells: [ ...pasted.get(title)?.cells ?? [], ...all.filter(({ sessions }) => sessions !== 'none').map(({ name }) => cell(name)) ] });
   const find = (kind: Kind, name: string) => results.find(result => result.kind === kind && result.contestant.name === name);
   for (const kind of kinds) {
-    cells(`${kind.name}: CPU µs, ms`, name => {
+    cells(`${kind.name}: CPU µs, ms`, `${kind.zh}：CPU µs，ms`, name => {
       const result = find(kind, name);
       return result ? `${median(beyond(result).own).toFixed(0)}, ${median(result.latencies).toFixed(1)}` : '';
     });
   }
-  for (const { name: kind } of kinds.filter(({ name }) => loads.some(each => each.kind.name === name))) {
+  for (const { name: kind, zh } of kinds.filter(({ name }) => loads.some(each => each.kind.name === name))) {
     for (const connections of CONNECTIONS) {
-      cells(`${kind}: requests/s, ${connections} connections`, name => grouped(median(
+      cells(`${kind}: requests/s, ${connections} connections`, `${zh}：每秒请求数，${connections} 个连接`, name => grouped(median(
         loads.find(each => each.kind.name === kind && each.connections === connections && each.contestant.name === name)!.perSecond)));
     }
-    cells(`${kind}: requests/s that a core of the database carries`, name =>
+    cells(`${kind}: requests/s that a core of the database carries`, `${zh}：数据库一个核每秒承担的请求数`, name =>
       grouped(1e6 / median(find(kinds.find(each => each.name === kind)!, name)!.databaseCpu)));
   }
 }
 
 const grouped = (number: number) => Math.round(number).toLocaleString('en');
 
-/** Prints the tables of docs/performance.md. */
+/** Prints the tables of docs/performance.md and its translation. */
 function paste(): void {
-  const markdown = (head: string[], rows: Map<string, string[]>) => console.log(
-    [ head, head.map(() => '---'), ...[ ...rows ].map(row => row.flat()) ].map(row => `| ${row.join(' | ')} |`).join('\n'));
-  console.log('\nFor docs/performance.md:\n');
-  markdown([ 'request', 'PostgreSQL', 'MariaDB' ], new Map(KINDS.flatMap(({ name }) => (counts.has(name) ? [[ name, counts.get(name)! ]] : []))));
-  console.log();
-  markdown([ 'request', ...DATABASES.flatMap(database => contestants(database).filter(({ sessions }) => sessions !== 'none').map(({ name }) => `\`${name}\``)) ], pasted);
+  const stores = DATABASES.flatMap(database => contestants(database).filter(({ sessions }) => sessions !== 'none').map(({ name }) => `\`${name}\``));
+  for (const [ language, [ file, request ]] of Object.entries({ en: [ 'performance.md', 'request' ], zh: [ 'performance.zh-CN.md', '请求' ] })) {
+    const kinds = KINDS.filter(({ name }) => counts.has(name));
+    markdown(`For docs/${file}, statements`, [ request, ...DATABASES ],
+      kinds.map(kind => [ language === 'zh' ? kind.zh : kind.name, ...counts.get(kind.name)! ]));
+    markdown(`For docs/${file}, stores`, [ request, ...stores ], [ ...pasted ].map(([ title, { zh, cells }]) => [ language === 'zh' ? zh : title, ...cells ]));
+  }
 }

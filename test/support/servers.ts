@@ -142,6 +142,7 @@ export async function startMysql(args: string[] = []): Promise<TestServer & {
   own(setup);
   const server = await start(port, dir, installed([ 'mariadbd', 'mysqld' ], sbin), [
     '--no-defaults', `--datadir=${dir}`, `--port=${port}`, '--bind-address=127.0.0.1', '--socket=mysql.sock',
+    `--tmpdir=${dir}`, // one that starts deletes the temporary tables that others have there
     `--pid-file=${path.join(dir, 'mysql.pid')}`, `--init-file=${setup}`, '--innodb-flush-log-at-trx-commit=0', ...args,
   ], async output => output.includes('ready for connections'), 'SIGTERM');
   const client = installed([ 'mariadb', 'mysql' ], []);
