@@ -14,7 +14,7 @@ export async function boot(_: Options, redis: number): Promise<void> {
   progress(`${BOOTS} boots of each`);
   for (let i = 0; i < BOOTS; i++) {
     for (const subject of all) {
-      const server = await startServer(subject, 'cookie', redis);
+      const server = await startServer(subject, 'cookie', { redis });
       times.get(subject)!.push(server.bootMs);
       await server.stop();
     }
@@ -31,7 +31,7 @@ export async function boot(_: Options, redis: number): Promise<void> {
 
 async function heapPerSession(subject: Subject, bytes: number, redis: number): Promise<number> {
   progress(`heap of ${subject.name}, ${bytes} bytes`);
-  const server = await startServer(subject, 'memory', redis);
+  const server = await startServer(subject, 'memory', { redis });
   await signIn(server, 1000, bytes); // compiles what is used
   const before = await server.heap();
   await signIn(server, SESSIONS, bytes);

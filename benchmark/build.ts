@@ -19,9 +19,21 @@ export function compile(): void {
   copy(path.join(__dirname, 'app'), APP);
 }
 
+/** How many expired rows go at once, in the compiled plugin. */
+export function setBatch(rows: number): void {
+  for (const name of [ 'postgres', 'mysql' ]) {
+    const file = path.join(build, `node_modules/egg-tegg-session/module/database/${name}.js`);
+    const code = fs.readFileSync(file, 'utf8');
+    const changed = code.replace(/^const BATCH = \d+;$/m, `const BATCH = ${rows};`);
+    if (changed === code && !code.includes(`const BATCH = ${rows};`)) throw new Error(`${file} has no BATCH`);
+    fs.writeFileSync(file, changed);
+  }
+}
+
 /** Installs the frameworks that are measured beside Egg, which this package does not need for anything else. */
 export function installPeers(): void {
-  if (fs.existsSync(path.join(PEERS, 'node_modules/.package-lock.json'))) return;
+  const modified = (file: string) => fs.statSync(path.join(PEERS, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (modified('node_modules/.package-lock.json') > modified('package-lock.json')) return;
   process.stderr.write('npm ci, in benchmark/peers\n');
   execFileSync('npm', [ 'ci', '--no-audit', '--no-fund', '--loglevel=error' ], { cwd: PEERS, stdio: [ 'ignore', 'ignore', 'inherit' ] });
 }

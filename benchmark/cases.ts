@@ -8,7 +8,7 @@ export type Kept = typeof KEPT[number];
 export type Action = typeof ACTIONS[number];
 
 /** Sizes of a session, in bytes of JSON. One of 3,000 does not fit into a cookie of egg-session's, which grows it by 16/9. */
-export const sizesIn = (kept: Kept): number[] => [ 200, kept === 'cookie' ? 2000 : 3000 ];
+export const sizesIn = (kept: Settings['kept']): number[] => [ 200, kept === 'cookie' ? 2000 : 3000 ];
 
 export interface Subject {
   name: string;

@@ -13,7 +13,7 @@ const subject = (sessions: Subject['sessions']): Subject =>
   ({ name: sessions, framework: 'Egg', sessions, kept: [ 'memory' ], actions: [ 'read' ] });
 
 export async function device(options: Options, redis: number): Promise<void> {
-  const [ off, on ] = await Promise.all([ startServer(subject('always'), 'memory', redis), startServer(subject('device-bound'), 'memory', redis) ]);
+  const [ off, on ] = await Promise.all([ startServer(subject('always'), 'memory', { redis }), startServer(subject('device-bound'), 'memory', { redis }) ]);
   const measured = [
     { name: 'off', server: off, browsers: await signIn(off, options.sessions, 200) },
     { name: 'on, and the browser has no key', server: on, browsers: await signIn(on, options.sessions, 200) },

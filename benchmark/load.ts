@@ -43,6 +43,7 @@ Promise<number[]> {
       next();
     });
     await once(socket, 'close');
+    if (answer) throw new Error(`not the answer to ${url} that was expected: ${answer}`);
   }));
   return latencies;
 }
@@ -58,11 +59,11 @@ export async function signIn(server: Server, count: number, bytes: number): Prom
 }
 
 /** What a request costs the server's process, in µs of CPU, with the latencies in ms and the requests per second. */
-export async function measure(server: Server, url: string, browsers: Browser[], requests: number):
+export async function measure(server: Server, url: string, browsers: Browser[], requests: number, connections?: number):
 Promise<{ cpu: number; perSecond: number; latencies: number[] }> {
   const before = await server.cpu();
   const start = performance.now();
-  const latencies = await send(server, url, browsers, requests);
+  const latencies = await send(server, url, browsers, requests, connections);
   const perSecond = requests / (performance.now() - start) * 1000;
   return { cpu: (await server.cpu() - before) / requests, perSecond, latencies };
 }

@@ -1,4 +1,5 @@
 import type { Kept } from './cases';
+import type { DatabaseName } from './engines';
 
 export interface Options {
   /** Measures only sessions that are kept there. */
@@ -10,4 +11,10 @@ export interface Options {
   sessions: number;
   /** How many sessions are in Redis at scale. */
   scale: number;
+  /** How many sessions a sweep removes. */
+  expired: number;
+  /** How many of them go at once; 0 for what the store has. */
+  batch: number;
+  /** Sweeps only this one. */
+  database?: DatabaseName;
 }

@@ -82,7 +82,7 @@ async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: nu
     while (seen.at(-1) !== 'echo') await once(monitor, 'monitor');
   };
 
-  const server = await startServer(subject, 'Redis', port, rolling);
+  const server = await startServer(subject, 'Redis', { redis: port }, rolling);
   const results: Result[] = [];
   for (const kind of kinds) {
     for (const bytes of sizesIn('Redis')) {

@@ -26,6 +26,11 @@ export function table(title: string, head: string[], rows: string[][]): void {
   console.log([ '', title, '', ...[ head, ...rows ].map(line) ].join('\n'));
 }
 
+/** Prints rows as a table of a document. */
+export function markdown(title: string, head: string[], rows: string[][]): void {
+  console.log([ '', `${title}:`, '', ...[ head, head.map(() => '---'), ...rows ].map(row => `| ${row.join(' | ')} |`) ].join('\n'));
+}
+
 /** Says on stderr what is going on. */
 export function progress(what: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${what}\n`);

@@ -29,7 +29,7 @@ export async function requests(options: Options, redis: number): Promise<void> {
 
 async function compare(all: Subject[], kept: Kept, rolling: boolean, actions: Action[], redis: number, options: Options): Promise<Result[]> {
   const running = await Promise.all(all.filter(subject => actions.some(action => subject.actions.includes(action)))
-    .map(async subject => ({ subject, server: await startServer(subject, kept, redis, rolling), browsers: [] as Browser[] })));
+    .map(async subject => ({ subject, server: await startServer(subject, kept, { redis }, rolling), browsers: [] as Browser[] })));
   const results: Result[] = [];
   for (const bytes of sizesIn(kept)) {
     for (const each of running) {

@@ -1,10 +1,13 @@
-// The benchmark: npm run benchmark [-- [part …] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]]
+// The benchmark: npm run benchmark [-- [part …] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]
+// [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
 import { parseArgs } from 'node:util';
 import { startRedis } from '../test/support/servers';
 import { boot } from './boot';
 import { compile, installPeers } from './build';
 import { KEPT, type Kept } from './cases';
+import { databases } from './databases';
 import { device } from './device';
+import { DATABASES, type DatabaseName } from './engines';
 import type { Options } from './options';
 import { progress } from './report';
 import { redis } from './redis';
@@ -12,19 +15,30 @@ import { registry } from './registry';
 import { requests } from './requests';
 import { scale } from './scale';
 import { seal } from './seal';
+import { sweep } from './sweep';
 
-const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = { requests, redis, device, boot, seal, registry, scale };
+const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = {
+  requests, redis, device, boot, seal, registry, scale, databases, sweep,
+};
 
 async function main() {
   const number = (byDefault: number) => ({ type: 'string', default: String(byDefault) }) as const;
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { kept: { type: 'string' }, rounds: number(15), requests: number(800), sessions: number(64), scale: number(1_000_000) },
+    options: {
+      kept: { type: 'string' }, database: { type: 'string' }, rounds: number(15), requests: number(800), sessions: number(64),
+      scale: number(1_000_000), expired: number(1_000_000), batch: number(0),
+    },
   });
-  const { kept, ...numbers } = values;
-  const options = { kept, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;
-  const wrong = [ ...positionals.filter(part => !(part in PARTS)), ...(kept && !KEPT.includes(kept as Kept) ? [ kept ] : []) ];
-  if (wrong.length > 0) throw new RangeError(`${wrong} is unknown; parts: ${Object.keys(PARTS).join(', ')}; kept: ${KEPT.join(', ')}`);
+  const { kept, database, ...numbers } = values;
+  const options = { kept, database, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;
+  const wrong = [
+    ...positionals.filter(part => !(part in PARTS)), ...(kept && !KEPT.includes(kept as Kept) ? [ kept ] : []),
+    ...(database && !DATABASES.includes(database as DatabaseName) ? [ database ] : []),
+  ];
+  if (wrong.length > 0) {
+    throw new RangeError(`${wrong} is unknown; parts: ${Object.keys(PARTS).join(', ')}; kept: ${KEPT.join(', ')}; database: ${DATABASES.join(', ')}`);
+  }
 
   compile();
   installPeers();

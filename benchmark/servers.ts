@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Settings } from './app/settings';
 import { APP, PEERS } from './build';
-import { dataOf, type Kept, sizesIn, type Subject } from './cases';
+import { dataOf, sizesIn, type Subject } from './cases';
 
 /** A server with one kind of sessions, in a process of its own. */
 export interface Server {
@@ -14,6 +14,8 @@ export interface Server {
   bootMs: number;
   /** The CPU time that its process has used, in µs. */
   cpu(): Promise<number>;
+  /** Deletes the sessions that have expired, and resolves to how many. */
+  sweep(): Promise<number>;
   /** The heap that is in use after a garbage collection, in bytes. */
   heap(): Promise<number>;
   stop(): Promise<void>;
@@ -23,9 +25,10 @@ const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'benchmark-'));
 process.once('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
 
 /** @throws with what the server printed, when it ends before it listens */
-export async function startServer({ framework, sessions }: Subject, kept: Kept, redis: number, rolling = false): Promise<Server> {
+export async function startServer({ framework, sessions }: Pick<Subject, 'framework' | 'sessions'>, kept: Settings['kept'],
+  server: Pick<Settings, 'redis' | 'database'>, rolling = false): Promise<Server> {
   const settings: Settings = {
-    framework, sessions, kept, redis, rolling, dir, data: Object.fromEntries(sizesIn(kept).map(bytes => [ bytes, dataOf(bytes) ])),
+    framework, sessions, kept, ...server, rolling, dir, data: Object.fromEntries(sizesIn(kept).map(bytes => [ bytes, dataOf(bytes) ])),
   };
   const child = fork(framework === 'Egg' ? path.join(APP, 'start.js') : path.join(PEERS, 'server.mjs'), {
     cwd: framework === 'Egg' ? APP : PEERS,
@@ -54,6 +57,7 @@ export async function startServer({ framework, sessions }: Subject, kept: Kept, 
     bootMs,
     cpu: () => ask('cpu'),
     heap: () => ask('heap'),
+    sweep: () => ask('sweep'),
     async stop() {
       kill();
       await ended;

@@ -1,6 +1,6 @@
 import type { Context as EggContext } from 'egg';
 import { Context, HTTPController, HTTPMethod, HTTPMethodEnum, HTTPQuery, Inject } from '@eggjs/tegg';
-import type { Session } from 'egg-tegg-session';
+import type { Session, SessionData } from 'egg-tegg-session';
 import { settings } from './settings';
 
 const { GET } = HTTPMethodEnum;
@@ -95,5 +95,18 @@ export class InjectedController {
   async signOut() {
     await this.session.destroy();
     return { userId: 1234567 };
+  }
+}
+
+/** Is beside either. */
+@HTTPController()
+export class UpdateController {
+  @Inject()
+  private readonly session!: Session & SignedIn;
+
+  @HTTPMethod({ method: GET, path: '/update' })
+  async update() {
+    await this.session.update((data: SessionData) => { data.n = Number(data.n) + 1; });
+    return { userId: this.session.userId };
   }
 }

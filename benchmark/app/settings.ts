@@ -3,13 +3,15 @@ import { createRequire } from 'node:module';
 /** What the benchmark chooses for a server, by the environment. */
 export interface Settings {
   /** What the application has for its sessions; `'none'` is the bare framework. */
-  sessions: 'none' | 'egg-session' | 'always' | 'injected' | 'device-bound' | 'three-method' | 'peer';
+  sessions: 'none' | 'egg-session' | 'always' | 'injected' | 'device-bound' | 'three-method' | 'keyv' | 'peer';
   framework: 'Egg' | 'Express' | 'Fastify' | 'Node.js';
-  kept: 'cookie' | 'memory' | 'Redis';
+  kept: 'cookie' | 'memory' | 'Redis' | 'PostgreSQL' | 'MariaDB';
   /** Each request that uses its session renews it. */
   rolling: boolean;
   /** The port of Redis. */
-  redis: number;
+  redis?: number;
+  /** The URL of the database. */
+  database?: string;
   /** The data of a session, by its size in bytes of JSON. */
   data: Record<string, { userId: number; n: number }>;
   /** For files that Egg writes. */
@@ -19,7 +21,7 @@ export interface Settings {
 export const settings: Settings = JSON.parse(process.env.BENCHMARK!);
 
 /** Whether sessions are this plugin's. */
-export const ours = [ 'always', 'injected', 'device-bound', 'three-method' ].includes(settings.sessions);
+export const ours = [ 'always', 'injected', 'device-bound', 'three-method', 'keyv' ].includes(settings.sessions);
 
 /** Loads what only some servers need, so that the others neither boot nor carry it. */
 export const load = createRequire(__filename);

@@ -1,7 +1,7 @@
 // A server with the routes that the benchmark asks for, on another framework, with its session or without.
 import http from 'node:http';
 
-const { framework, sessions, kept, redis: redisPort, rolling, data } = JSON.parse(process.env.BENCHMARK);
+const { framework, sessions, kept, redis: redisPort, database, rolling, data } = JSON.parse(process.env.BENCHMARK);
 const bare = sessions === 'none';
 const [ someData ] = Object.values(data);
 const { userId } = someData;
@@ -16,6 +16,28 @@ async function redisStore() {
   return new RedisStore({ client });
 }
 
+// As in the README of each store. Ten connections, as the others have. Without `rolling`, a request that reads does not write.
+const EXPRESS_STORES = {
+  memory: () => undefined,
+  Redis: () => redisStore(),
+  async PostgreSQL(session) {
+    const { default: connectPgSimple } = await import('connect-pg-simple');
+    const { default: pg } = await import('pg');
+    const pool = new pg.Pool({ connectionString: database, max: 10 });
+    return new (connectPgSimple(session))({ pool, createTableIfMissing: true, disableTouch: !rolling });
+  },
+  async MariaDB(session) {
+    const { default: expressMysqlSession } = await import('express-mysql-session');
+    const { hostname: host, port, username: user, password, pathname } = new URL(database);
+    const MySQLStore = expressMysqlSession(session);
+    const store = new MySQLStore({
+      host, port, user, password, database: pathname.slice(1), connectionLimit: 10, disableTouch: !rolling, schema: { tableName: 'express_sessions' },
+    });
+    await store.onReady();
+    return store;
+  },
+};
+
 const FRAMEWORKS = {
   async Express() {
     const { default: express } = await import('express');
@@ -23,7 +45,7 @@ const FRAMEWORKS = {
     if (!bare) {
       const { default: session } = await import('express-session');
       app.use(session({
-        secret: SECRET, resave: false, saveUninitialized: false, rolling, cookie: { maxAge }, store: kept === 'Redis' ? await redisStore() : undefined,
+        secret: SECRET, resave: false, saveUninitialized: false, rolling, cookie: { maxAge }, store: await EXPRESS_STORES[kept](session),
       }));
     }
     const sessionOf = req => (bare ? someData : req.session);

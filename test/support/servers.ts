@@ -122,8 +122,8 @@ export async function startMemcached(args: string[] = []): Promise<TestServer> {
   });
 }
 
-/** A PostgreSQL server with an empty database. Before it ends by itself, it waits until its clients have gone. */
-export async function startPostgres(): Promise<TestServer & { url: string }> {
+/** A PostgreSQL server with an empty database; `args` are options of postgres. Before it ends by itself, it waits until its clients have gone. */
+export async function startPostgres(args: string[] = []): Promise<TestServer & { url: string }> {
   const port = await freePort();
   const dir = tempDir();
   const debian = '/usr/lib/postgresql';
@@ -132,7 +132,7 @@ export async function startPostgres(): Promise<TestServer & { url: string }> {
   await promisify(execFile)(path.join(bin, 'initdb'),
     [ '-D', dir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N' ], { cwd: dir, ...nobody });
   const server = await start(port, dir, path.join(bin, 'postgres'), [
-    '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off',
+    '-D', dir, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'fsync=off', ...args,
   ], async output => output.includes('ready to accept connections'), 'SIGTERM');
   return Object.assign(server, { url: `postgres://postgres@127.0.0.1:${port}/postgres` }); // its pid is another after a restart
 }
@@ -176,6 +176,7 @@ export async function startMysql(args: string[] = []): Promise<TestServer & {
   own(setup);
   const server = await start(port, dir, installed([ 'mariadbd', 'mysqld' ], sbin), [
     '--no-defaults', `--datadir=${dir}`, `--port=${port}`, '--bind-address=127.0.0.1', '--socket=mysql.sock',
+    `--tmpdir=${dir}`, // one that starts deletes the temporary tables that others have there
     `--pid-file=${path.join(dir, 'mysql.pid')}`, `--init-file=${setup}`, '--innodb-flush-log-at-trx-commit=0', ...args,
   ], async output => output.includes('ready for connections'), 'SIGTERM');
   const client = installed([ 'mariadb', 'mysql' ], []);

@@ -1,6 +1,7 @@
 import { load, ours, settings } from '../../settings';
 
-const name = `${settings.sessions === 'three-method' ? 'ThreeMethods' : ''}In${settings.kept === 'memory' ? 'Memory' : 'Redis'}`;
+const { sessions, kept } = settings;
+const name = `${sessions === 'three-method' ? 'ThreeMethods' : sessions === 'keyv' ? 'Keyv' : ''}In${kept[0].toUpperCase()}${kept.slice(1)}`;
 
 /** The class of the store that this server keeps its sessions in, if any. */
-export const AppSessionStore = ours && settings.kept !== 'cookie' ? load('./ourStores')[name] : undefined;
+export const AppSessionStore = ours && kept !== 'cookie' ? load(settings.database ? './databaseStores' : './ourStores')[name] : undefined;
