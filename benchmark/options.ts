@@ -2,6 +2,8 @@ import type { Kept } from './cases';
 import type { DatabaseName } from './engines';
 
 export interface Options {
+  /** Whether other frameworks are measured, too. */
+  all: boolean;
   /** Measures only sessions that are kept there. */
   kept?: Kept;
   rounds: number;

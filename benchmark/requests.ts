@@ -11,11 +11,13 @@ import type { Options } from './options';
 const WARM_UP_REQUESTS = 5000;
 const WARM_UP_ROUNDS = 2;
 
+const FRAMEWORKS = [ 'Egg', 'Express', 'Fastify', 'Node.js' ] as const;
+
 export async function requests(options: Options, redis: number): Promise<void> {
   const results: Result[] = [];
   for (const kept of KEPT.filter(name => (options.kept ?? name) === name)) {
     const kind = (name: Kept) => (subject: Subject) => subject.kept.includes(name);
-    for (const framework of [ 'Egg', 'Express', 'Fastify', 'Node.js' ] as const) {
+    for (const framework of options.all ? FRAMEWORKS : [ 'Egg' ] as const) {
       const compared = subjects(framework).filter(kind(kept));
       for (const rolling of compared.length > 0 ? [ false, true ] : []) {
         const actions: Action[] = rolling ? [ 'renew' ] : [ 'unused', 'read', 'write' ];
@@ -24,7 +26,7 @@ export async function requests(options: Options, redis: number): Promise<void> {
     }
     print(kept, results.filter(result => result.kept === kept));
   }
-  if (!options.kept) draw(results, options);
+  if (options.all && !options.kept) draw(results, options);
 }
 
 async function compare(all: Subject[], kept: Kept, rolling: boolean, actions: Action[], redis: number, options: Options): Promise<Result[]> {

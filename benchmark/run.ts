@@ -1,4 +1,4 @@
-// The benchmark: npm run benchmark [-- [part …] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]
+// The benchmark: npm run benchmark [-- [part …] [--all] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]
 // [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
 import { parseArgs } from 'node:util';
 import { startRedis } from '../test/support/servers';
@@ -8,6 +8,7 @@ import { KEPT, type Kept } from './cases';
 import { databases } from './databases';
 import { device } from './device';
 import { DATABASES, type DatabaseName } from './engines';
+import { floods } from './floods';
 import type { Options } from './options';
 import { progress } from './report';
 import { redis } from './redis';
@@ -18,7 +19,7 @@ import { seal } from './seal';
 import { sweep } from './sweep';
 
 const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = {
-  requests, redis, device, boot, seal, registry, scale, databases, sweep,
+  requests, redis, floods, device, boot, seal, registry, scale, databases, sweep,
 };
 
 async function main() {
@@ -26,12 +27,12 @@ async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      kept: { type: 'string' }, database: { type: 'string' }, rounds: number(15), requests: number(800), sessions: number(64),
+      all: { type: 'boolean', default: false }, kept: { type: 'string' }, database: { type: 'string' }, rounds: number(0), requests: number(800), sessions: number(64),
       scale: number(1_000_000), expired: number(1_000_000), batch: number(0),
     },
   });
-  const { kept, database, ...numbers } = values;
-  const options = { kept, database, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;
+  const { all, kept, database, ...numbers } = values;
+  const options = { all, kept, database, ...Object.fromEntries(Object.entries(numbers).map(([ name, value ]) => [ name, Number(value) ])) } as unknown as Options;
   const wrong = [
     ...positionals.filter(part => !(part in PARTS)), ...(kept && !KEPT.includes(kept as Kept) ? [ kept ] : []),
     ...(database && !DATABASES.includes(database as DatabaseName) ? [ database ] : []),
@@ -40,11 +41,13 @@ async function main() {
     throw new RangeError(`${wrong} is unknown; parts: ${Object.keys(PARTS).join(', ')}; kept: ${KEPT.join(', ')}; database: ${DATABASES.join(', ')}`);
   }
 
+  options.rounds ||= all ? 15 : 8;
+  const parts = positionals.length > 0 ? positionals : all ? Object.keys(PARTS) : [ 'requests' ];
   compile();
-  installPeers();
+  if (all || parts.includes('databases')) installPeers();
   const server = await startRedis();
-  for (const part of positionals.length > 0 ? positionals : Object.keys(PARTS)) {
-    progress(part);
+  for (const [ i, part ] of parts.entries()) {
+    progress(`${part}, part ${i + 1} of ${parts.length}`);
     await PARTS[part](options, server.port);
   }
   await server.stop();

@@ -26,6 +26,13 @@ export class ContextController {
     return { userId: (bare ? someData : ctx.session).userId };
   }
 
+  /** Reads a session that may be missing. */
+  @HTTPMethod({ method: GET, path: '/look' })
+  async look(@Context() ctx: EggContext) {
+    void ctx.session.userId;
+    return { userId: 1234567 };
+  }
+
   @HTTPMethod({ method: GET, path: '/write' })
   async write(@Context() ctx: EggContext) {
     const session: SignedIn = bare ? someData : ctx.session as never;
