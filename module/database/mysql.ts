@@ -178,8 +178,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
         const columns = table === sessions ? 'session_key, data, meta, successor, lifetime, created_at, expires_at, rev' : 'principal, session_key, expires_at';
         await client().query(`SELECT ${columns} FROM ${table} WHERE FALSE`);
         await client().query(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${table} WHERE FALSE`);
-        await client().query(`UPDATE ${table} SET expires_at = 0 WHERE FALSE`);
-        await client().query(`DELETE FROM ${table} WHERE FALSE`);
+        const none = `${columns.split(',')[0]} = '' AND FALSE`; // with a key, for sql_safe_updates
+        await client().query(`UPDATE ${table} SET expires_at = 0 WHERE ${none}`);
+        await client().query(`DELETE FROM ${table} WHERE ${none}`);
       }
     },
     schema: [

@@ -11,7 +11,7 @@ const COLUMNS = 'data::text, meta::text, successor, lifetime, created_at, expire
 const end = (lifetime: string, createdAt: string) =>
   `LEAST(${NOW} + CASE ${lifetime} WHEN 0 THEN ${ONE_DAY} ELSE ${lifetime} END, ${createdAt} + :absolute::bigint)`;
 /** The number of expired rows in a batch. */
-const BATCH = 500;
+const BATCH = 200;
 
 const KINDS: Record<string, ReturnType<Database['kindOf']>> = {
   '42P01': 'missing', 42703: 'missing', '3F000': 'missing',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The shortest pause between two batches, in ms. */
-const PAUSE = 5;
+const PAUSE = 20;
 
 /** A batch: the number of rows that had expired, of those that were deleted, and when the last of them ended. */
 export interface Swept {
