@@ -53,8 +53,10 @@ fault('C13', 'module/cookie/SessionCookie.ts', 'for (const raw of values) {', 'f
   'rules/session-cookie', 'another host of the domain can sign users out, with a cookie of the same name');
 fault('C14', 'module/cookie/IdTransport.ts', 'find(({ value, stale }) => value === id && !stale)', 'find(({ value }) => value === id)',
   'rules/session-cookie', 'an id is sent back under its old key, and taking that key away signs everybody out');
-fault('C15', 'module/cookie/SealedCookie.ts', "if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);", '',
+fault('C15', 'module/cookie/SealedCookie.ts', 'this.opened.set(endOf(copy), { value: copy, unsealed });', '',
   'app/opened-cookies', 'each request decrypts its cookie again');
+fault('C30', 'module/cookie/SealedCookie.ts', 'if (known?.value === value) return', 'if (known) return',
+  'app/opened-cookies app/tampering', 'anybody can change a cookie that has opened once, but for its end');
 fault('C16', 'module/cookie/SessionCookie.ts', 'if (stale) this.setLines(ctx, before);', '',
   'rules/session-cookie', 'a route that does not use the session sets, or removes, the signature of its cookie');
 fault('C17', 'module/cookie/places.ts', '.filter(each => !SUFFIX.test(each))', '',

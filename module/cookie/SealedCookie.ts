@@ -22,16 +22,17 @@ export interface Tries {
  * or was revoked, is asked after that, on each request.
  */
 export class SealedCookie {
-  private readonly opened = new LRUCache<string, Unsealed>({
+  /** By the end of the value, where its tag is: to look up the whole of each would cost more than all else, of many that nobody has sealed. */
+  private readonly opened = new LRUCache<string, { readonly value: string; readonly unsealed: Unsealed }>({
     maxSize: ROOM,
-    sizeCalculation: ({ text }, value) => value.length + text.length + ENTRY,
+    sizeCalculation: ({ value, unsealed }) => value.length + unsealed.text.length + ENTRY,
   });
 
   constructor(private readonly sealer: Sealer, private readonly name: string) {}
 
   seal(text: string): string {
     const value = this.sealer.seal(this.name, text);
-    this.opened.set(value, { text, stale: false });
+    this.opened.set(endOf(value), { value, unsealed: { text, stale: false } });
     return value;
   }
 
@@ -42,13 +43,17 @@ export class SealedCookie {
    * @param tries what is taken from it; a value that is remembered costs nothing, nor does one that can be told at a glance
    */
   open(value: string, tries?: Tries): Unsealed | undefined {
-    if (!this.sealer.mayOpen(value)) return undefined;
-    const known = this.opened.get(value);
-    if (known) return known;
+    if (tries && !this.sealer.mayOpen(value)) return undefined;
+    const known = this.opened.get(endOf(value));
+    if (known?.value === value) return known.unsealed;
     if (tries && tries.left-- <= 0) return undefined;
     const unsealed = this.sealer.open(this.name, value);
-    // a copy, as a part of a string keeps the whole in memory: all cookies of the request
-    if (unsealed) this.opened.set(Buffer.from(value, 'latin1').toString('latin1'), unsealed);
+    if (!unsealed) return undefined;
+    const copy = Buffer.from(value, 'latin1').toString('latin1'); // a part of a string keeps the whole in memory: all cookies of the request
+    this.opened.set(endOf(copy), { value: copy, unsealed });
     return unsealed;
   }
 }
+
+/** The characters of a tag. */
+const endOf = (value: string) => value.slice(-22);
