@@ -3,32 +3,14 @@ import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import mm, { type MockApplication } from 'egg-mock';
 import pg from 'pg';
-import { type SessionRecord, type SessionStoreOptions, type SqlSessionStore, testSessionStore } from '../..';
+import { type SessionRecord, type SessionStoreOptions, type SqlSessionStore } from '../..';
 import { Client, createApp } from '../support/app';
-import { DATABASES, postgresPool, type TestDatabase, TestPostgresStore } from '../support/databases';
-import { startPostgres, until } from '../support/servers';
+import { DATABASES, type TestDatabase, TestPostgresStore } from '../support/databases';
+import { until } from '../support/servers';
 
 const options = { ctx: { coreLogger: { error: () => undefined } } } as unknown as SessionStoreOptions;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** Nobody listens there. */
-const NOWHERE = '127.0.0.1:1';
-
-describe('', () => {
-  let server: Awaited<ReturnType<typeof startPostgres>>;
-  before(async () => {
-    server = await startPostgres();
-  });
-  after(() => server.stop());
-  const down = () => new TestPostgresStore(postgresPool(`postgres://${NOWHERE}/postgres`));
-  testSessionStore('PostgresSessionStore', () => new TestPostgresStore(postgresPool(server.url, 5)), { down, anyKey: true });
-  // a transaction of this kind fails when another one was faster, and is made again
-  testSessionStore('PostgresSessionStore in a database whose transactions are serializable', async () => {
-    const pool = postgresPool(server.url, 5);
-    pool.on('connect', client => void client.query('SET default_transaction_isolation = \'serializable\'; SET TIME ZONE \'Asia/Shanghai\''));
-    return new TestPostgresStore(pool);
-  }, { down, anyKey: true });
-});
 
 for (const [ name, { open, store: storeOf }] of Object.entries(DATABASES)) {
   describe(`the store for ${name}`, () => {
