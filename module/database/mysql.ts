@@ -29,7 +29,7 @@ const AROUND = 10_000;
 const ATTEMPTS = 100;
 
 const KINDS: Record<number, ReturnType<Database['kindOf']>> = {
-  1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1213: 'again', 1020: 'again',
+  1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1064: 'syntax', 1213: 'again', 1020: 'again',
 };
 
 /** The statements of MySQL and MariaDB. */
