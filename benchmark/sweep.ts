@@ -16,7 +16,7 @@ const BROWSERS = 500;
 const WARM_UP_REQUESTS = 3000;
 const BYTES = 200;
 
-/** Inserts `count` copies of a session that the plugin has written, of which `ended` is how long ago they ended, or undefined. */
+/** Inserts copies of a session that the plugin has written, numbered `i` from `from` to before `to`; `expiresAt` is SQL, in which `i` may be used. */
 const FILL: Record<DatabaseName, (from: number, to: number, expiresAt: string) => string> = {
   PostgreSQL: (from, to, expiresAt) => `INSERT INTO sessions (session_key, data, meta, lifetime, created_at, expires_at, rev)
     SELECT md5(i::text), data, meta, lifetime, created_at, ${expiresAt}, i

@@ -1,3 +1,4 @@
+// Runs testSessionStore of the packed plugin under mocha, vitest, jest and node:test, on a good store and a bad one: each has to report the same.
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

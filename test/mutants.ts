@@ -533,7 +533,7 @@ fault('Z9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at
   'app/databases', 'all workers delete expired rows at once');
 fault('Z10', 'module/database/mysql.ts', 'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER',
   'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) ORDER', 'app/databases', 'the removal of expired rows reads all that are alive, for ever');
-fault('Z11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/databases', 'under renew: false, a session that is written lives on');
+fault('Z11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/database-clients', 'under renew: false, a session that is written lives on');
 fault('Z12', 'module/database/mysql.ts', 'return removed === 0 ? merged : `JSON_REMOVE(', 'return removed === 0 ? merged : `COALESCE(',
   'app/databases', 'a field that a request deletes stays');
 fault('Z13', 'module/database/mysql.ts', ", ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'", '',

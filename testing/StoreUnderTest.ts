@@ -25,7 +25,7 @@ export class StoreUnderTest {
   private readonly run = randomBytes(9).toString('base64url');
   private readonly written = new Set<string>();
   private readonly indexed: Array<[ principal: string, key: string ]> = [];
-  private readonly untold: string[] = [];
+  private readonly unreported: string[] = [];
   private last = 0;
 
   constructor(readonly tests: Tests) {}
@@ -64,13 +64,13 @@ export class StoreUnderTest {
     const names = methods.join(' and ');
     this.tests.it(`${names}, if the store has ${methods.length > 1 ? 'them' : 'it'}`, async skip => {
       if (!methods.every(method => this.store[method])) {
-        if (!skip()) this.untold.push(names);
+        if (!skip()) this.unreported.push(names);
         return;
       }
       const checks: Array<[ title: string, run: () => Promise<void> ]> = [];
       define((...check) => checks.push(check));
       const failures: Error[] = [];
-      for (const [ title, run ] of checks) await run().catch(err => failures.push(toldWith(`${names} ${title}`, err)));
+      for (const [ title, run ] of checks) await run().catch(err => failures.push(titled(`${names} ${title}`, err)));
       if (failures.length > 1) throw new AggregateError(failures, failures.map(({ message }) => message).join('\n\n'));
       if (failures.length > 0) throw failures[0];
     });
@@ -78,7 +78,7 @@ export class StoreUnderTest {
 
   /** Removes what the tests have left, and closes the store. */
   async close() {
-    if (this.untold.length > 0) console.info(`not tested, as the store lacks it: ${this.untold.join(', ')}`);
+    if (this.unreported.length > 0) console.info(`not tested, as the store lacks it: ${this.unreported.join(', ')}`);
     try {
       await atOnce(this.indexed, ([ principal, key ]) => this.store.index!(principal, key, 0, this.options));
       await atOnce([ ...this.written ], key => this.store.destroy(key, this.options));
@@ -88,7 +88,7 @@ export class StoreUnderTest {
   }
 }
 
-function toldWith(title: string, err: unknown): Error {
+function titled(title: string, err: unknown): Error {
   if (!types.isNativeError(err)) return new Error(`${title}: ${inspect(err)}`);
   const message = `${title}: ${err.message}`;
   err.stack = err.stack?.replace(err.message, () => message);

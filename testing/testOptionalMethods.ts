@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AT_ONCE, atOnce, LATER, MINUTE, SHORT, type StoreUnderTest } from './StoreUnderTest';
 
-/** The part of the contract's suite that is about the optional methods; what the store lacks is shown as skipped. */
+/** The part of the contract's suite that is about `merge`, `compareAndSet` and `retire`. */
 export function testOptionalMethods(subject: StoreUnderTest): void {
   const { options, newKey, set, read, isGone } = subject;
 

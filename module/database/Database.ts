@@ -51,8 +51,8 @@ export interface Database {
   execute(statement: string): Promise<unknown>;
   /** The statement that grants the rights. */
   readonly grants: string;
-  /** The kind of an error: a table or column is missing, it exists already, a right is missing, or the statement may be repeated. */
-  kindOf(err: unknown): 'missing' | 'exists' | 'forbidden' | 'again' | undefined;
+  /** The kind of an error: a table or column is missing, it exists already, a right is missing, the statement has no valid syntax, or it may be repeated. */
+  kindOf(err: unknown): 'missing' | 'exists' | 'forbidden' | 'syntax' | 'again' | undefined;
 }
 
 /** The number of keys in a page. */

@@ -34,6 +34,10 @@ export async function checkDatabase({ name, ms }: Check, database: Database, pro
       throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the user of the database lacks a right that the session store ${name} needs (${message}): ` +
         database.grants));
     }
+    if (kind === 'syntax') { // of a statement that the check has built from nothing but the names of the tables
+      throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the database does not accept the name of the table of the session store ${name} (${message}): ` +
+        'it may be a reserved word. Override table with another name'));
+    }
     if (failureOf(err) === 'writes') return undefined; // it may be a replica, whose sessions can be read
     if (failureOf(err) === 'call' && err instanceof TypeError) throw wrongClient(name, wanted, 'a client whose query() fails', message);
     return message || String((err as { code?: unknown }).code);

@@ -20,7 +20,7 @@ const end = (lifetime: string, createdAt: string) => `LEAST(${NOW} + IF(${lifeti
  * Makes an UPDATE return the lifetime, as the number that is meant for new ids: 0 if there is no row, or one that ends now. Each part of the
  * statement has the same value before and after the others take effect, as `SIMULTANEOUS_ASSIGNMENT` may be set.
  */
-const told = (rev: string, lifetime: string, end: string) => `rev = ${rev} + 0 * LAST_INSERT_ID(IF(${end} > ${NOW}, ${lifetime} + 1, 0))`;
+const returning = (rev: string, lifetime: string, end: string) => `rev = ${rev} + 0 * LAST_INSERT_ID(IF(${end} > ${NOW}, ${lifetime} + 1, 0))`;
 /** The number of expired rows in a batch. */
 const BATCH = 100;
 /** The maximum size of a packet besides the data, in bytes. */
@@ -29,7 +29,7 @@ const AROUND = 10_000;
 const ATTEMPTS = 100;
 
 const KINDS: Record<number, ReturnType<Database['kindOf']>> = {
-  1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1213: 'again', 1020: 'again',
+  1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1064: 'syntax', 1213: 'again', 1020: 'again',
 };
 
 /** The statements of MySQL and MariaDB. */
@@ -41,7 +41,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   const merged = (data: string, meta: string, also = '') => {
     const lifetime = 'COALESCE(CAST(:lifetime AS SIGNED), lifetime)';
     const expiresAt = `IF(:renew = 1, ${end(lifetime, restarted)}, LEAST(expires_at, ${last(restarted)}))`;
-    return `UPDATE ${sessions} SET ${told(rev, lifetime, expiresAt)}, data = ${data}, meta = ${meta},
+    return `UPDATE ${sessions} SET ${returning(rev, lifetime, expiresAt)}, data = ${data}, meta = ${meta},
       expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}${also}`;
   };
 
@@ -52,10 +52,10 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       ON DUPLICATE KEY UPDATE data = VALUES(data), meta = VALUES(meta), successor = NULL, lifetime = VALUES(lifetime),
         created_at = VALUES(created_at), expires_at = VALUES(expires_at), rev = VALUES(rev)`,
     destroy: `DELETE FROM ${sessions} WHERE session_key = CAST(:key AS BINARY)`,
-    touch: `UPDATE ${sessions} SET ${told('rev', 'lifetime', end('lifetime', 'created_at'))},
+    touch: `UPDATE ${sessions} SET ${returning('rev', 'lifetime', end('lifetime', 'created_at'))},
       expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
     size: `SELECT OCTET_LENGTH(data) AS size, @@max_allowed_packet AS most FROM ${sessions} WHERE ${record}`,
-    compareAndSet: `UPDATE ${sessions} SET ${told(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
+    compareAndSet: `UPDATE ${sessions} SET ${returning(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
       meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
       WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
     retire: `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,

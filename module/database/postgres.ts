@@ -16,13 +16,13 @@ const BATCH = 200;
 const KINDS: Record<string, ReturnType<Database['kindOf']>> = {
   '42P01': 'missing', 42703: 'missing', '3F000': 'missing',
   '42P07': 'exists', 42710: 'exists', 23505: 'exists',
-  42501: 'forbidden',
+  42501: 'forbidden', 42601: 'syntax',
   40001: 'again', '40P01': 'again',
 };
 
 /** The statements of PostgreSQL. */
 export function postgres({ sessions, principals }: Tables, client: () => PostgresClient): Database {
-  const name = (index: string) => `"${sessions.replaceAll('"', '').replace(/^.*\./, '')}_${index}"`;
+  const name = (index: string) => `"${sessions.replace(/^.*\./, '')}_${index}"`;
   const alive = `session_key = :key AND expires_at > ${NOW}`;
   const record = `${alive} AND data IS NOT NULL`;
   const restarted = `COALESCE(${NOW} - :age::bigint, created_at)`;

@@ -1,7 +1,7 @@
 import type { IoredisClient, NodeRedisClient, RedisClient } from './RedisClient';
 import { textIn } from './redisLayout';
 
-/** What one server is asked besides. A Cluster has no such methods of its own, but its nodes. */
+/** The commands without a key. The client of a Cluster has none of them: each of its nodes has its own. */
 interface Server {
   scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<unknown>;
   info(section: 'memory'): Promise<unknown>;
@@ -14,12 +14,15 @@ interface Cluster extends NodeRedisClient {
 
 const isCluster = (client: object): client is Cluster => 'masters' in client && 'nodeClient' in client;
 
-/** The commands of a client of node-redis, as ioredis has them. */
+/** A client of node-redis behind the methods of ioredis, so that the store has only one kind of client. */
 class NodeRedisCommands implements IoredisClient {
   readonly nodes?: IoredisClient['nodes'];
   readonly options: IoredisClient['options'];
+  readonly scan: IoredisClient['scan'];
+  readonly info: IoredisClient['info'];
 
   constructor(private readonly client: NodeRedisClient) {
+    ({ scan: this.scan, info: this.info } = serverOf(async () => client as unknown as Server));
     this.options = { keyPrefix: textIn(client._keyPrefix) ?? '' };
     if (isCluster(client)) this.nodes = () => client.masters.map(node => serverOf(() => client.nodeClient(node)));
   }
@@ -49,13 +52,6 @@ class NodeRedisCommands implements IoredisClient {
     return [ String(textIn(found.cursor)), found.members.flatMap(({ value, score }) => [ String(textIn(value)), String(score) ]) ];
   }
 
-  scan(...args: Parameters<IoredisClient['scan']>) {
-    return serverOf(async () => this.client as unknown as Server).scan(...args);
-  }
-
-  async info(section: 'memory') {
-    return await (this.client as unknown as Server).info(section);
-  }
 }
 
 function serverOf(client: () => Promise<Server>): Pick<Required<IoredisClient>, 'scan' | 'info'> {
@@ -68,9 +64,9 @@ function serverOf(client: () => Promise<Server>): Pick<Required<IoredisClient>, 
   };
 }
 
-/** Only version 5 has `destroy`; to one before it, the arguments here would mean something else. */
+/** Versions before 5, which take other arguments, have no `destroy`. */
 const isNodeRedis = (client: unknown): client is NodeRedisClient =>
   typeof client === 'object' && client !== null && 'evalSha' in client && 'destroy' in client;
 
-/** The commands of a client, whichever it is. What is no client at all stays what it is. */
+/** Any client behind the methods of ioredis. A value that is no client is returned as it is: the check at boot reports it. */
 export const commandsOf = (client: RedisClient): IoredisClient => (isNodeRedis(client) ? new NodeRedisCommands(client) : client as IoredisClient);

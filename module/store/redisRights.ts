@@ -57,7 +57,7 @@ const REFUSED = /NOPERM|unknown command/i;
  *
  * @return why there was no answer
  * @throws TypeError when it is no client that can be used, Error when the server does not let it run what it has to,
- *   or when it has a setting that sessions do not bear
+ *   or when a setting would let sessions go on that have ended
  */
 export async function checkRedis({ name, indexes, ms }: Check, client: () => RedisClient, prefix: string): Promise<string | undefined> {
   const redis = requireClient(name, WANTED, () => commandsOf(client()));
@@ -76,7 +76,7 @@ export async function checkRedis({ name, indexes, ms }: Check, client: () => Red
       if (message === CLOSED) throw wrongClient(name, WANTED, 'a client of node-redis that is closed', 'Call its connect() in the store\'s init()');
       if (!REFUSED.test(message)) {
         silence = message;
-        return [ 'lacks' ]; // as far as one can know
+        return [ 'lacks' ]; // nothing that is known
       }
       said = `. Redis says: ${message}`;
       return [ 'lacks', command ];

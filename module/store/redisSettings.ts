@@ -10,7 +10,7 @@ interface Settings {
 }
 
 /** The setting of a client with which a read may miss an earlier write. */
-export function settingOfStaleReads(client: object): string | undefined {
+function settingOfStaleReads(client: object): string | undefined {
   const { options, _options, clientSideCache } = client as Settings;
   const { scaleReads = 'master', role = 'master' } = options ?? {};
   if (scaleReads !== 'master') return 'scaleReads';

@@ -1,41 +1,40 @@
 import { strict as assert } from 'node:assert';
 import mm, { type MockApplication } from 'egg-mock';
-import { MysqlSessionStore, PostgresSessionStore, type SessionOptions } from '../..';
+import type { SessionOptions } from '../..';
 import { Client, createApp } from '../support/app';
 import { DATABASES, mysqlPool, newTable, postgresPool, type TestDatabase } from '../support/databases';
 
-interface Given {
-  client: unknown;
-  table: string;
-  createTable?: boolean;
-}
-
-const STORES = {
-  PostgreSQL: ({ client, table, createTable = false }: Given) => new class Sessions extends PostgresSessionStore {
-    protected override readonly table = table;
-    protected override readonly createTable = createTable;
-    protected readonly postgres = client as PostgresSessionStore['postgres'];
-  }(),
-  MariaDB: ({ client, table, createTable = false }: Given) => new class Sessions extends MysqlSessionStore {
-    protected override readonly table = table;
-    protected override readonly createTable = createTable;
-    protected readonly mysql = client as MysqlSessionStore['mysql'];
-  }(),
-};
+const addressOf = ({ client }: TestDatabase) => (client as unknown as { pool: { config: { connectionConfig: { host: string; port: number } } } }).pool.config.connectionConfig;
+const urlOf = ({ client }: TestDatabase) => new URL((client as ReturnType<typeof postgresPool>).options.connectionString!);
 
 /** A client whose user may do anything but delete. */
 const withoutDelete = {
-  async PostgreSQL({ query, client }: TestDatabase, table: string) {
+  async PostgreSQL(database: TestDatabase, table: string) {
     const role = `reader_${table}`;
-    await query(`CREATE ROLE ${role} LOGIN`);
-    await query(`GRANT SELECT, INSERT, UPDATE ON ${table}, ${table}_principals TO ${role}`);
-    const url = new URL((client as ReturnType<typeof postgresPool>).options.connectionString!);
+    await database.query(`CREATE ROLE ${role} LOGIN`);
+    await database.query(`GRANT SELECT, INSERT, UPDATE ON ${table}, ${table}_principals TO ${role}`);
+    const url = urlOf(database);
     url.username = role;
     return postgresPool(url.href);
   },
-  async MariaDB({ client }: TestDatabase) {
-    const { host, port } = (client as unknown as { pool: { config: { connectionConfig: { host: string; port: number } } } }).pool.config.connectionConfig;
+  async MariaDB(database: TestDatabase) {
+    const { host, port } = addressOf(database);
     return mysqlPool(`mysql://undeleting:secret@${host}:${port}/shop`);
+  },
+};
+
+/** A client that may only read, as of a replica. */
+const readOnly = {
+  PostgreSQL(database: TestDatabase) {
+    const url = urlOf(database);
+    url.searchParams.set('options', '-c default_transaction_read_only=on');
+    return postgresPool(url.href);
+  },
+  MariaDB(database: TestDatabase) {
+    const { host, port } = addressOf(database);
+    const pool = mysqlPool(`mysql://shop:secret@${host}:${port}/shop`, 1);
+    pool.on('connection', connection => void (connection as unknown as { query(sql: string): void }).query('SET SESSION TRANSACTION READ ONLY'));
+    return pool;
   },
 };
 
@@ -53,10 +52,15 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
     });
     after(() => database.close());
 
-    const boot = async (given: Partial<Given> = {}, session: SessionOptions = {}) => {
-      const store = STORES[name]({ client: database.client, table: newTable(), ...given });
+    const storeOf = DATABASES[name].store;
+    const statementsFor = (table: string) => storeOf({ client: database.client, table }).schema().split(';\n')
+      .filter(Boolean);
+    const migrate = async (table: string) => {
+      for (const statement of statementsFor(table)) await database.query(statement);
+    };
+    const boot = async ({ createTable = false, ...given }: { client?: unknown; table?: string; createTable?: boolean } = {}, session: SessionOptions = {}) => {
+      const store = storeOf({ client: database.client, table: newTable(), ...given }, createTable);
       app = await createApp('web', { session: { store, principal: 'userId', storeTimeout: 1500, ...session }, boot: booting => (booting as MockApplication).mockLog('coreLogger') });
-      return store;
     };
     const works = async () => {
       const client = await Client.of(app!);
@@ -75,7 +79,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       });
       assert.match(message, /^\[egg-tegg-session\] the tables of the session store Sessions of config\.session\.store are missing, or lack a column/);
       const sql = message.split('\n\n').slice(1).join('\n\n');
-      assert.equal(sql, STORES[name]({ client: database.client, table }).schema());
+      assert.equal(sql, storeOf({ client: database.client, table }).schema());
       for (const statement of sql.split(';\n').filter(Boolean)) await database.query(statement);
       await boot({ table });
       await works();
@@ -83,8 +87,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
 
     it('names what a table of another form lacks', async () => {
       const table = newTable();
-      const store = STORES[name]({ client: database.client, table });
-      for (const statement of store.schema().split(';\n').filter(Boolean)) await database.query(statement);
+      await migrate(table);
       await database.query(`ALTER TABLE ${table} DROP COLUMN successor`);
       await assert.rejects(boot({ table }), /are missing, or lack a column \(.*successor/);
     });
@@ -101,7 +104,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
 
     it('asks for no index without principal', async () => {
       const table = newTable();
-      const [ sessions ] = STORES[name]({ client: database.client, table }).schema().split(';\n');
+      const [ sessions ] = statementsFor(table);
       await database.query(sessions);
       await boot({ table }, { principal: undefined });
       await works();
@@ -112,8 +115,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
 
     it('stops an application whose user lacks a right, and says what grants it', async () => {
       const table = newTable();
-      for (const statement of STORES[name]({ client: database.client, table }).schema().split(';\n')
-        .filter(Boolean)) await database.query(statement);
+      await migrate(table);
       const client = await withoutDelete[name](database, table);
       await assert.rejects(boot({ table, client }), new RegExp(`lacks a right that the session store Sessions of config.session.store needs \\(.*GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`, 's'));
       await client.end();
@@ -124,6 +126,27 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       await boot({ client });
       app!.expectLog(/has not answered \(.*ECONNREFUSED.*\)\. The application starts all the same/s, 'coreLogger');
       await client.end();
+    });
+
+    it('lets an application start whose database does not answer', async () => {
+      await boot({ client: { query: () => new Promise(() => undefined) } }, { storeTimeout: 20 });
+      app!.expectLog('has not answered (no answer for 20 ms). The application starts all the same', 'coreLogger');
+    });
+
+    it('lets an application start whose database may only be read: sessions can be read there', async () => {
+      const table = newTable();
+      await migrate(table);
+      const client = readOnly[name](database);
+      await boot({ table, client });
+      app!.notExpectLog('has not answered', 'coreLogger');
+      await client.end();
+    });
+
+    it('stops an application whose table has a name that the database takes for something else', async () => {
+      for (const createTable of [ false, true ]) {
+        await assert.rejects(boot({ table: 'order', createTable }), { code: 'ERR_SESSION_SETUP',
+          message: /the database does not accept the name of the table of the session store Sessions of config\.session\.store \(.*\): it may be a reserved word/s });
+      }
     });
 
     const query = (reply: unknown) => ({ query: () => reply });

@@ -1,9 +1,11 @@
+import type { EventEmitter } from 'node:events';
 import { MysqlDataSource } from '@eggjs/dal-runtime';
 import { RDSClient } from '@eggjs/rds';
 import { createPool } from 'mysql2/promise';
-import { type MysqlClient, testSessionStore } from '../..';
-import { mysqlCallbackPool, mysqlPool, TestMysqlStore } from '../support/databases';
-import { startMysql } from '../support/servers';
+import type { MysqlClient } from '../..';
+import { type Subject, testAtOnce } from '../support/contract';
+import { mysqlCallbackPool, mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
+import { startMysql, startPostgres, type TestServer } from '../support/servers';
 
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:1';
@@ -14,7 +16,7 @@ function optionsOf(url: string) {
   return { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1), connectionLimit: 5 };
 }
 
-/** The clients, each with a server that is set up in a way that may stand in one's way. */
+/** The clients, each with a server whose settings could break statements. */
 const MYSQL_CLIENTS: Array<[ name: string, client: (url: string) => TestMysqlStore['mysql'], args?: string[] ]> = [
   [ 'a pool of mysql2', url => mysqlPool(url, 5) ],
   [ 'a pool of mysql2 with callbacks, without the strict mode', mysqlCallbackPool, [ '--sql-mode=' ]],
@@ -22,6 +24,7 @@ const MYSQL_CLIENTS: Array<[ name: string, client: (url: string) => TestMysqlSto
     [ '--sql-mode=SIMULTANEOUS_ASSIGNMENT,ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES' ]],
   [ 'a data source of tegg\'s DAL, without escapes, in another time zone', url => {
     const source = new MysqlDataSource({ ...optionsOf(url), name: 'sessions', initSql: undefined } as ConstructorParameters<typeof MysqlDataSource>[0]);
+    (source as unknown as EventEmitter).on('error', () => undefined); // otherwise, it prints that it can't connect
     return { query: (sql: string, values: unknown[]) => source.query(sql, values as any) } as TestMysqlStore['mysql'];
   }, [ '--sql-mode=NO_BACKSLASH_ESCAPES', '--default-time-zone=+05:30' ]],
   [ 'a pool that has no prepared statements, another character set, and other flags', url => {
@@ -29,14 +32,27 @@ const MYSQL_CLIENTS: Array<[ name: string, client: (url: string) => TestMysqlSto
     return { query: (sql: string, values?: unknown[]) => pool.query(sql, values as any), end: () => pool.end() };
   }, [ '--character-set-server=latin1', '--transaction-isolation=SERIALIZABLE' ]],
 ];
-for (const [ name, client, args ] of MYSQL_CLIENTS) {
-  describe('', () => {
-    let server: Awaited<ReturnType<typeof startMysql>>;
-    before(async () => {
-      server = await startMysql(args);
-    });
-    after(() => server.stop());
-    testSessionStore(`MysqlSessionStore with ${name}`, () => new TestMysqlStore(client(server.url)),
-      { anyKey: true, down: () => new TestMysqlStore(client(`mysql://shop:secret@${NOWHERE}/shop`)) });
-  });
-}
+
+const POSTGRES_CLIENTS: Array<[ name: string, client: (url: string) => TestPostgresStore['postgres'] ]> = [
+  [ 'a pool of pg', url => postgresPool(url, 5) ],
+  // a transaction of this kind fails when another one was faster, and is made again
+  [ 'a pool of pg whose transactions are serializable, in another time zone', url =>
+    postgresPool(`${url}?options=${encodeURIComponent('-c default_transaction_isolation=serializable -c TimeZone=Asia/Shanghai')}`, 5) ],
+];
+
+describe('the contract, with each client of a database', () => {
+  const servers: TestServer[] = [];
+  /** Has the server end after the tests. */
+  async function kept<T extends TestServer>(starting: Promise<T>): Promise<T> {
+    const server = await starting;
+    servers.push(server);
+    return server;
+  }
+  testAtOnce([
+    ...POSTGRES_CLIENTS.map(([ name, client ]): Subject => [ `PostgresSessionStore with ${name}`,
+      async () => new TestPostgresStore(client((await kept(startPostgres())).url)), () => new TestPostgresStore(client(`postgres://${NOWHERE}/postgres`)) ]),
+    ...MYSQL_CLIENTS.map(([ name, client, args ]): Subject => [ `MysqlSessionStore with ${name}`,
+      async () => new TestMysqlStore(client((await kept(startMysql(args))).url)), () => new TestMysqlStore(client(`mysql://shop:secret@${NOWHERE}/shop`)) ]),
+  ]);
+  after(() => Promise.all(servers.map(server => server.stop())));
+});

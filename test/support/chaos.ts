@@ -1,3 +1,4 @@
+// Users visit two workers while the server of their sessions is killed, stalled and cut off; each answer is compared with what came before.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser } from './Browser';
 import { Proxy } from './Proxy';

@@ -248,7 +248,7 @@ export function holdTimers<T>(run: () => T) {
   }
 }
 
-export const REMOVED = 'a removal of its record from elsewhere';
+const REMOVED = 'a removal of its record from elsewhere';
 
 /** How a session ends while a slower request of it is running. */
 export const ENDS: Record<string, (site: Site) => Promise<unknown>> = {

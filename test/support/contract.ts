@@ -22,10 +22,13 @@ class Recorder {
   };
 }
 
+/** A store to test, and one whose server can't be reached. */
+export type Subject = [ name: string, create: () => Promise<SessionStore>, down?: () => SessionStore ];
+
 /** The contract's suite for a store, to be run later. */
-function record(name: string, create: () => Promise<SessionStore>): Recorder {
+function record([ name, create, down ]: Subject): Recorder {
   const recorder = new Recorder();
-  testSessionStore(name, create, { runner: recorder.globals, anyKey: true });
+  testSessionStore(name, create, { runner: recorder.globals, anyKey: true, down });
   return recorder;
 }
 
@@ -44,8 +47,8 @@ export async function withEach<T>(subjects: Array<[ name: string, subject: T ]>,
  * The contract's suite for many stores at the same time: it waits for what expires, and so takes as long as for one. A test that
  * fails names the stores.
  */
-export function testAtOnce(stores: Array<[ name: string, create: () => Promise<SessionStore> ]>): void {
-  const suites = stores.map(([ name, create ]): [ string, Recorder ] => [ name, record(name, create) ]);
+export function testAtOnce(stores: Subject[]): void {
+  const suites = stores.map((subject): [ string, Recorder ] => [ subject[0], record(subject) ]);
   before(() => withEach(suites, ({ befores }) => inTurn(befores)));
   for (const title of suites[0][1].tests.keys()) it(title, () => withEach(suites, async ({ tests }) => await tests.get(title)!()));
   after(() => withEach(suites, ({ afters }) => inTurn(afters)));

@@ -86,21 +86,26 @@ async function openMysql(): Promise<TestDatabase> {
   };
 }
 
+interface Given {
+  table: string;
+  client: unknown;
+}
+
 /** Each kind of database: how it is opened, with a table of its own, and its store. */
 export const DATABASES = {
   PostgreSQL: {
     open: openPostgres,
-    store: ({ client, table }: TestDatabase) => new class extends PostgresSessionStore {
+    store: ({ client, table }: Given, createTable = true) => new class Sessions extends PostgresSessionStore {
       protected override readonly table = table;
-      protected override readonly createTable = true;
+      protected override readonly createTable = createTable;
       protected readonly postgres = client as pg.Pool;
     }(),
   },
   MariaDB: {
     open: openMysql,
-    store: ({ client, table }: TestDatabase) => new class extends MysqlSessionStore {
+    store: ({ client, table }: Given, createTable = true) => new class Sessions extends MysqlSessionStore {
       protected override readonly table = table;
-      protected override readonly createTable = true;
+      protected override readonly createTable = createTable;
       protected readonly mysql = client as MysqlPool;
     }(),
   },

@@ -169,6 +169,7 @@ export async function startMysql(args: string[] = []): Promise<TestServer & {
   const sbin = [ '/usr/sbin', '/usr/libexec', '/usr/local/sbin' ];
   await promisify(execFile)(installed([ 'mariadb-install-db', 'mysql_install_db' ], sbin), [
     '--no-defaults', `--datadir=${dir}`, '--auth-root-authentication-method=normal', '--skip-test-db',
+    `--tmpdir=${dir}`, // one that starts deletes the temporary tables that others have there
   ], { cwd: dir, ...nobody });
   const setup = path.join(dir, 'setup.sql');
   fs.writeFileSync(setup, 'CREATE DATABASE shop;\nGRANT ALL ON shop.* TO shop@localhost IDENTIFIED BY \'secret\';\n' +
@@ -176,7 +177,7 @@ export async function startMysql(args: string[] = []): Promise<TestServer & {
   own(setup);
   const server = await start(port, dir, installed([ 'mariadbd', 'mysqld' ], sbin), [
     '--no-defaults', `--datadir=${dir}`, `--port=${port}`, '--bind-address=127.0.0.1', '--socket=mysql.sock',
-    `--tmpdir=${dir}`, // one that starts deletes the temporary tables that others have there
+    `--tmpdir=${dir}`,
     `--pid-file=${path.join(dir, 'mysql.pid')}`, `--init-file=${setup}`, '--innodb-flush-log-at-trx-commit=0', ...args,
   ], async output => output.includes('ready for connections'), 'SIGTERM');
   const client = installed([ 'mariadb', 'mysql' ], []);

@@ -23,8 +23,8 @@ interface Place {
   adapter(address: string): object;
 }
 
-/** Has somebody notice that an adapter, which connects when it is made, could not. */
-function heeded<T extends { query(sql: string): Promise<unknown> }>(adapter: T): T {
+/** An adapter connects when it is created: if it can't, nobody else handles that rejection. */
+function withHandler<T extends { query(sql: string): Promise<unknown> }>(adapter: T): T {
   adapter.query('SELECT 1').catch(() => undefined);
   return adapter;
 }
@@ -45,7 +45,7 @@ const PLACES: Record<string, Place> = {
   PostgreSQL: {
     start: startPostgres,
     keeps: true,
-    adapter: address => heeded(new Postgres(`postgres://postgres@${address}/postgres`)),
+    adapter: address => withHandler(new Postgres(`postgres://postgres@${address}/postgres`)),
   },
   MySQL: {
     // without its strict mode, the server cuts off what is too long for a column, and says nothing
@@ -55,7 +55,7 @@ const PLACES: Record<string, Place> = {
       return server;
     },
     keeps: true,
-    adapter: address => heeded(new KeyvMysql(`mysql://shop:secret@${address}/shop`)),
+    adapter: address => withHandler(new KeyvMysql(`mysql://shop:secret@${address}/shop`)),
   },
 };
 
