@@ -35,7 +35,7 @@ export default (): PowerPartial<EggAppConfig> => ({
   view: { defaultViewEngine: 'nunjucks', mapping: { '.html': 'nunjucks' } },
   i18n,
 
-  // the README of egg-tegg-session says why these settings
+  // docs/stores.md of egg-tegg-session says why these settings
   redis: {
     Redis,
     client: {
@@ -46,11 +46,12 @@ export default (): PowerPartial<EggAppConfig> => ({
       enableOfflineQueue: true,
       commandTimeout: 1500,
       socketTimeout: 3000,
+      autoResendUnfulfilledCommands: false,
       connectTimeout: 5000,
       weakDependent: true,
       keepAlive: 10_000,
       retryStrategy: (times: number) => Math.min(times * 50, 1000),
-      reconnectOnError: (err: Error) => (err.message.startsWith('READONLY') ? 2 : false),
+      reconnectOnError: (err: Error) => (err.message.startsWith('READONLY') ? 1 : false),
     },
   },
 });

@@ -169,7 +169,7 @@ export abstract class SqlSessionStore extends SessionStore {
     let failure = err;
     for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
       const kind = database.kindOf(failure);
-      if (kind === 'missing' && this.createTable && attempt === 1) await this.makeTables();
+      if (kind === 'missing' && this.createTable && attempt === 1) await this.makeTables(failure as Error);
       else if (kind === 'again') await sleep(Math.random() * 10 * attempt);
       else throw failure;
       try {
@@ -181,11 +181,14 @@ export abstract class SqlSessionStore extends SessionStore {
     throw failure;
   }
 
-  private async makeTables(): Promise<void> {
+  /** @throws missing, with why as its cause, when the user of the database may not create them */
+  private async makeTables(missing: Error): Promise<void> {
     const { database } = this;
     for (const statement of database.schema) {
       await database.execute(statement).catch(err => {
-        if (database.kindOf(err) !== 'exists') throw err; // else another worker makes it at this moment
+        const kind = database.kindOf(err);
+        if (kind === 'exists') return; // another worker makes it at this moment
+        throw kind === 'forbidden' ? Object.assign(missing, { cause: err }) : err;
       });
     }
   }

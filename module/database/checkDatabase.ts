@@ -24,8 +24,12 @@ export async function checkDatabase({ name, ms }: Check, database: Database, pro
     return undefined;
   } catch (err) {
     if ((err as { code?: unknown }).code === 'ERR_SESSION_SETUP') throw err;
-    const { message } = err as Error;
+    const { message, cause } = err as Error;
     const kind = database.kindOf(err);
+    if (kind === 'missing' && cause && database.kindOf(cause) === 'forbidden') {
+      throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the tables of the session store ${name} are missing, and its createTable can't create them ` +
+        `(${(cause as Error).message}). Run these statements as a user who may create tables, then ${database.grants}:\n\n${database.schema.join(';\n')};\n`));
+    }
     if (kind === 'missing') {
       throw coded('ERR_SESSION_SETUP', new Error(`[egg-tegg-session] the tables of the session store ${name} are missing, or lack a column (${message}). Run these ` +
         `statements, which its schema() returns, or set createTable for development:\n\n${database.schema.join(';\n')};\n`));

@@ -7,12 +7,12 @@ import { DATABASES, mysqlPool, newTable, postgresPool, type TestDatabase } from 
 const addressOf = ({ client }: TestDatabase) => (client as unknown as { pool: { config: { connectionConfig: { host: string; port: number } } } }).pool.config.connectionConfig;
 const urlOf = ({ client }: TestDatabase) => new URL((client as ReturnType<typeof postgresPool>).options.connectionString!);
 
-/** A client whose user may do anything but delete. */
+/** A client whose user may read and write rows, but neither delete them nor create tables. */
 const withoutDelete = {
   async PostgreSQL(database: TestDatabase, table: string) {
     const role = `reader_${table}`;
     await database.query(`CREATE ROLE ${role} LOGIN`);
-    await database.query(`GRANT SELECT, INSERT, UPDATE ON ${table}, ${table}_principals TO ${role}`);
+    await database.query(`GRANT SELECT, INSERT, UPDATE ON ${table}, ${table}_principals TO ${role}`).catch(() => undefined); // where there are tables
     const url = urlOf(database);
     url.username = role;
     return postgresPool(url.href);
@@ -118,6 +118,18 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       await migrate(table);
       const client = await withoutDelete[name](database, table);
       await assert.rejects(boot({ table, client }), new RegExp(`lacks a right that the session store Sessions of config.session.store needs \\(.*GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`, 's'));
+      await client.end();
+    });
+
+    it('stops an application whose user may not create the tables, with the SQL for a user who may', async () => {
+      const table = newTable();
+      const client = await withoutDelete[name](database, table);
+      await assert.rejects(boot({ table, client, createTable: true }), (err: Error) => {
+        assert.match(err.message, /are missing, and its createTable can't create them \(.*denied/);
+        assert.ok(err.message.includes(`then GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`), err.message);
+        assert.ok(err.message.endsWith(`:\n\n${STORES[name]({ client, table }).schema()}`), err.message);
+        return true;
+      });
       await client.end();
     });
 
