@@ -4,8 +4,11 @@ import { type Database, PAGE, type Tables } from './Database';
 import type { Row } from './rows';
 import { inDollars, type Statement, type Values } from './statement';
 
-/** The clock of the server, in ms, at the start of the statement. */
-const NOW = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
+/**
+ * The clock of the server, in ms, at the start of the statement. As all operators here, `*` has exactly the types of the system's own: another
+ * user's, in a schema where everybody may create one, would be a better match, and run with the rights of the application.
+ */
+const NOW = '(extract(epoch FROM statement_timestamp())::numeric * 1000::numeric)::bigint';
 const COLUMNS = 'data::text, meta::text, successor, lifetime, created_at, expires_at, rev';
 /** The time of expiry of a record that is renewed now. */
 const end = (lifetime: string, createdAt: string) =>
