@@ -540,3 +540,4 @@ fault('Z14', 'module/database/postgres.ts', 'if (!UNPREPARED.has(err.code)) thro
   'world/database-faults', 'behind PgBouncer, requests fail');
 fault('Z15', 'module/database/postgres.ts', '::numeric * 1000::numeric', ' * 1000', 'app/databases', 'who may create an operator in PostgreSQL reads the sessions by it');
 fault('Z16', 'module/database/mysql.ts', 'return one === other;', 'return false;', 'rules/database', 'a deadlock loses what a transaction has done, and nobody is told');
+fault('Z17', 'module/database/postgres.ts', ')) AND expires_at <= ${NOW} RETURNING', ')) RETURNING', 'app/databases', 'the removal of expired rows from a table with partitions deletes sessions in use');

@@ -35,8 +35,9 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
       expires_at = CASE :renew::int WHEN 1 THEN ${end(lifetime, restarted)} ELSE LEAST(expires_at, ${restarted} + :absolute::bigint) END,
       rev = :rev::bigint WHERE ${record} RETURNING lifetime, expires_at > ${NOW} AS lives`;
   };
+  // each partition of a table has rows with the same ctid, which may be alive
   const expired = (table: string) => `WITH gone AS (DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) RETURNING expires_at)
+    SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) AND expires_at <= ${NOW} RETURNING expires_at)
     SELECT count(*) AS gone, max(expires_at) AS last FROM gone`;
 
   const s = compile({

@@ -344,6 +344,24 @@ it('a Pool of pg that gives bigints as numbers and JSON as text is as good', asy
   await database.close();
 });
 
+it('only expired rows are removed from a table of PostgreSQL that has partitions, whose rows share their addresses', async () => {
+  const database = await DATABASES.PostgreSQL.open();
+  const { table } = database;
+  const store = DATABASES.PostgreSQL.store(database);
+  await database.query(store.schema().split(';')[0].replace(/\)$/, ') PARTITION BY HASH (session_key)'));
+  for (let i = 0; i < 4; i++) await database.query(`CREATE TABLE ${table}_${i} PARTITION OF ${table} FOR VALUES WITH (MODULUS 4, REMAINDER ${i})`);
+  const count = async (like: string) => (await database.query(`SELECT session_key FROM ${table} WHERE session_key LIKE ?`, like)).length;
+  for (let i = 0; i < 200; i++) {
+    await store.set(`live-${i}`, { i }, MINUTE);
+    await store.set(`old-${i}`, { i }, MINUTE);
+  }
+  await database.query(`UPDATE ${table} SET expires_at = 1 WHERE session_key LIKE 'old-%'`);
+  for (let i = 0; i < 200; i++) await store.touch(`live-${i}`, options);
+  assert.equal(await store.removeExpired(), 200);
+  assert.deepEqual([ await count('live-%'), await count('old-%') ], [ 200, 0 ]);
+  await database.close();
+});
+
 it('another user of PostgreSQL, who may create an operator, can\'t have it run with the rights of the store', async () => {
   const server = await startPostgres();
   const admin = postgresPool(server.url);
