@@ -527,7 +527,7 @@ fault('Z7', 'module/database/checkDatabase.ts', "if (kind === 'missing') {", "if
   'app/database-boot', 'an application without tables starts, and answers every request with 503');
 fault('Z8', 'module/database/SqlSessionStore.ts', 'if (record._createdAt === _createdAt) values.age = null;', '',
   'app/databases', 'a worker whose clock is behind lets sessions live beyond absoluteMaxAge');
-fault('Z9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING', 'SET expires_at = EXCLUDED.expires_at RETURNING',
+fault('Z9', 'module/database/postgres.ts', 'WHERE t.expires_at <= ${NOW} OR t.expires_at > EXCLUDED.expires_at + :ms::bigint RETURNING', 'RETURNING',
   'app/databases', 'all workers delete expired rows at once');
 fault('Z10', 'module/database/mysql.ts', 'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER',
   'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) ORDER', 'app/databases', 'the removal of expired rows reads all that are alive, for ever');

@@ -59,6 +59,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}${also}`;
   };
 
+  const isHeld = `expires_at > ${NOW} AND expires_at <= ${NOW} + 2 * :ms`;
   const retired = `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,
       rev = CAST(:rev AS SIGNED) WHERE ${record}`;
 
@@ -86,10 +87,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       AND session_key > CAST(:after AS BINARY) AND expires_at > ${NOW} ORDER BY session_key LIMIT ${PAGE}`,
     keysOfAll: `SELECT session_key FROM ${sessions} WHERE session_key > CAST(:after AS BINARY) AND expires_at > ${NOW}
       AND data IS NOT NULL ORDER BY session_key LIMIT ${PAGE}`,
-    // no session has an empty key
+    // no session has an empty key; one of much later was taken when the clock was wrong
     lease: `INSERT INTO ${sessions} (session_key, meta, lifetime, expires_at, rev) VALUES ('', '{}', 0, ${NOW} + :ms, 0)
-      ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(expires_at > ${NOW}, 1, 2)),
-        expires_at = IF(expires_at > ${NOW}, expires_at, VALUES(expires_at))`,
+      ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(${isHeld}, 1, 2)), expires_at = IF(${isHeld}, expires_at, VALUES(expires_at))`,
     // read without a lock, and deleted by their keys: a range would lock what is beside it, too
     expiredSessions: `SELECT session_key, expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
     expiredPrincipals: `SELECT principal, session_key, expires_at FROM ${principals} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,

@@ -67,9 +67,10 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
       ORDER BY session_key LIMIT ${PAGE}`,
     keysOfAll: `SELECT session_key FROM ${sessions} WHERE session_key > :after AND expires_at > ${NOW} AND data IS NOT NULL
       ORDER BY session_key LIMIT ${PAGE}`,
-    // no session has an empty key
+    // no session has an empty key; one of much later was taken when the clock was wrong
     lease: `INSERT INTO ${sessions} AS t (session_key, meta, lifetime, expires_at, rev) VALUES ('', '{}', 0, ${NOW} + :ms::bigint, 0)
-      ON CONFLICT (session_key) DO UPDATE SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING 1 AS held`,
+      ON CONFLICT (session_key) DO UPDATE SET expires_at = EXCLUDED.expires_at
+      WHERE t.expires_at <= ${NOW} OR t.expires_at > EXCLUDED.expires_at + :ms::bigint RETURNING 1 AS held`,
     expiredSessions: expired(sessions),
     expiredPrincipals: expired(principals),
   });
