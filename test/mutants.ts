@@ -517,11 +517,11 @@ fault('Y8', 'module/repository/StoredSession.ts', '(this.meta.device && !this.me
 
 fault('Z1', 'module/database/rows.ts', 'if (row.data === null) return { _successor: row.successor === null ? null : unescaped(row.successor) } satisfies Tombstone;',
   'if (row.data === null) return undefined;', 'rules/database', 'a request whose session moves meanwhile begins another one, and signs the user out');
-fault('Z2', 'module/database/SqlSessionStore.ts', "else if (kind === 'again') await", "else if (kind === 'exists') await",
+fault('Z2', 'module/database/SqlSessionStore.ts', "else if (kind === 'again' && !await", "else if (kind === 'exists' && !await",
   'rules/database', 'a deadlock, which is nobody\'s fault, is answered with 503');
 fault('Z3', 'module/database/postgres.ts', 'const record = `${alive} AND data IS NOT NULL`;', 'const record = alive;',
   'app/databases', 'a request that is late brings back a session that has ended');
-fault('Z4', 'module/database/mysql.ts', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND rev = CAST(:expected AS SIGNED)`', 'rev = CAST(:rev AS SIGNED) WHERE ${record} AND :expected > 0`',
+fault('Z4', 'module/database/mysql.ts', 'retire: `${retired} AND rev = CAST(:expected AS SIGNED)`', 'retire: `${retired} AND :expected > 0`',
   'app/databases', 'what is written while a session moves is lost');
 fault('Z5', 'module/database/sweep.ts', 'if (running) return;', '', 'rules/database', 'a slow database gets more and more to delete at once');
 fault('Z6', 'module/database/rows.ts', '`"sha256-${', '`sha256-${', 'rules/database', 'somebody with the right name is another principal');
@@ -529,14 +529,17 @@ fault('Z7', 'module/database/checkDatabase.ts', "if (kind === 'missing') {", "if
   'app/database-boot', 'an application without tables starts, and answers every request with 503');
 fault('Z8', 'module/database/SqlSessionStore.ts', 'if (record._createdAt === _createdAt) values.age = null;', '',
   'app/databases', 'a worker whose clock is behind lets sessions live beyond absoluteMaxAge');
-fault('Z9', 'module/database/postgres.ts', 'SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING', 'SET expires_at = EXCLUDED.expires_at RETURNING',
+fault('Z9', 'module/database/postgres.ts', 'WHERE t.expires_at <= ${NOW} OR t.expires_at > EXCLUDED.expires_at + :ms::bigint RETURNING', 'RETURNING',
   'app/databases', 'all workers delete expired rows at once');
 fault('Z10', 'module/database/mysql.ts', 'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER',
   'expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) ORDER', 'app/databases', 'the removal of expired rows reads all that are alive, for ever');
 fault('Z11', 'module/database/SqlSessionStore.ts', 'renew: renew === false ? 0 : 1', 'renew: 1', 'app/database-clients', 'under renew: false, a session that is written lives on');
 fault('Z12', 'module/database/mysql.ts', 'return removed === 0 ? merged : `JSON_REMOVE(', 'return removed === 0 ? merged : `COALESCE(',
   'app/databases', 'a field that a request deletes stays');
-fault('Z13', 'module/database/mysql.ts', ", ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'", '',
+fault('Z13', 'module/database/mysql.ts', ', ` AND ${fits}`', '',
   'world/database-faults', 'a session of MariaDB that grows too large is lost');
 fault('Z14', 'module/database/postgres.ts', 'if (!UNPREPARED.has(err.code)) throw err;', 'throw err;',
   'world/database-faults', 'behind PgBouncer, requests fail');
+fault('Z15', 'module/database/postgres.ts', '::numeric * 1000::numeric', ' * 1000', 'app/databases', 'who may create an operator in PostgreSQL reads the sessions by it');
+fault('Z16', 'module/database/mysql.ts', 'return one === other;', 'return false;', 'rules/database', 'a deadlock loses what a transaction has done, and nobody is told');
+fault('Z17', 'module/database/postgres.ts', ')) AND expires_at <= ${NOW} RETURNING', ')) RETURNING', 'app/databases', 'the removal of expired rows from a table with partitions deletes sessions in use');

@@ -53,6 +53,8 @@ export interface Database {
   readonly grants: string;
   /** The kind of an error: a table or column is missing, it exists already, a right is missing, the statement has no valid syntax, or it may be repeated. */
   kindOf(err: unknown): 'missing' | 'exists' | 'forbidden' | 'syntax' | 'again' | undefined;
+  /** Whether statements are part of the application's transaction. A conflict rolls back all of that: repeating one statement would hide it. */
+  isInTransaction?(): Promise<boolean>;
 }
 
 /** The number of keys in a page. */

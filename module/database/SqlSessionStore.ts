@@ -170,7 +170,7 @@ export abstract class SqlSessionStore extends SessionStore {
     for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
       const kind = database.kindOf(failure);
       if (kind === 'missing' && this.createTable && attempt === 1) await this.makeTables(failure as Error);
-      else if (kind === 'again') await sleep(Math.random() * 10 * attempt);
+      else if (kind === 'again' && !await database.isInTransaction?.().catch(() => true)) await sleep(Math.random() * 10 * attempt);
       else throw failure;
       try {
         return await call(database);

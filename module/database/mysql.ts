@@ -2,7 +2,7 @@ import { ONE_DAY } from '../record/SessionRecord';
 import { requireFit } from '../record/tooLarge';
 import type { MysqlClient } from './clients';
 import { type Database, PAGE, type Tables } from './Database';
-import { fieldsIn, type Row } from './rows';
+import { fieldsIn, type Row, textOf } from './rows';
 import { inQuestionMarks, type Statement, type Values } from './statement';
 
 /** The clock of the server, in ms, at the start of the statement; that of the time zone repeats an hour each year. */
@@ -25,12 +25,26 @@ const returning = (rev: string, lifetime: string, end: string) => `rev = ${rev} 
 const BATCH = 100;
 /** The maximum size of a packet besides the data, in bytes. */
 const AROUND = 10_000;
-/** The number of attempts to retire a session that other requests write to. */
+/** The number of attempts to change a session, with more than one statement, that other requests write to. */
 const ATTEMPTS = 100;
+/** The number of these after which a session that moves nowhere ends anyway: nobody must be able to keep it from that. */
+const PATIENT = 10;
+/**
+ * The maximum number of fields that a statement removes: JSON_REMOVE reads the whole document once for each, and each number of them is
+ * another prepared statement, of which a server holds a limited number for all its clients.
+ */
+const MOST_REMOVED = 8;
+/** The size of the data, at most, as the server prints them: with a space after each colon and comma. */
+const PRINTED = 'OCTET_LENGTH(data) + 2 * JSON_LENGTH(data)';
+/** The most that those spaces make of a patch: the shortest field is `"":"0",`. */
+const WITH_SPACES = 9 / 7;
 
 const KINDS: Record<number, ReturnType<Database['kindOf']>> = {
   1146: 'missing', 1054: 'missing', 1050: 'exists', 1142: 'forbidden', 1143: 'forbidden', 1064: 'syntax', 1213: 'again', 1020: 'again',
 };
+
+/** A server that prepares no more statements, not this one, or no longer knows it: nothing was done. */
+const UNPREPARED = new Set([ 1461, 1295, 1243, 1615 ]);
 
 /** The statements of MySQL and MariaDB. */
 export function mysql({ sessions, principals }: Tables, client: () => MysqlClient): Database {
@@ -45,6 +59,10 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       expires_at = ${expiresAt}, lifetime = ${lifetime}, created_at = ${restarted} WHERE ${record}${also}`;
   };
 
+  const isHeld = `expires_at > ${NOW} AND expires_at <= ${NOW} + 2 * :ms`;
+  const retired = `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,
+      rev = CAST(:rev AS SIGNED) WHERE ${record}`;
+
   const s = compile({
     get: `SELECT ${COLUMNS} FROM ${sessions} WHERE ${alive}`,
     set: `INSERT INTO ${sessions} (session_key, data, meta, successor, lifetime, created_at, expires_at, rev)
@@ -54,12 +72,13 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     destroy: `DELETE FROM ${sessions} WHERE session_key = CAST(:key AS BINARY)`,
     touch: `UPDATE ${sessions} SET ${returning('rev', 'lifetime', end('lifetime', 'created_at'))},
       expires_at = ${end('lifetime', 'created_at')} WHERE ${record}`,
-    size: `SELECT OCTET_LENGTH(data) AS size, @@max_allowed_packet AS most FROM ${sessions} WHERE ${record}`,
+    size: `SELECT ${PRINTED} AS size, @@max_allowed_packet AS most FROM ${sessions} WHERE ${record}`,
+    rewrite: merged(text(':data'), text(':meta'), ' AND rev = CAST(:expected AS SIGNED)'),
     compareAndSet: `UPDATE ${sessions} SET ${returning(rev, ':lifetime', end(':lifetime', restarted))}, data = ${text(':data')},
       meta = ${text(':meta')}, expires_at = ${end(':lifetime', restarted)}, lifetime = :lifetime, created_at = ${restarted}
       WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
-    retire: `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,
-      rev = CAST(:rev AS SIGNED) WHERE ${record} AND rev = CAST(:expected AS SIGNED)`,
+    retire: `${retired} AND rev = CAST(:expected AS SIGNED)`,
+    end: retired,
     index: `INSERT INTO ${principals} (principal, session_key, expires_at)
       VALUES (CAST(:principal AS BINARY), CAST(:key AS BINARY), ${NOW} + :ms)
       ON DUPLICATE KEY UPDATE expires_at = GREATEST(expires_at, VALUES(expires_at))`,
@@ -68,10 +87,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       AND session_key > CAST(:after AS BINARY) AND expires_at > ${NOW} ORDER BY session_key LIMIT ${PAGE}`,
     keysOfAll: `SELECT session_key FROM ${sessions} WHERE session_key > CAST(:after AS BINARY) AND expires_at > ${NOW}
       AND data IS NOT NULL ORDER BY session_key LIMIT ${PAGE}`,
-    // no session has an empty key
+    // no session has an empty key; one of much later was taken when the clock was wrong
     lease: `INSERT INTO ${sessions} (session_key, meta, lifetime, expires_at, rev) VALUES ('', '{}', 0, ${NOW} + :ms, 0)
-      ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(expires_at > ${NOW}, 1, 2)),
-        expires_at = IF(expires_at > ${NOW}, expires_at, VALUES(expires_at))`,
+      ON DUPLICATE KEY UPDATE rev = 0 * LAST_INSERT_ID(IF(${isHeld}, 1, 2)), expires_at = IF(${isHeld}, expires_at, VALUES(expires_at))`,
     // read without a lock, and deleted by their keys: a range would lock what is beside it, too
     expiredSessions: `SELECT session_key, expires_at FROM ${sessions} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
     expiredPrincipals: `SELECT principal, session_key, expires_at FROM ${principals} WHERE expires_at >= CAST(:from AS SIGNED) AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH}`,
@@ -84,9 +102,9 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     if (!statement) made.set(sql, statement = inQuestionMarks(sql));
     return statement;
   };
-  // MariaDB reads what is longer as NULL
-  const mergeOf = (data: number, meta: number) =>
-    make(merged(patched('data', data), patched('meta', meta), ' AND OCTET_LENGTH(data) + :bytes < @@max_allowed_packet'));
+  // MariaDB reads what is longer as NULL; the members are counted only where they could matter
+  const fits = `IF(OCTET_LENGTH(data) + :bytes < @@max_allowed_packet DIV 2, TRUE, ${PRINTED} + :bytes < @@max_allowed_packet)`;
+  const mergeOf = (data: number, meta: number) => make(merged(patched('data', data), patched('meta', meta), ` AND ${fits}`));
   const replaceOf = (meta: number) => make(merged(text(':data'), patched('meta', meta)));
 
   const ask = async ({ text, names }: Statement, values: Values = {}) => {
@@ -95,7 +113,13 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       return typeof value === 'string' ? Buffer.from(value) : value;
     });
     const pool = client();
-    return await (pool.execute ? pool.execute(text, given) : pool.query(text, given));
+    if (!pool.execute) return await pool.query(text, given);
+    try {
+      return await pool.execute(text, given);
+    } catch (err) {
+      if (!UNPREPARED.has((err as { errno?: number }).errno ?? 0)) throw err;
+      return await pool.query(text, given);
+    }
   };
   const all = async (statement: Statement, values?: Values) => rowsIn(await ask(statement, values));
   const row = async (statement: Statement, values: Values) => (await all(statement, values))[0] as unknown as Row | undefined;
@@ -112,11 +136,24 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     if (sent > most) requireFit(fieldsIn(values.data), sent, most);
     return values;
   };
+  /** Two statements, and two more each time that another request has written to the session between them. */
+  const rewrite = async (values: Values) => {
+    for (let left = ATTEMPTS; left > 0; left--) {
+      const stored = await row(s.get, values);
+      if (!stored || stored.data === null) return undefined;
+      const written = { ...values, data: withPatch(stored.data, values.data), meta: withPatch(stored.meta, values.meta), expected: Number(stored.rev) };
+      const found = await lifetime(s.rewrite, fitting(written));
+      if (found !== undefined) return found;
+    }
+    throw overtaken();
+  };
   const merge = async (values: Values) => {
-    const bytes = Buffer.byteLength(values.data as string);
     const [ data, meta ] = [ patchIn(values.data, 'data'), patchIn(values.meta, 'meta') ];
+    if (data.paths.length > MOST_REMOVED || meta.paths.length > MOST_REMOVED) return await rewrite(values);
+    const length = Buffer.byteLength(values.data as string);
+    const bytes = Math.ceil(length * WITH_SPACES);
     const statement = mergeOf(data.paths.length, meta.paths.length);
-    const found = await lifetime(statement, { ...fitting(values, bytes), ...data.values, ...meta.values, bytes });
+    const found = await lifetime(statement, { ...fitting(values, length), ...data.values, ...meta.values, bytes });
     if (found !== undefined) return found;
     const [ row ] = await all(s.size, values);
     if (row) requireFit(fieldsIn(values.data), Number(row.size) + bytes, Number(row.most) - 1);
@@ -152,10 +189,11 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
       for (let left = ATTEMPTS; left > 0; left--) {
         const found = await row(s.get, values);
         if (!found || found.data === null) return found;
-        const { affectedRows } = headerIn(await ask(s.retire, { ...values, expected: Number(found.rev) }));
+        const isForced = values.successor === null && left <= ATTEMPTS - PATIENT;
+        const { affectedRows } = headerIn(await ask(isForced ? s.end : s.retire, { ...values, expected: Number(found.rev) }));
         if (Number(affectedRows) > 0) return found;
       }
-      throw new Error(`[egg-tegg-session] a session could not be ended: other requests wrote to it ${ATTEMPTS} times meanwhile`);
+      throw overtaken();
     },
     index: values => ask(s.index, values),
     unindex: values => ask(s.unindex, values),
@@ -206,8 +244,16 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
     execute: statement => client().query(statement),
     grants: `GRANT SELECT, INSERT, UPDATE, DELETE ON ${sessions} TO …; and the same ON ${principals}`,
     kindOf: err => KINDS[(err as { errno?: number }).errno ?? 0],
+    async isInTransaction() {
+      if (!('beginTransactionScope' in client())) return false;
+      // at the same time, two statements have a connection each, but for those of a transaction
+      const [ one, other ] = await Promise.all([ 1, 2 ].map(async () => rowsIn(await client().query('SELECT CONNECTION_ID() AS id'))[0].id));
+      return one === other;
+    },
   };
 }
+
+const overtaken = () => new Error(`[egg-tegg-session] a session could not be changed: other requests wrote to it ${ATTEMPTS} times meanwhile`);
 
 /** A column with a patch applied, and so many fields removed; MariaDB's JSON_MERGE_PATCH loses changes beside a null. */
 function patched(column: string, removed: number): string {
@@ -221,8 +267,16 @@ function patchIn(patch: unknown, column: string): { paths: string[]; values: Rec
   if (!json.includes(':null')) return { paths: [], values: {} };
   const entries = Object.entries(JSON.parse(json));
   const paths = entries.filter(([ , value ]) => value === null).map(([ name ]) => `$.${JSON.stringify(name)}`);
+  // to a power of two: removing a field again does nothing, and there are few different statements
+  while (paths.length & paths.length - 1) paths.push(paths[0]); // eslint-disable-line no-bitwise
   const set = JSON.stringify(Object.fromEntries(entries.filter(([ , value ]) => value !== null)));
   return { paths, values: { [column]: set, ...Object.fromEntries(paths.map((path, i) => [ `${column}${i}`, path ])) } };
+}
+
+/** The text of a column with a patch applied. */
+function withPatch(column: unknown, patch: unknown): string {
+  const fields: Record<string, string | null> = { ...JSON.parse(textOf(column)), ...JSON.parse(patch as string) };
+  return JSON.stringify(Object.fromEntries(Object.entries(fields).filter(([ , json ]) => json !== null)));
 }
 
 /** The result of a SELECT: the rows, as egg-mysql and @eggjs/rds return them, or a list that begins with them, as mysql2 does. */

@@ -4,8 +4,11 @@ import { type Database, PAGE, type Tables } from './Database';
 import type { Row } from './rows';
 import { inDollars, type Statement, type Values } from './statement';
 
-/** The clock of the server, in ms, at the start of the statement. */
-const NOW = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
+/**
+ * The clock of the server, in ms, at the start of the statement. As all operators here, `*` has exactly the types of the system's own: another
+ * user's, in a schema where everybody may create one, would be a better match, and run with the rights of the application.
+ */
+const NOW = '(extract(epoch FROM statement_timestamp())::numeric * 1000::numeric)::bigint';
 const COLUMNS = 'data::text, meta::text, successor, lifetime, created_at, expires_at, rev';
 /** The time of expiry of a record that is renewed now. */
 const end = (lifetime: string, createdAt: string) =>
@@ -32,8 +35,9 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
       expires_at = CASE :renew::int WHEN 1 THEN ${end(lifetime, restarted)} ELSE LEAST(expires_at, ${restarted} + :absolute::bigint) END,
       rev = :rev::bigint WHERE ${record} RETURNING lifetime, expires_at > ${NOW} AS lives`;
   };
+  // each partition of a table has rows with the same ctid, which may be alive
   const expired = (table: string) => `WITH gone AS (DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) RETURNING expires_at)
+    SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) AND expires_at <= ${NOW} RETURNING expires_at)
     SELECT count(*) AS gone, max(expires_at) AS last FROM gone`;
 
   const s = compile({
@@ -63,9 +67,10 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
       ORDER BY session_key LIMIT ${PAGE}`,
     keysOfAll: `SELECT session_key FROM ${sessions} WHERE session_key > :after AND expires_at > ${NOW} AND data IS NOT NULL
       ORDER BY session_key LIMIT ${PAGE}`,
-    // no session has an empty key
+    // no session has an empty key; one of much later was taken when the clock was wrong
     lease: `INSERT INTO ${sessions} AS t (session_key, meta, lifetime, expires_at, rev) VALUES ('', '{}', 0, ${NOW} + :ms::bigint, 0)
-      ON CONFLICT (session_key) DO UPDATE SET expires_at = EXCLUDED.expires_at WHERE t.expires_at <= ${NOW} RETURNING 1 AS held`,
+      ON CONFLICT (session_key) DO UPDATE SET expires_at = EXCLUDED.expires_at
+      WHERE t.expires_at <= ${NOW} OR t.expires_at > EXCLUDED.expires_at + :ms::bigint RETURNING 1 AS held`,
     expiredSessions: expired(sessions),
     expiredPrincipals: expired(principals),
   });

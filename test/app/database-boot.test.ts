@@ -127,7 +127,7 @@ for (const name of [ 'PostgreSQL', 'MariaDB' ] as const) {
       await assert.rejects(boot({ table, client, createTable: true }), (err: Error) => {
         assert.match(err.message, /are missing, and its createTable can't create them \(.*denied/);
         assert.ok(err.message.includes(`then GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}`), err.message);
-        assert.ok(err.message.endsWith(`:\n\n${STORES[name]({ client, table }).schema()}`), err.message);
+        assert.ok(err.message.endsWith(`:\n\n${storeOf({ client, table }).schema()}`), err.message);
         return true;
       });
       await client.end();

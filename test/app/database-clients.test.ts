@@ -1,11 +1,12 @@
+import { strict as assert } from 'node:assert';
 import type { EventEmitter } from 'node:events';
 import { MysqlDataSource } from '@eggjs/dal-runtime';
 import { RDSClient } from '@eggjs/rds';
 import { createPool } from 'mysql2/promise';
-import type { MysqlClient } from '../..';
+import type { MysqlClient, SessionStoreOptions } from '../..';
 import { type Subject, testAtOnce } from '../support/contract';
 import { mysqlCallbackPool, mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
-import { startMysql, startPostgres, type TestServer } from '../support/servers';
+import { startMysql, startPostgres, type TestServer, until } from '../support/servers';
 
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:1';
@@ -55,4 +56,35 @@ describe('the contract, with each client of a database', () => {
       async () => new TestMysqlStore(client((await kept(startMysql(args))).url)), () => new TestMysqlStore(client(`mysql://shop:secret@${NOWHERE}/shop`)) ]),
   ]);
   after(() => Promise.all(servers.map(server => server.stop())));
+});
+
+it('a deadlock in a transaction of egg-mysql ends all of it: nothing of it is done, and its scope fails', async () => {
+  const server = await startMysql();
+  const rds = new RDSClient(optionsOf(server.url));
+  const store = new TestMysqlStore(rds as unknown as MysqlClient);
+  const options = {} as SessionStoreOptions;
+  for (const key of [ 'a', 'b' ]) await store.set(key, { n: 1, _maxAge: 60_000 }, 60_000);
+  await rds.query('CREATE TABLE orders (id INT PRIMARY KEY) ENGINE = InnoDB');
+  const pool = mysqlPool(server.url, 2);
+  const other = await pool.getConnection();
+  await other.query('BEGIN');
+  // of two transactions, the server rolls back the smaller one
+  await other.query(`INSERT INTO orders VALUES ${Array.from({ length: 60 }, (_, i) => `(${100 + i})`).join()}`);
+  await other.query('SELECT * FROM sessions WHERE session_key = \'b\' FOR UPDATE');
+  let blocked: Promise<unknown> | undefined;
+  await assert.rejects(rds.beginTransactionScope(async () => {
+    await rds.query('INSERT INTO orders VALUES (1)');
+    await store.merge('a', { set: { n: 2 }, unset: [], replace: false }, options);
+    blocked = other.query('UPDATE sessions SET rev = rev + 1 WHERE session_key = \'a\'');
+    await until('it waits', async () => (await pool.query('SHOW FULL PROCESSLIST').then(([ rows ]) => JSON.stringify(rows))).includes('rev = rev + 1'));
+    await store.merge('b', { set: { n: 2 }, unset: [], replace: false }, options);
+    await rds.query('INSERT INTO orders VALUES (2)');
+  }), { errno: 1213 });
+  await blocked;
+  await other.query('COMMIT');
+  assert.deepEqual(await rds.query('SELECT id FROM orders WHERE id < 100'), []);
+  other.release();
+  await pool.end();
+  await rds.end();
+  await server.stop();
 });

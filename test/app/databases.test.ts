@@ -5,8 +5,8 @@ import mm, { type MockApplication } from 'egg-mock';
 import pg from 'pg';
 import { type SessionRecord, type SessionStoreOptions, type SqlSessionStore } from '../..';
 import { Client, createApp } from '../support/app';
-import { DATABASES, type TestDatabase, TestPostgresStore } from '../support/databases';
-import { until } from '../support/servers';
+import { DATABASES, type TestDatabase, TestPostgresStore, postgresPool } from '../support/databases';
+import { startPostgres, until } from '../support/servers';
 
 const options = { ctx: { coreLogger: { error: () => undefined } } } as unknown as SessionStoreOptions;
 const MINUTE = 60_000;
@@ -160,6 +160,23 @@ for (const [ name, { open, store: storeOf }] of Object.entries(DATABASES)) {
       assert.deepEqual(await dataOf('id'), Object.fromEntries(fields));
     });
 
+    it('loses nothing of requests that remove many fields each, while others write', async () => {
+      const fields = Array.from({ length: 100 }, (_, i) => `old"${i}`);
+      await store.set('id', { ...Object.fromEntries(fields.map(field => [ field, 1 ])), stays: 1, _maxAge: MINUTE }, MINUTE);
+      await Promise.all([ 0, 1, 2, 3 ].flatMap(n => [
+        store.merge('id', { set: { [`a${n}`]: n }, unset: fields.slice(25 * n, 25 * (n + 1)), replace: false }),
+        store.merge('id', { set: { [`b${n}`]: n }, unset: [ 'none' ], replace: false }),
+      ]));
+      assert.equal(textOf(await dataOf('id')), textOf({ stays: 1, a0: 0, a1: 1, a2: 2, a3: 3, b0: 0, b1: 1, b2: 2, b3: 3 }));
+    });
+
+    it('removes more fields at once than a statement may have values', async () => {
+      const fields = Array.from({ length: 70_000 }, (_, i) => `f${i}`);
+      await store.set('id', { ...Object.fromEntries(fields.map(field => [ field, 1 ])), _maxAge: MINUTE }, MINUTE);
+      assert.equal(await store.merge('id', { set: { n: 1 }, unset: fields, replace: false }), MINUTE);
+      assert.deepEqual(await dataOf('id'), { n: 1 });
+    });
+
     describe('has time by the clock of the database', () => {
       for (const off of [ -HOUR, HOUR ]) {
         const AHEAD = off < 0 ? 'behind' : 'ahead';
@@ -228,6 +245,10 @@ for (const [ name, { open, store: storeOf }] of Object.entries(DATABASES)) {
         assert.deepEqual(await round(), []);
         await database.query(`UPDATE ${database.table} SET expires_at = expires_at - ${HOUR} WHERE session_key = ?`, '');
         assert.equal((await round()).length, 1);
+        // the clock of the database was a year ahead when a worker took its turn
+        await database.query(`UPDATE ${database.table} SET expires_at = expires_at + ${365 * 24 * HOUR} WHERE session_key = ?`, '');
+        assert.equal((await round()).length, 1);
+        assert.deepEqual(await round(), []);
         assert.deepEqual(await list(), []); // what keeps the others off is no session
       });
     });
@@ -310,4 +331,55 @@ it('a Pool of pg that gives bigints as numbers and JSON as text is as good', asy
   assert.deepEqual([ n, m, _maxAge ], [ 1, 2, MINUTE ]);
   await store.close();
   await database.close();
+});
+
+it('only expired rows are removed from a table of PostgreSQL that has partitions, whose rows share their addresses', async () => {
+  const database = await DATABASES.PostgreSQL.open();
+  const { table } = database;
+  const store = DATABASES.PostgreSQL.store(database);
+  await database.query(store.schema().split(';')[0].replace(/\)$/, ') PARTITION BY HASH (session_key)'));
+  for (let i = 0; i < 4; i++) await database.query(`CREATE TABLE ${table}_${i} PARTITION OF ${table} FOR VALUES WITH (MODULUS 4, REMAINDER ${i})`);
+  const count = async (like: string) => (await database.query(`SELECT session_key FROM ${table} WHERE session_key LIKE ?`, like)).length;
+  for (let i = 0; i < 200; i++) {
+    await store.set(`live-${i}`, { i }, MINUTE);
+    await store.set(`old-${i}`, { i }, MINUTE);
+  }
+  await database.query(`UPDATE ${table} SET expires_at = 1 WHERE session_key LIKE 'old-%'`);
+  for (let i = 0; i < 200; i++) await store.touch(`live-${i}`, options);
+  assert.equal(await store.removeExpired(), 200);
+  assert.deepEqual([ await count('live-%'), await count('old-%') ], [ 200, 0 ]);
+  await database.close();
+});
+
+it('another user of PostgreSQL, who may create an operator, can\'t have it run with the rights of the store', async () => {
+  const server = await startPostgres();
+  const admin = postgresPool(server.url);
+  const store = new TestPostgresStore(postgresPool(server.url, 1));
+  await store.set('id', { secret: 'tea', _maxAge: MINUTE }, MINUTE);
+  await admin.query('GRANT CREATE ON SCHEMA public TO public; CREATE ROLE other LOGIN');
+  const other = postgresPool(server.url.replace('postgres@', 'other@'), 1);
+  await assert.rejects(other.query('SELECT * FROM sessions'), /permission denied/);
+  await other.query('CREATE TABLE loot (data text); GRANT ALL ON loot TO public');
+  const body = 'BEGIN INSERT INTO public.loot SELECT data::text FROM public.sessions; RETURN $1::pg_catalog.numeric; END';
+  for (const [ left, right ] of [[ 'numeric', 'integer' ], [ 'numeric', 'bigint' ], [ 'double precision', 'integer' ]]) {
+    for (const operator of [ '*', '+', '-' ]) {
+      const name = `f_${operator.charCodeAt(0)}`;
+      await other.query(`CREATE FUNCTION ${name}(${left}, ${right}) RETURNS numeric LANGUAGE plpgsql AS $$ ${body} $$;
+        CREATE OPERATOR ${operator} (LEFTARG = ${left}, RIGHTARG = ${right}, FUNCTION = ${name})`);
+    }
+  }
+  const again = new TestPostgresStore(postgresPool(server.url, 1));
+  await again.set('id', { secret: 'tea', _createdAt: Date.now(), _maxAge: MINUTE }, MINUTE);
+  await again.touch('id', { ...options, absoluteMaxAge: HOUR });
+  await again.getAndTouch('id', options);
+  await again.merge('id', { set: { n: 1 }, unset: [], replace: false });
+  assert.equal(await again.compareAndSet('id', (await again.get('id', MINUTE, options))!, { secret: 'tea', _maxAge: MINUTE }, MINUTE), true);
+  await again.index('7', 'id', MINUTE);
+  for await (const keys of again.list('7')) assert.deepEqual(keys, [ 'id' ]);
+  await again.removeExpiredInTurn();
+  await again.retire('id', null, MINUTE);
+  assert.deepEqual((await other.query('SELECT data FROM loot')).rows, []);
+  for (const each of [ store, again ]) await each.close();
+  for (const each of [ other, admin ]) await each.end();
+  await server.stop();
 });

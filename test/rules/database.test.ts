@@ -175,8 +175,53 @@ describe('a call that the database has taken back', () => {
     });
   }
 
-  it('gives up to end a session of MySQL that others write to all the time', async () => {
-    const client = { query: async (sql = '') => (/^SELECT/.test(sql) ? [{ ...ROW }] : { affectedRows: 0 }) };
-    await assert.rejects(mysql(client).retire('id', null, 1000), /could not be ended: other requests wrote to it 100 times/);
+  it('gives up to move a session of MySQL that others write to all the time, or to remove many of its fields', async () => {
+    const client = { query: async (sql = '') => (/^SELECT/.test(sql) ? [{ ...ROW }] : { affectedRows: 0, insertId: 0 }) };
+    const changes = { set: {}, unset: Array.from({ length: 9 }, (_, i) => `f${i}`), replace: false };
+    await assert.rejects(mysql(client).retire('id', 'next', 1000), /could not be changed: other requests wrote to it 100 times/);
+    await assert.rejects(mysql(client).merge('id', changes), /could not be changed: other requests wrote to it 100 times/);
+  });
+
+  it('but ends it: who has a copy of the cookie can\'t keep the session by writing to it', async () => {
+    const client = { query: async (sql = '') => (/^SELECT/.test(sql) ? [{ ...ROW }] : { affectedRows: / AND rev = /.test(sql) ? 0 : 1 }) };
+    assert.ok(await mysql(client).retire('id', null, 1000));
+  });
+
+  for (const [ what, ids, calls ] of [[ 'in the transaction of the application, which is gone as a whole', [ 1, 1 ], 1 ], [ 'outside of one', [ 1, 2 ], 2 ]] as const) {
+    it(`is ${calls === 1 ? 'not ' : ''}made again ${what}`, async () => {
+      const left: number[] = [ ...ids ];
+      let deletions = 0;
+      const client = {
+        beginTransactionScope: () => undefined,
+        async query(sql = '') {
+          if (/CONNECTION_ID/.test(sql)) return [{ id: left.pop() }];
+          if (++deletions === 1) throw Object.assign(new Error('deadlock'), { errno: 1213 });
+          return {};
+        },
+      };
+      const call = mysql(client).destroy('id');
+      await (calls === 1 ? assert.rejects(call, /deadlock/) : call);
+      assert.equal(deletions, calls);
+    });
+  }
+
+  it('is made without preparing a statement when the server of MySQL has too many of them', async () => {
+    const client = {
+      execute: () => Promise.reject(Object.assign(new Error('too many'), { errno: 1461 })),
+      query: async () => [{ ...ROW, data: '{"n":"1"}' }],
+    };
+    assert.equal((await mysql(client).get('id', 1, options) as SessionRecord).n, 1);
+  });
+
+  it('has few different statements in MySQL, however many fields are removed', async () => {
+    const texts = new Set<string>();
+    const client = {
+      async query(sql = '') {
+        texts.add(sql);
+        return /^SELECT/.test(sql) ? [{ ...ROW }] : { insertId: 1 };
+      },
+    };
+    for (let n = 0; n < 100; n++) await mysql(client).merge('id', { set: {}, unset: Array.from({ length: n }, (_, i) => `f${i}`), replace: false });
+    assert.equal(texts.size, 7, [ ...texts ].join('\n')); // for none, 1, 2, 4 and 8 of them, and the two for more
   });
 });

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import mm, { type MockApplication } from 'egg-mock';
 import type { Pool as MysqlPool } from 'mysql2/promise';
 import pg from 'pg';
-import { SessionHealth, type SessionOptions, type SqlSessionStore } from '../..';
+import { SessionHealth, type SessionOptions, type SessionStoreOptions, type SqlSessionStore } from '../..';
 import { Client, createApp } from '../support/app';
 import { mysqlPool, postgresPool, TestMysqlStore, TestPostgresStore } from '../support/databases';
 import { Proxy } from '../support/Proxy';
@@ -193,6 +193,23 @@ for (const [ name, kind ] of Object.entries(KINDS)) {
         });
       }
     }
+
+    it('a session of very many small fields, which MariaDB prints with spaces, is never read as ended', async () => {
+      await boot();
+      const options = {} as SessionStoreOptions;
+      const fields = Array.from({ length: 80_000 }, (_, i) => [ `f${i}`, 1 ]);
+      for (const many of [ 70_000, 74_000, 78_000, 80_000 ]) {
+        await store.set('many', { ...Object.fromEntries(fields.slice(0, many)), _maxAge: 60_000 }, 60_000);
+        let kept: number | undefined;
+        for (const n of [ 1, 2 ]) {
+          await store.merge('many', { set: { n }, unset: [], replace: false }, options).then(() => {
+            kept = n;
+          }, err => assert.match(err.message, /too large for its store/));
+          const { f1, n: stored } = (await store.get('many', 60_000, { ctx: app.createAnonymousContext() }))!;
+          assert.deepEqual([ f1, stored ], [ 1, kept ], `${many} fields`);
+        }
+      }
+    });
 
     it('a table that somebody has dropped is made again under createTable, and users sign in anew', async () => {
       await boot();
