@@ -18,7 +18,7 @@ const ALLOWED = [
   /^(package\.json|module\/package\.json|README\.md|README\.zh-CN\.md|LICENSE)$/,
 ];
 /** In bytes. */
-const LARGEST = 125_000;
+const LARGEST = 130_000;
 /** What finds mistakes in packages, at fixed versions: they are too large for everybody to install. */
 const LINTERS = [[ 'publint@0.3.25', '--strict' ], [ '@arethetypeswrong/cli@0.18.5' ]];
 /** Besides the one that is installed. */
