@@ -66,6 +66,7 @@ export class Tests {
     it(title, this.toRun(run), this.timeout);
   }
 
+  /** Shows a test as skipped that lacks an argument of `testSessionStore`, as `down`, so that the report names the gap. */
   skip(title: string): void {
     const { it } = this.runner;
     if (it.skip) it.skip(title, async () => undefined);

@@ -55,5 +55,5 @@ export class SealedCookie {
   }
 }
 
-/** The characters of a tag. */
+/** About as many characters as a tag has. */
 const endOf = (value: string) => value.slice(-22);

@@ -20,7 +20,8 @@ const FIVE_MINUTES = 300_000;
 
 /**
  * The base class of {@link PostgresSessionStore} and {@link MysqlSessionStore}: one table has a row for each session, and another one is the
- * index of each principal's sessions. Each call is atomic.
+ * index of each principal's sessions. Each call is atomic. The differences between databases are a part that it holds, a `Database`; the two
+ * classes name the client, as applications extend them.
  */
 export abstract class SqlSessionStore extends SessionStore {
   /**

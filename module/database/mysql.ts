@@ -3,7 +3,7 @@ import { requireFit } from '../record/tooLarge';
 import type { MysqlClient } from './clients';
 import { type Database, PAGE, type Tables } from './Database';
 import { fieldsIn, type Row, textOf } from './rows';
-import { inQuestionMarks, type Statement, type Values } from './statement';
+import { compile, inQuestionMarks, type Statement, type Values } from './statement';
 
 /** The clock of the server, in ms, at the start of the statement; that of the time zone repeats an hour each year. */
 const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
@@ -63,7 +63,7 @@ export function mysql({ sessions, principals }: Tables, client: () => MysqlClien
   const retired = `UPDATE ${sessions} SET data = NULL, meta = '{}', successor = CAST(:successor AS BINARY), expires_at = ${NOW} + :ms,
       rev = CAST(:rev AS SIGNED) WHERE ${record}`;
 
-  const s = compile({
+  const s = compile(inQuestionMarks, {
     get: `SELECT ${COLUMNS} FROM ${sessions} WHERE ${alive}`,
     set: `INSERT INTO ${sessions} (session_key, data, meta, successor, lifetime, created_at, expires_at, rev)
       VALUES (CAST(:key AS BINARY), ${text(':data')}, ${text(':meta')}, NULL, :lifetime, ${NOW} - CAST(:age AS SIGNED), ${NOW} + :ms, :rev)
@@ -288,6 +288,3 @@ function rowsIn(result: unknown): Array<Record<string, unknown>> {
 function headerIn(result: unknown): { affectedRows?: unknown; insertId?: unknown } {
   return (Array.isArray(result) ? result[0] : result) as ReturnType<typeof headerIn>;
 }
-
-const compile = <T extends Record<string, string>>(sql: T) =>
-  Object.fromEntries(Object.entries(sql).map(([ name, text ]) => [ name, inQuestionMarks(text) ])) as Record<keyof T, Statement>;

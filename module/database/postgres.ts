@@ -2,7 +2,7 @@ import { ONE_DAY } from '../record/SessionRecord';
 import type { PostgresClient } from './clients';
 import { type Database, PAGE, type Tables } from './Database';
 import type { Row } from './rows';
-import { inDollars, type Statement, type Values } from './statement';
+import { compile, inDollars, type Statement, type Values } from './statement';
 
 /**
  * The clock of the server, in ms, at the start of the statement. As all operators here, `*` has exactly the types of the system's own: another
@@ -40,7 +40,7 @@ export function postgres({ sessions, principals }: Tables, client: () => Postgre
     SELECT ctid FROM ${table} WHERE expires_at >= :from::bigint AND expires_at <= ${NOW} ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) AND expires_at <= ${NOW} RETURNING expires_at)
     SELECT count(*) AS gone, max(expires_at) AS last FROM gone`;
 
-  const s = compile({
+  const s = compile(inDollars, {
     get: `SELECT ${COLUMNS} FROM ${sessions} WHERE ${alive}`,
     set: `INSERT INTO ${sessions} AS t (session_key, data, meta, successor, lifetime, created_at, expires_at, rev)
       VALUES (:key, :data::jsonb, :meta::jsonb, NULL, :lifetime::bigint, ${NOW} - :age::bigint, ${NOW} + :ms::bigint, :rev::bigint)
@@ -158,6 +158,3 @@ interface NamingPool {
   query(config: { name: string; text: string; values: Array<string | number | null> }): ReturnType<PostgresClient['query']>;
 }
 const takesNames = (client: object): client is NamingPool => 'totalCount' in client && 'idleCount' in client;
-
-const compile = <T extends Record<string, string>>(sql: T) =>
-  Object.fromEntries(Object.entries(sql).map(([ name, text ]) => [ name, inDollars(text) ])) as Record<keyof T, Statement>;

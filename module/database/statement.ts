@@ -40,3 +40,7 @@ function statement(lines: string, names: string[]): Statement {
   return { text, names, name: `session_${createHash('sha256').update(text).digest('hex')
     .slice(0, 24)}` };
 }
+
+/** Statements, each under its name. */
+export const compile = <T extends Record<string, string>>(as: (sql: string) => Statement, sql: T) =>
+  Object.fromEntries(Object.entries(sql).map(([ name, text ]) => [ name, as(text) ])) as Record<keyof T, Statement>;
