@@ -1,5 +1,5 @@
 import type { Application, Context } from 'egg';
-import { completeMock, defineContextSession } from '../../module/access/ContextSession';
+import { completeMock, defineContextSession, koaSession } from '../../module/access/ContextSession';
 import { hasSessionInjected } from '../../module/access/tegg';
 import { isTeggStore, requireBindable, requireIndexed, storeFor, usesCookie } from '../../module/application/activeStore';
 import { DataCookie } from '../../module/cookie/DataCookie';
@@ -67,10 +67,10 @@ export function mountSession(app: Application): void {
       if (!guarded) stores.set(store, guarded = new GuardedStore(new StoreAdapter(store), health, deadlines, clock, isTeggStore(app, store)));
       return guarded;
     },
-    createSession: (...args) => createSession(...args),
+    ...koaSession(config),
     usesSession: config.load === 'injected' ? hasSessionInjected : () => true,
   };
-  const createSession = defineContextSession(env);
+  defineContextSession(env);
   setEnvironment(env);
   if (config.enable !== false && config.deviceBound) {
     requireBindable(app);

@@ -1,6 +1,7 @@
 import type { Context } from 'egg';
 import { createSession, SessionOptions } from 'koa-session';
 import { isSealed } from '../cookie/SessionCookie';
+import type { SessionConfig } from '../options/SessionConfig';
 import { coded } from '../record/errors';
 import { kindOf } from '../record/kindOf';
 import type { ContextSession } from '../record/SessionData';
@@ -10,17 +11,10 @@ import { RequestSession } from '../request/RequestSession';
 
 export type Callback = (err?: Error) => void;
 
-/**
- * Has koa-session define `ctx.session` and `ctx.sessionOptions`, and puts `ctx.session` into the hands of the request's
- * session. To be called once tegg has loaded: tegg would turn a `session` that it finds on the context into a singleton,
- * and every user would see the session of the first.
- *
- * @return makes koa-session's object of data
- */
-export function defineContextSession(env: SessionEnvironment): SessionEnvironment['createSession'] {
-  const { app, config } = env;
+/** What koa-session makes of the options, and its class of data, with what the request's session does in place of its own. */
+export function koaSession(config: SessionConfig): Pick<SessionEnvironment, 'options' | 'createSession'> {
   const options: Record<string, unknown> = {
-    // koa-session adds what is missing, which would make an object that is slow to copy, and it copies it for each request
+    // koa-session adds what is missing, which would make an object that is slow to copy, and each request has a copy
     ...SessionOptions.parse({}),
     ...config,
     ...(isSealed(config) ? { encrypt: false, signed: false } : {}),
@@ -30,11 +24,22 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
     // koa-session refuses true and false, and deletes undefined, which would make each request's copy slow
     ...('sameSite' in config ? { sameSite: 'lax' } : {}),
   };
-  createSession(options, app);
+  // not the application's context: koa-session would add to each of them
+  const context = {} as { session: object };
+  createSession(options, { context, use() { /* koa-session only looks for it */ } });
   if ('sameSite' in config) options.sameSite = config.sameSite;
+  context.session = {};
+  const Session = extend(context.session.constructor as KoaSession);
+  return { options, createSession: (request, ctx, data) => new Session(request, ctx, data) as unknown as ContextSession };
+}
 
-  const koa = Object.getOwnPropertyDescriptor(app.context, 'session')!;
-  Object.defineProperty(app.context, 'session', {
+/**
+ * Defines `ctx.session` and `ctx.sessionOptions`. To be called once tegg has loaded: tegg would turn a `session` that it finds on the
+ * context into a singleton, and every user would see the session of the first.
+ */
+export function defineContextSession(env: SessionEnvironment): void {
+  const { app: { context } } = env;
+  Object.defineProperty(context, 'session', {
     configurable: true,
     get(this: Context) {
       return RequestSession.for(this, env).read();
@@ -47,19 +52,17 @@ export function defineContextSession(env: SessionEnvironment): SessionEnvironmen
       RequestSession.for(this, env).assign(value);
     },
   });
-
-  let SessionOfRequest: ReturnType<typeof extend> | undefined;
-  return (request, ctx, data) => {
-    if (!SessionOfRequest) {
-      koa.set!.call(ctx, {});
-      SessionOfRequest = extend((koa.get!.call(ctx) as ContextSession).constructor as KoaSession);
-    }
-    return new SessionOfRequest(request, ctx, data) as unknown as ContextSession;
-  };
+  Object.defineProperty(context, 'sessionOptions', {
+    get(this: Context) {
+      return RequestSession.for(this, env).options;
+    },
+  });
 }
 
 /** koa-session's class of data. */
 type KoaSession = new (of: { ctx: Context }, data: SessionRecord) => object;
+
+const NONE: SessionRecord = {};
 
 /** koa-session's class, with its members that store something, or say what is stored, as the request's. */
 function extend(Base: KoaSession) {
@@ -67,8 +70,10 @@ function extend(Base: KoaSession) {
     readonly #request: SessionMethods;
 
     constructor(request: SessionMethods, ctx: Context, data: SessionRecord) {
-      super({ ctx }, data);
+      super({ ctx }, NONE);
       this.#request = request;
+      // koa-session would do so by Reflect.set, which takes several times as long
+      for (const name of Object.keys(data)) (this as SessionRecord)[name] = data[name];
     }
 
     save(callback?: Callback) {

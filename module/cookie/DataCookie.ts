@@ -3,6 +3,7 @@ import { coded } from '../record/errors';
 import { refusePromise, requireText, type SessionConfig } from '../options/SessionConfig';
 import { type CookiePlace, distinct, isSamePlace, placesIn, remembered } from '../record/CookiePlace';
 import { isAlive, isRecord, ONE_DAY, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
+import type { Snapshot } from '../record/Snapshot';
 import { largestField } from '../record/tooLarge';
 import { withCappedLifetime } from './LegacyCookie';
 import { placeOf } from './places';
@@ -42,12 +43,12 @@ export class DataCookie implements Content<SessionRecord> {
    * Writes the cookie.
    *
    * @param ctx the request
-   * @param data the session's data as JSON
+   * @param data the session's data
    * @param maxAge their lifetime
    * @param createdAt when the session was created
    * @throws Error when browsers would not keep it
    */
-  write(ctx: Context, data: string, maxAge: SessionMaxAge, createdAt: number): void {
+  write(ctx: Context, data: Snapshot, maxAge: SessionMaxAge, createdAt: number): void {
     const now = Date.now();
     const before = this.youngest(ctx)?.value;
     const newest = before ? writtenAt(before) : 0;
@@ -57,8 +58,7 @@ export class DataCookie implements Content<SessionRecord> {
     const place = placeOf(ctx);
     const earlier = before && placesIn(before);
     const cookie = earlier || !isSamePlace(place, {}) ? `,"_cookie":${JSON.stringify(remembered(place, earlier))}` : '';
-    const about = `${lifetime},"_createdAt":${createdAt}${savedAt}${cookie}`;
-    const text = this.encode(`${data.slice(0, -1)}${data === '{}' ? '' : ','}${about}}`);
+    const text = this.encode(data.toJson(`,${lifetime},"_createdAt":${createdAt}${savedAt}${cookie}`));
     // Egg encrypts in blocks of 16 bytes, and writes Base64
     const bytes = this.config.encrypt && !this.cookie.sealed
       ? Math.ceil((Math.floor(Buffer.byteLength(text) / 16) + 1) * 16 / 3) * 4
@@ -144,7 +144,7 @@ export class DataCookie implements Content<SessionRecord> {
   }
 }
 
-function tooLarge(name: string, bytes: number, data: string): Error {
+function tooLarge(name: string, bytes: number, data: Snapshot): Error {
   return coded('ERR_SESSION_TOO_LARGE', new Error(`[egg-tegg-session] the session is too large for a cookie: ${name} would take ${bytes} bytes, and browsers drop what is over ` +
-    `${MAX_COOKIE_BYTES}. ${largestField(JSON.parse(data))}. Keep less in the session, or keep sessions in a store`));
+    `${MAX_COOKIE_BYTES}. ${largestField(data.toData())}. Keep less in the session, or keep sessions in a store`));
 }

@@ -48,7 +48,9 @@ export class DecodeFailure extends Error {
 const NONE: Found<never> = { opened: [], hasForeign: false };
 const FOUND = Symbol('egg-tegg-session: cookies');
 const IS_GOOD = Symbol('egg-tegg-session: good');
-type WithFound<T> = Context & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
+
+/** What is known of a response's cookie; not on the context, which gets slow with many properties. */
+const notesOf = <T>({ response }: Context) => response as Context['response'] & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
 
 /** Whether the cookie is sealed: not when the application encodes it itself, or has turned encryption off. */
 export const isSealed = ({ encrypt, encode, decode }: SessionConfig): boolean => encrypt && !encode && !decode;
@@ -96,18 +98,19 @@ export class SessionCookie<T> {
   }
 
   /** The cookies of this name, read once for each request. */
-  found(ctx: WithFound<T>): Found<T> {
+  found(ctx: Context): Found<T> {
+    const notes = notesOf<T>(ctx);
     try {
-      ctx[FOUND] ??= this.find(ctx);
+      notes[FOUND] ??= this.find(ctx);
     } catch (err) {
       throw err instanceof DecodeFailure ? this.withRemoval(ctx, err.cause) : err;
     }
-    return ctx[FOUND];
+    return notes[FOUND];
   }
 
   /** Sets the cookie to a value; '' removes it. When the headers are sent, it is taken back unless it `isGood`. */
-  set(ctx: WithFound<T>, value: string, more?: object, isGood?: () => boolean): void {
-    ctx[IS_GOOD] = isGood;
+  set(ctx: Context, value: string, more?: object, isGood?: () => boolean): void {
+    notesOf(ctx)[IS_GOOD] = isGood;
     const { sessionOptions } = ctx;
     const domain = typeof sessionOptions.domain === 'function' && { domain: domainOf(ctx) };
     // what has come over HTTP can be removed there, and Egg would refuse to
@@ -115,7 +118,7 @@ export class SessionCookie<T> {
     this.warnOfSameSite(ctx, value);
     ctx.cookies.set(this.config.key, value, more || domain || insecure ? { ...sessionOptions, ...domain, ...more, ...insecure } : sessionOptions);
     keepPrivate(ctx, () => {
-      if (ctx[IS_GOOD]?.() === false) this.undo(ctx);
+      if (notesOf(ctx)[IS_GOOD]?.() === false) this.undo(ctx);
       return this.lines(ctx).some(line => this.isOurs(line));
     });
   }

@@ -19,10 +19,11 @@ function privately(given: ReturnType<Context['res']['getHeader']>): string {
 const WATCHED = Symbol('egg-tegg-session: kept private');
 
 /** Keeps a response out of shared caches, whatever its headers will be, if it `isSecret` when they are sent. */
-export function keepPrivate(ctx: Context & { [WATCHED]?: true }, isSecret: () => boolean): void {
+export function keepPrivate(ctx: Context, isSecret: () => boolean): void {
+  const response: Context['response'] & { [WATCHED]?: true } = ctx.response;
   // once: each would call the one before, in a handler that saves thousands of times too many
-  if (ctx[WATCHED]) return;
-  ctx[WATCHED] = true;
+  if (response[WATCHED]) return;
+  response[WATCHED] = true;
   onHeaders(ctx.res, () => {
     if (!isSecret()) return;
     const { res } = ctx;

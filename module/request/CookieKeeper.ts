@@ -42,7 +42,7 @@ export class CookieKeeper implements Keeper {
     const now = session.prepare(data, known);
     const chosen = lifetime.now();
     const about = meta.of(data.session, undefined, () => !data.isChanged(now));
-    env.data.write(ctx, now.toJson(), lifetime.valid(), about._createdAt!);
+    env.data.write(ctx, now, lifetime.valid(), about._createdAt!);
     meta.keep(about, data.session);
     if (at !== 'saved') session.tell('session:created', {}, () => now.toData());
     session.notePrincipal();

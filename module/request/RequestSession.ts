@@ -48,6 +48,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   /** The functions of `state.ts` make each from the one before. */
   state: State = UNREAD;
   private loading?: Promise<unknown>;
+  private ownOptions?: Record<string, unknown>;
   private hasToldEnd = false;
   private decision?: Decision;
   readonly queue = new OperationQueue();
@@ -58,12 +59,13 @@ export class RequestSession implements SessionInRequest, SessionMethods {
 
   /** The session of a context; undefined when nobody has asked for it. */
   static of(ctx: Context): RequestSession | undefined {
-    return (ctx as WithSession)[REQUEST_SESSION];
+    return (ctx.response as WithSession)[REQUEST_SESSION];
   }
 
-  static for(ctx: WithSession, env: SessionEnvironment): RequestSession {
-    ctx[REQUEST_SESSION] ??= new RequestSession(ctx, env);
-    return ctx[REQUEST_SESSION];
+  static for(ctx: Context, env: SessionEnvironment): RequestSession {
+    const response: WithSession = ctx.response;
+    response[REQUEST_SESSION] ??= new RequestSession(ctx, env);
+    return response[REQUEST_SESSION];
   }
 
   private constructor(readonly ctx: Context, readonly env: SessionEnvironment) {
@@ -316,6 +318,12 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     if (this.state.data) this.state.data.hasReassigned = true;
   }
 
+  /** `ctx.sessionOptions`: those of the application, for the request to change. */
+  get options(): Record<string, unknown> {
+    this.ownOptions ??= { ...this.env.options };
+    return this.ownOptions;
+  }
+
   get maxAge(): unknown {
     return this.lifetime.maxAge;
   }
@@ -540,5 +548,6 @@ const cannotUpdate = () => coded('ERR_SESSION_ENDED', new Error(`[egg-tegg-sessi
 
 const updating = new AsyncLocalStorage<RequestSession>();
 
+/** On the response: a context with many properties becomes a dictionary in V8, and all that Egg does with it takes longer. */
 const REQUEST_SESSION = Symbol('egg-tegg-session');
-type WithSession = Context & { [REQUEST_SESSION]?: RequestSession };
+type WithSession = Context['response'] & { [REQUEST_SESSION]?: RequestSession };

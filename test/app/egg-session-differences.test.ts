@@ -151,6 +151,19 @@ describe('not as egg-session does', () => {
     });
   });
 
+  it('the context gets no property, as it gets slow with many', async () => {
+    const found = await onBoth(async subject => {
+      const { run } = await start(subject);
+      let context: object | undefined;
+      await run((session, ctx) => {
+        context = ctx;
+        return count(session, ctx);
+      });
+      return Reflect.ownKeys(context!).map(String).filter(name => /session/i.test(name));
+    });
+    assert.deepEqual(found, { before: [ 'Symbol(context#_contextSession)' ], now: [] });
+  });
+
   it('Egg\'s cookies do not open the session\'s cookie', async () => {
     const found = await onBoth(async subject => {
       const { run } = await start(subject);

@@ -9,6 +9,7 @@ import { ExternalKey, IdCookie } from '../../module/cookie/IdTransport';
 import { Sealer } from '../../module/cookie/Sealer';
 import { SessionCookie } from '../../module/cookie/SessionCookie';
 import { resolveConfig } from '../../module/options/SessionConfig';
+import { Snapshot } from '../../module/record/Snapshot';
 
 const NOW = 1_764_000_000_000;
 const TEXT = { decode: (text: string) => text, decodeLegacy: () => undefined, placesOf: () => [], farewell: () => ({ value: '' }) };
@@ -23,7 +24,7 @@ function site(options: SessionOptions, cookie = '', { eggGet = () => undefined, 
   const config = resolveConfig({ key: 'sid', ...options });
   const app = { config: { keys: keys.join(), cookies: {} }, keys, coreLogger: { warn() { /* not looked at */ } } } as unknown as Application;
   const ctx = {
-    app, res, sessionOptions: config, secure: false, method: 'GET', path: '/', hostname: 'localhost',
+    app, res, response: {}, sessionOptions: config, secure: false, method: 'GET', path: '/', hostname: 'localhost',
     get: (name: string) => (name === 'cookie' ? cookie : ''),
     set: (name: string, value: string[]) => res.setHeader(name, value),
     remove: (name: string) => res.removeHeader(name),
@@ -71,7 +72,7 @@ describe('the session\'s cookie', () => {
     mm(Date, 'now', () => NOW);
     for (const [ maxAge, about ] of [[ 60_000, { _expire: NOW + 60_000, _maxAge: 60_000 }], [ 'session', { _session: true, _savedAt: NOW }]] as const) {
       const { app, config, ctx, lines } = site({ encrypt: false });
-      new DataCookie(app, config).write(ctx, '{"n":1}', maxAge, NOW - 5);
+      new DataCookie(app, config).write(ctx, Snapshot.of({ n: 1 }), maxAge, NOW - 5);
       const [ line ] = lines();
       assert.deepEqual(JSON.parse(Buffer.from(line.slice('sid='.length), 'base64').toString()), { n: 1, ...about, _createdAt: NOW - 5 });
     }
@@ -79,7 +80,7 @@ describe('the session\'s cookie', () => {
 
   it('with an id holds no data, and with data no id', () => {
     const { app, config, ctx, lines } = site({});
-    new DataCookie(app, config).write(ctx, '{"n":1}', 'session', NOW);
+    new DataCookie(app, config).write(ctx, Snapshot.of({ n: 1 }), 'session', NOW);
     new IdCookie(app, config).write(ctx, 'an id', () => true);
     const [ data, id ] = lines();
     assert.deepEqual(new IdCookie(app, config).read(site({}, id).ctx).map(({ value }) => value), [ 'an id' ]);
@@ -120,7 +121,7 @@ describe('the session\'s cookie', () => {
     const { app, config, ctx, lines } = site({});
     const cookie = new DataCookie(app, config);
     const write = (n: number) => {
-      cookie.write(ctx, JSON.stringify({ text: 'x'.repeat(n) }), 'session', NOW);
+      cookie.write(ctx, Snapshot.of({ text: 'x'.repeat(n) }), 'session', NOW);
       return lines().at(-1)!.length - '='.length;
     };
     const around = Math.floor((write(0) - 'sid2'.length) * 3 / 4);

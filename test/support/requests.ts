@@ -55,7 +55,7 @@ export class Requests {
         assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, notARecord() { /* no hint */ }, lifetime() { /* no hint */ },
         signedInWithOldId: () => this.fixations++,
       },
-      data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, createSession, usesSession: () => true,
+      data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, options: {}, createSession, usesSession: () => true,
     };
   }
 
@@ -76,7 +76,7 @@ export class Requests {
     const ctx = {
       app: this.app, visitor, coreLogger: LOGGER, headerSent: false, secure: false, method: 'GET', path: '/', ip: '', cookie: undefined as Cookie,
       sessionOptions: { ...config }, get: () => '', set() { /* not looked at */ }, accepts: () => 'json',
-      res: { getHeaderNames: () => [ 'x-session' ] },
+      res: { getHeaderNames: () => [ 'x-session' ] }, response: {},
       remove() {
         ctx.cookie = undefined; // an answer of 503 begins anew
       },
@@ -137,9 +137,9 @@ const DATA: Pick<DataCookie, 'read' | 'write' | 'expire'> = {
     const { data } = (ctx as WithVisitor).visitor;
     return data && { value: data, stale: false, raw: '' };
   },
-  write(ctx, json, maxAge, createdAt) {
+  write(ctx, data, maxAge, createdAt) {
     const lifetime = maxAge === 'session' ? { _session: true } : { _maxAge: maxAge, _expire: Date.now() + maxAge };
-    (ctx as WithVisitor).cookie = { data: { ...JSON.parse(json), ...lifetime, _createdAt: createdAt } };
+    (ctx as WithVisitor).cookie = { data: { ...data.toData(), ...lifetime, _createdAt: createdAt } };
   },
   expire: IDS.expire,
 };
