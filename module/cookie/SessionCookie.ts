@@ -50,7 +50,7 @@ const FOUND = Symbol('egg-tegg-session: cookies');
 const IS_GOOD = Symbol('egg-tegg-session: good');
 
 /** What is known of a response's cookie; not on the context, which gets slow with many properties. */
-const notesOf = <T>({ response }: Context) => response as Context['response'] & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
+type Notes<T> = Context['response'] & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
 
 /** Whether the cookie is sealed: not when the application encodes it itself, or has turned encryption off. */
 export const isSealed = ({ encrypt, encode, decode }: SessionConfig): boolean => encrypt && !encode && !decode;
@@ -99,7 +99,7 @@ export class SessionCookie<T> {
 
   /** The cookies of this name, read once for each request. */
   found(ctx: Context): Found<T> {
-    const notes = notesOf<T>(ctx);
+    const notes: Notes<T> = ctx.response;
     try {
       notes[FOUND] ??= this.find(ctx);
     } catch (err) {
@@ -110,15 +110,16 @@ export class SessionCookie<T> {
 
   /** Sets the cookie to a value; '' removes it. When the headers are sent, it is taken back unless it `isGood`. */
   set(ctx: Context, value: string, more?: object, isGood?: () => boolean): void {
-    notesOf(ctx)[IS_GOOD] = isGood;
     const { sessionOptions } = ctx;
+    const notes: Notes<T> = ctx.response;
+    notes[IS_GOOD] = isGood;
     const domain = typeof sessionOptions.domain === 'function' && { domain: domainOf(ctx) };
     // what has come over HTTP can be removed there, and Egg would refuse to
     const insecure = value === '' && sessionOptions.secure && !ctx.secure && { secure: false };
     this.warnOfSameSite(ctx, value);
     ctx.cookies.set(this.config.key, value, more || domain || insecure ? { ...sessionOptions, ...domain, ...more, ...insecure } : sessionOptions);
     keepPrivate(ctx, () => {
-      if (notesOf(ctx)[IS_GOOD]?.() === false) this.undo(ctx);
+      if (notes[IS_GOOD]?.() === false) this.undo(ctx);
       return this.lines(ctx).some(line => this.isOurs(line));
     });
   }

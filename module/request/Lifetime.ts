@@ -1,4 +1,3 @@
-import type { Context } from 'egg';
 import { checkMaxAge } from '../options/SessionConfig';
 import { lifetimeOf, ONE_DAY, type SessionMaxAge, type SessionRecord } from '../record/SessionRecord';
 import type { SessionEnvironment } from './environment';
@@ -20,31 +19,31 @@ export class Lifetime {
   private choices = 0;
   private keptChoices = 0;
 
-  constructor(private readonly ctx: Context, private readonly env: Pick<SessionEnvironment, 'config' | 'hints'>) {}
+  constructor(private readonly options: SessionEnvironment['options'], private readonly env: Pick<SessionEnvironment, 'config' | 'hints'>) {}
 
-  /** `session.maxAge`, which koa-session keeps with the options of the request. */
+  /** `session.maxAge`, which stands among the options of the request. */
   get maxAge(): SessionMaxAge | undefined {
-    return this.ctx.sessionOptions.maxAge;
+    return this.options.maxAge;
   }
 
   /** @throws TypeError when it is no lifetime */
   set maxAge(value: unknown) {
-    this.ctx.sessionOptions.maxAge = checkMaxAge(value ?? this.env.config.maxAge, 'session.maxAge');
+    this.options.maxAge = checkMaxAge(value ?? this.env.config.maxAge, 'session.maxAge');
     this.choices++;
   }
 
   /** Takes the lifetime of what was loaded, and returns it; without one in the record, the one of the options. */
   load(record: SessionRecord): SessionMaxAge {
-    const { ctx: { sessionOptions } } = this;
-    if ('_maxAge' in record || '_session' in record) sessionOptions.maxAge = lifetimeOf(record);
-    this.kept = sessionOptions.maxAge;
+    const { options } = this;
+    if ('_maxAge' in record || '_session' in record) options.maxAge = lifetimeOf(record);
+    this.kept = options.maxAge;
     return this.valid();
   }
 
   /** Forgets that of a session that has ended: the next one has its own, unless the request has chosen one. */
   forget(): void {
     if (this.isChosen) return;
-    this.ctx.sessionOptions.maxAge = this.env.config.maxAge;
+    this.options.maxAge = this.env.config.maxAge;
     this.kept = this.env.config.maxAge;
   }
 
@@ -69,7 +68,7 @@ export class Lifetime {
   keep(then: Chosen, kept = then.maxAge): void {
     this.kept = kept;
     this.keptChoices = then.choices;
-    if (this.choices === then.choices && this.maxAge === then.maxAge) this.ctx.sessionOptions.maxAge = kept;
+    if (this.choices === then.choices && this.maxAge === then.maxAge) this.options.maxAge = kept;
   }
 
   /** @throws TypeError when `ctx.sessionOptions.maxAge` is no lifetime */

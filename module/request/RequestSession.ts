@@ -48,9 +48,10 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   /** The functions of `state.ts` make each from the one before. */
   state: State = UNREAD;
   private loading?: Promise<unknown>;
-  private ownOptions?: Record<string, unknown>;
   private hasToldEnd = false;
   private decision?: Decision;
+  /** `ctx.sessionOptions`: those of the application, for the request to change. */
+  readonly options: SessionEnvironment['options'];
   readonly queue = new OperationQueue();
   readonly watch = new PrincipalWatch();
   readonly lifetime: Lifetime;
@@ -70,7 +71,8 @@ export class RequestSession implements SessionInRequest, SessionMethods {
 
   private constructor(readonly ctx: Context, readonly env: SessionEnvironment) {
     const store = env.storeFor(ctx);
-    this.lifetime = new Lifetime(ctx, env);
+    this.options = { ...env.options };
+    this.lifetime = new Lifetime(this.options, env);
     this.meta = new RecordMeta(ctx, env.config, Boolean(store?.isIndexed));
     this.keeper = store ? new StoreKeeper(this, store) : new CookieKeeper(this);
   }
@@ -318,12 +320,6 @@ export class RequestSession implements SessionInRequest, SessionMethods {
     if (this.state.data) this.state.data.hasReassigned = true;
   }
 
-  /** `ctx.sessionOptions`: those of the application, for the request to change. */
-  get options(): Record<string, unknown> {
-    this.ownOptions ??= { ...this.env.options };
-    return this.ownOptions;
-  }
-
   get maxAge(): unknown {
     return this.lifetime.maxAge;
   }
@@ -369,7 +365,7 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   }
 
   private facts(now?: Snapshot): Facts {
-    const { state, ctx, keeper: { store }, lifetime, meta, ctx: { sessionOptions: { rolling, renew, maxAge } } } = this;
+    const { state, ctx, keeper: { store }, lifetime, meta, options: { rolling, renew, maxAge } } = this;
     const { data } = state;
     return {
       use: data === undefined ? 'none' : data === null ? 'discarded' : 'used',

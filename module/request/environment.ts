@@ -55,7 +55,7 @@ export interface SessionEnvironment {
   /** The active store, for this request; undefined when sessions live in the cookie. */
   storeFor(ctx: Context): Store | undefined;
   /** What `ctx.sessionOptions` begins with, as koa-session has it. */
-  options: Record<string, unknown>;
+  options: Context['sessionOptions'];
   /** Makes koa-session's object of data. */
   createSession(methods: SessionMethods, ctx: Context, data: SessionRecord): ContextSession;
   /** Whether a request has to have its session before its objects are made. */

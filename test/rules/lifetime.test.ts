@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert';
-import type { Context } from 'egg';
 import { resolveConfig } from '../../module/options/SessionConfig';
 import { Lifetime } from '../../module/request/Lifetime';
 
@@ -8,7 +7,7 @@ const DAY = 24 * HOUR;
 
 function begin(record = {}) {
   const sessionOptions: { maxAge?: unknown } = { maxAge: DAY };
-  const lifetime = new Lifetime({ sessionOptions } as unknown as Context, { config: resolveConfig({}), hints: { lifetime() { /* no hints */ } } as never });
+  const lifetime = new Lifetime(sessionOptions as never, { config: resolveConfig({}), hints: { lifetime() { /* no hints */ } } as never });
   lifetime.load(record);
   return { lifetime, sessionOptions };
 }

@@ -49,13 +49,14 @@ export class Requests {
     Object.assign(this.app, { config: { env: 'prod', keys: 'a key' }, coreLogger: LOGGER });
     const health = new StoreHealth(LOGGER as never, MINUTE);
     if (this.memory) this.store = new GuardedStore(new StoreAdapter(this.memory), health, new Deadlines(MINUTE), this.clock, true);
+    const config = resolveConfig({ key: 'sid', ...options });
     this.env = {
-      app: this.app, config: resolveConfig({ key: 'sid', ...options }), lacksKeys: false, makesOwnIds: false, health, running: new RunningRequests(),
+      app: this.app, config, lacksKeys: false, makesOwnIds: false, health, running: new RunningRequests(),
       hints: {
         assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, notARecord() { /* no hint */ }, lifetime() { /* no hint */ },
         signedInWithOldId: () => this.fixations++,
       },
-      data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, options: {}, createSession, usesSession: () => true,
+      data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, options: config, createSession, usesSession: () => true,
     };
   }
 
@@ -72,16 +73,19 @@ export class Requests {
 
   /** A request that is not served yet. */
   request(visitor: Visitor): Request {
-    const { env: { config } } = this;
+    const { env } = this;
     const ctx = {
       app: this.app, visitor, coreLogger: LOGGER, headerSent: false, secure: false, method: 'GET', path: '/', ip: '', cookie: undefined as Cookie,
-      sessionOptions: { ...config }, get: () => '', set() { /* not looked at */ }, accepts: () => 'json',
+      get sessionOptions(): unknown {
+        return RequestSession.for(ctx as never, env).options;
+      },
+      get: () => '', set() { /* not looked at */ }, accepts: () => 'json',
       res: { getHeaderNames: () => [ 'x-session' ] }, response: {},
       remove() {
         ctx.cookie = undefined; // an answer of 503 begins anew
       },
     };
-    const session = RequestSession.for(ctx as never, this.env);
+    const session = RequestSession.for(ctx as never, env);
     return { session, ctx: ctx as never, data: () => session.read() as Record<string, any> };
   }
 
