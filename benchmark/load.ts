@@ -15,7 +15,7 @@ const TIMEOUT = 30_000;
 const HEADERS = 'Host: localhost\r\nX-Forwarded-Proto: https\r\n';
 
 /** Where requests go: to a server, or to several, each of which has as many of the connections. */
-type Target = Server | Server[];
+type Target = Pick<Server, 'port'> | Array<Pick<Server, 'port'>>;
 
 /**
  * Sends requests over `connections` at a time, each with the next browser's cookie; what a response sets, that browser has
@@ -64,7 +64,7 @@ export async function signIn(to: Target, count: number, bytes: number): Promise<
 }
 
 /** What a request costs the servers' processes, in µs of CPU, with the latencies in ms and the requests per second. */
-export async function measure(to: Target, url: string, browsers: Browser[], requests: number, connections?: number):
+export async function measure(to: Server | Server[], url: string, browsers: Browser[], requests: number, connections?: number):
 Promise<{ cpu: number; perSecond: number; latencies: number[] }> {
   const used = async () => (await Promise.all([ to ].flat().map(server => server.cpu()))).reduce((all, cpu) => all + cpu);
   const before = await used();
