@@ -27,7 +27,7 @@ const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36
 const SESSIONS = 20_000;
 /** More than the memory store and what the plugin remembers of ids have room for. */
 const SIGN_INS_TO_FILL = 12_000;
-const WARM_UP_REQUESTS = 40_000;
+const WARM_UP_REQUESTS = 30_000;
 /** In ms, in which the memory store drops what its index has of sessions that are gone. */
 const PURGE = 6000;
 /** By how much the heap may grow, in percent. */
@@ -117,7 +117,9 @@ async function soak(name: string, open: () => Promise<{ client: Client; close():
   await close();
   const growth = (after / before - 1) * 100;
   if (growth > BOUND) failures.push(`${name}: the heap has grown by ${growth.toFixed(1)} %, which is more than ${BOUND} %`);
-  return [ name, grouped(REQUESTS), ...[ before, after ].map(bytes => `${(bytes / 2 ** 20).toFixed(1)} MB`), `${growth > 0 ? '+' : ''}${growth.toFixed(1)} %` ];
+  const row = [ name, grouped(REQUESTS), ...[ before, after ].map(bytes => `${(bytes / 2 ** 20).toFixed(1)} MB`), `${growth > 0 ? '+' : ''}${growth.toFixed(1)} %` ];
+  progress(row.join(', '));
+  return row;
 }
 
 async function openCookie() {
