@@ -2,8 +2,9 @@
 // the server and of the database, latency, and requests per second under more load. Prints the rows of docs/performance.md, too.
 import type { Subject } from './cases';
 import { cpuOf, DATABASES, type DatabaseName, type Engine, ENGINES } from './engines';
-import { type Browser, measure, send, signIn, strangers } from './load';
-import { markdown, median, progress, quantile, spread, table } from './report';
+import { type Kind, KINDS as ALL_KINDS, runs, urlOf } from './kinds';
+import { type Browser, inTurn, measure, send, signIn, strangers } from './load';
+import { grouped, markdown, median, progress, quantile, spread, table } from './report';
 import { type Server, startServer } from './servers';
 
 const ROUNDS = 7;
@@ -34,30 +35,10 @@ const contestants = (database: DatabaseName): Contestant[] => [
   { name: STORES[database][1], framework: 'Express', sessions: 'peer', bare: 3 },
 ];
 
-interface Kind {
-  name: string;
-  /** The same in Chinese. */
-  zh: string;
-  url: string;
-  rolling?: boolean;
-  /** The browsers come without a session. */
-  fresh?: boolean;
-  /** Only the routes in Egg have it, and only with a session. */
-  eggOnly?: boolean;
-  /** Only its statements are counted. */
-  countOnly?: boolean;
-}
-
-const KINDS: Kind[] = [
-  { name: 'does not use the session', zh: '没有用到 session', url: '/unused', countOnly: true },
-  { name: 'reads', zh: '读取', url: '/read' },
-  { name: 'reads, with `rolling`', zh: '`rolling` 时读取', url: '/read', rolling: true },
-  { name: 'changes', zh: '修改', url: '/write' },
-  { name: 'first write of a new session', zh: '新 session 的第一次写入', url: `/sign-in?bytes=${BYTES}`, fresh: true },
-  { name: '`update()`', zh: '`update()`', url: '/update', eggOnly: true },
-  { name: 'sign-in: data, then `regenerate()`', zh: '登录：先写数据，再 `regenerate()`', url: '/write-and-regenerate', eggOnly: true, countOnly: true },
-  { name: 'sign-out', zh: '退出登录', url: '/sign-out', eggOnly: true, countOnly: true },
-];
+const KINDS: Kind[] = Object.values(ALL_KINDS).filter(kind => kind !== ALL_KINDS.regenerateFirst);
+/** Only the statements of the others are counted. */
+const isCompared = (kind: Kind) => ![ ALL_KINDS.unused, ALL_KINDS.signIn, ALL_KINDS.signOut ].includes(kind);
+const LOADED: Kind[] = [ ALL_KINDS.read, ALL_KINDS.write ];
 
 interface Running {
   contestant: Contestant;
@@ -96,12 +77,12 @@ export async function databases(): Promise<void> {
     const loads: LoadResult[] = [];
     for (const rolling of [ false, true ]) {
       const running = await Promise.all(contestants(database).map(async contestant => ({
-        contestant, browsers: [] as Browser[], server: await startServer(contestant, database, { database: engine.url }, rolling),
+        contestant, browsers: [] as Browser[], server: await startServer(contestant, database, { database: engine.url, update: true }, rolling),
       })));
       for (const each of running) each.browsers = await signIn(each.server, SESSIONS, BYTES);
       const kinds = KINDS.filter(kind => Boolean(kind.rolling) === rolling);
-      for (const kind of kinds.filter(({ countOnly }) => !countOnly)) results.push(...await compare(database, engine, running, kind));
-      for (const kind of kinds.filter(({ name }) => name === 'reads' || name === 'changes')) {
+      for (const kind of kinds.filter(isCompared)) results.push(...await compare(database, engine, running, kind));
+      for (const kind of kinds.filter(each => LOADED.includes(each))) {
         for (const connections of CONNECTIONS) loads.push(...await load(database, running, kind, connections));
       }
       for (const each of running.filter(({ contestant }) => contestant.sessions !== 'none')) {
@@ -115,29 +96,24 @@ export async function databases(): Promise<void> {
   paste();
 }
 
-const runs = (kind: Kind) => ({ contestant }: Running) => contestant.framework === 'Egg' || !kind.eggOnly;
-const urlOf = ({ url, eggOnly }: Kind, { contestant }: Running) => (eggOnly && contestant.sessions === 'none' ? '/unused' : url);
+const urlFor = (kind: Kind, { contestant }: Running) => (kind.eggOnly && contestant.sessions === 'none' ? '/unused' : urlOf(kind, BYTES));
 const browsersFor = (kind: Kind, { browsers }: Running, requests: number) => (kind.fresh ? strangers(requests) : browsers);
 
 /** The servers answer in short rounds, each of which begins with another one of them. */
 async function compare(database: DatabaseName, engine: Engine, all: Running[], kind: Kind): Promise<Result[]> {
-  const competing = all.filter(runs(kind));
+  const competing = all.filter(({ contestant }) => runs(kind, contestant));
   progress(`${database}, ${kind.name}: ${competing.map(({ contestant }) => contestant.name).join(' | ')}`);
   const results = competing.map(({ contestant }): Result => ({ kind, contestant, cpu: [], databaseCpu: [], latencies: [], perSecond: [], statements: '' }));
-  for (const each of competing) await send(each.server, urlOf(kind, each), browsersFor(kind, each, WARM_UP_REQUESTS), WARM_UP_REQUESTS);
+  for (const each of competing) await send(each.server, urlFor(kind, each), browsersFor(kind, each, WARM_UP_REQUESTS), WARM_UP_REQUESTS);
   const used = cpuOf(engine.pid);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let j = 0; j < competing.length; j++) {
-      const i = (j + round) % competing.length;
-      used();
-      const { cpu, perSecond, latencies } = await measure(
-        competing[i].server, urlOf(kind, competing[i]), browsersFor(kind, competing[i], REQUESTS), REQUESTS);
-      results[i].cpu[round] = cpu;
-      results[i].databaseCpu[round] = used() / REQUESTS;
-      results[i].perSecond[round] = perSecond;
-      results[i].latencies.push(...latencies);
-    }
-  }
+  await inTurn(competing, ROUNDS, async (each, i, round) => {
+    used();
+    const { cpu, perSecond, latencies } = await measure(each.server, urlFor(kind, each), browsersFor(kind, each, REQUESTS), REQUESTS);
+    results[i].cpu[round] = cpu;
+    results[i].databaseCpu[round] = used() / REQUESTS;
+    results[i].perSecond[round] = perSecond;
+    results[i].latencies.push(...latencies);
+  });
   return results;
 }
 
@@ -145,23 +121,20 @@ async function load(database: DatabaseName, all: Running[], kind: Kind, connecti
   const competing = all.filter(({ contestant }) => contestant.sessions !== 'none');
   progress(`${database}, ${kind.name}, ${connections} connections`);
   const results = competing.map(({ contestant }): LoadResult => ({ kind, contestant, connections, perSecond: [], latencies: [] }));
-  for (let round = 0; round < LOAD_ROUNDS; round++) {
-    for (let j = 0; j < competing.length; j++) {
-      const i = (j + round) % competing.length;
-      const { perSecond, latencies } = await measure(competing[i].server, kind.url, competing[i].browsers, LOAD_REQUESTS, connections);
-      results[i].perSecond.push(perSecond);
-      results[i].latencies.push(...latencies);
-    }
-  }
+  await inTurn(competing, LOAD_ROUNDS, async ({ server, browsers }, i) => {
+    const { perSecond, latencies } = await measure(server, kind.url, browsers, LOAD_REQUESTS, connections);
+    results[i].perSecond.push(perSecond);
+    results[i].latencies.push(...latencies);
+  });
   return results;
 }
 
 async function count(engine: Engine, running: Running, kind: Kind, results: Result[]): Promise<void> {
-  if (!runs(kind)(running)) return;
   const { server, contestant } = running;
+  if (!runs(kind, contestant)) return;
   const browsers = kind.fresh ? strangers(COUNTED) : await signIn(server, COUNTED, BYTES);
   await engine.statements();
-  await send(server, kind.url, browsers, COUNTED, 1);
+  await send(server, urlOf(kind, BYTES), browsers, COUNTED, 1);
   const verbs = Object.entries(await engine.statements()).map(([ verb, calls ]): [ string, number ] => [ verb, calls / COUNTED ]);
   const all = verbs.reduce((sum, [ , calls ]) => sum + calls, 0);
   const which = verbs.map(([ verb, calls ]) => (calls === 1 ? verb : `${Number(calls.toFixed(2))} × ${verb}`)).join(', ');
@@ -172,7 +145,7 @@ async function count(engine: Engine, running: Running, kind: Kind, results: Resu
 
 function print(database: DatabaseName, results: Result[], loads: LoadResult[]): void {
   const all = contestants(database);
-  const kinds = KINDS.filter(({ countOnly }) => !countOnly);
+  const kinds = KINDS.filter(isCompared);
   const beyond = (result: Result) => {
     const { sessions, bare } = result.contestant;
     const base = results.find(other => other.kind === result.kind && other.contestant.name === all[bare].name)!;
@@ -203,7 +176,7 @@ function print(database: DatabaseName, results: Result[], loads: LoadResult[]): 
       return result ? `${median(beyond(result).own).toFixed(0)}, ${median(result.latencies).toFixed(1)}` : '';
     });
   }
-  for (const { name: kind, zh } of kinds.filter(({ name }) => loads.some(each => each.kind.name === name))) {
+  for (const { name: kind, zh } of LOADED) {
     for (const connections of CONNECTIONS) {
       cells(`${kind}: requests/s, ${connections} connections`, `${zh}：每秒请求数，${connections} 个连接`, name => grouped(median(
         loads.find(each => each.kind.name === kind && each.connections === connections && each.contestant.name === name)!.perSecond)));
@@ -212,8 +185,6 @@ function print(database: DatabaseName, results: Result[], loads: LoadResult[]): 
       grouped(1e6 / median(find(kinds.find(each => each.name === kind)!, name)!.databaseCpu)));
   }
 }
-
-const grouped = (number: number) => Math.round(number).toLocaleString('en');
 
 /** Prints the tables of docs/performance.md and its translation. */
 function paste(): void {

@@ -2,7 +2,7 @@
 // key of a device.
 import { DeviceKey } from '../test/support/device';
 import type { Subject } from './cases';
-import { type Browser, measure, send, signIn } from './load';
+import { type Browser, inTurn, measure, send, signIn } from './load';
 import { median, progress, spread, table } from './report';
 import { type Server, startServer } from './servers';
 import type { Options } from './options';
@@ -22,13 +22,9 @@ export async function device(options: Options, redis: number): Promise<void> {
   for (const { server, browsers } of measured) await send(server, '/read', browsers, WARM_UP_REQUESTS);
   progress(measured.map(({ name }) => name).join(' | '));
   const cpu: number[][] = measured.map(() => []);
-  for (let round = 0; round < options.rounds; round++) {
-    for (let j = 0; j < measured.length; j++) {
-      const i = (j + round) % measured.length;
-      const { server, browsers } = measured[i];
-      cpu[i].push((await measure(server, '/read', browsers, options.requests)).cpu);
-    }
-  }
+  await inTurn(measured, options.rounds, async ({ server, browsers }, i) => {
+    cpu[i].push((await measure(server, '/read', browsers, options.requests)).cpu);
+  });
   await Promise.all([ off.stop(), on.stop() ]);
   table('Device-bound sessions: CPU of the server for a request that reads a session of 200 bytes in memory, median [quartiles] of the rounds',
     [ '', 'CPU µs', 'beyond off' ],

@@ -1,6 +1,6 @@
 // What a request costs whose cookies a stranger has made up, beside one that comes with a good cookie: anybody can send them.
 import { type Kept, KEPT, type Subject } from './cases';
-import { type Browser, measure, send, signIn } from './load';
+import { type Browser, inTurn, measure, send, signIn } from './load';
 import { progress, ratioOf, spread, table } from './report';
 import { startServer } from './servers';
 import type { Options } from './options';
@@ -40,13 +40,10 @@ async function flood(kept: Kept, options: Options, redis: number): Promise<void>
   }));
   for (const { browsers } of kinds) await send(server, '/look', browsers, WARM_UP_REQUESTS);
   const cpu: number[][] = kinds.map(() => []);
-  for (let round = 0; round < options.rounds; round++) {
-    progress(`${kept}, round ${round + 1} of ${options.rounds}`);
-    for (let j = 0; j < kinds.length; j++) {
-      const i = (j + round) % kinds.length;
-      cpu[i].push((await measure(server, '/look', kinds[i].browsers, options.requests)).cpu);
-    }
-  }
+  progress(`${kept}: ${options.rounds} rounds`);
+  await inTurn(kinds, options.rounds, async ({ browsers }, i) => {
+    cpu[i].push((await measure(server, '/look', browsers, options.requests)).cpu);
+  });
   await server.stop();
   table(`${kept}: CPU of the server for a request with what a stranger can send, median [quartiles] of the rounds; at most ${MOST} of a good one`,
     [ '', 'CPU µs', 'of a good one', '' ],

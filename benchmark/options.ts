@@ -9,6 +9,8 @@ export interface Options {
   rounds: number;
   /** In each round. */
   requests: number;
+  /** Requests per second of each process, for `workers`. */
+  rate: number;
   /** How many sessions take part in the requests. */
   sessions: number;
   /** How many sessions are in Redis at scale. */

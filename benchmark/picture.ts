@@ -1,22 +1,21 @@
 // Draws what a request costs, as docs/benchmark.svg: for light and dark, from the figures of one run.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { type Action, ACTIONS, type Kept, KEPT, sizesIn, type Subject } from './cases';
-import { median, progress, quantile } from './report';
+import { machine, median, progress, quantile } from './report';
 import type { Options } from './options';
 import { svg, textAt as text } from '../scripts/svg';
 
 const FILE = path.join(__dirname, '../docs/benchmark.svg');
 const COLUMN = 320;
-const LEFT = 12;
+export const LEFT = 12;
 const BAR = 15;
 const TOP = 78;
 const WIDTH = COLUMN * KEPT.length + LEFT * 2;
 
 /** Which sessions are shown, each in a style of its own. */
 const LEGEND = [[ 'egg-session', 'egg-session' ], [ 'always', 'egg-tegg-session' ], [ 'injected', 'load: \'injected\'' ], [ 'peer', 'other frameworks' ]];
-const STYLE = `
+export const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .title { font-size: 15px; font-weight: 600 } .head { font-weight: 600 } .small { font-size: 11px; fill: #57606a }
   .egg-session { fill: #8c959f } .always { fill: #54aeff } .injected { fill: #0969da } .peer { fill: #d4c5a9 } .whisker { stroke: #24292f }
@@ -32,6 +31,8 @@ export interface Result {
   subject: Subject;
   /** One for each round: CPU in µs beyond the round of the bare framework; for that, all of it. */
   cpu: number[];
+  /** The least of them all, beyond the least of the bare framework. */
+  least: number;
   perSecond: number[];
   latencies: number[];
 }
@@ -66,7 +67,7 @@ export function draw(results: Result[], { rounds, requests }: Options): void {
     `<rect x="${LEFT + i * 150}" y="42" width="12" height="12" class="${kind}"/>${text(LEFT + 18 + i * 150, 52, name)}`);
   const title = 'CPU for a request beyond the same one without a session, in µs: less is better';
   const note = `Sessions of 200 bytes; median and quartiles of ${rounds} rounds of ${requests} requests; other frameworks beyond their own bare framework. ` +
-    `Node.js ${process.versions.node}, ${os.cpus()[0].model.trim()}`;
+    machine();
   fs.writeFileSync(FILE, svg(title, WIDTH, height + 40, STYLE, [ text(LEFT, 26, title, 'title'), ...legend, ...columns, text(LEFT, height + 28, note, 'small') ]));
   progress(`drawn: ${path.relative(process.cwd(), FILE)}`);
 }

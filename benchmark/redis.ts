@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import Redis from 'ioredis';
 import { sizesIn, type Subject, subjects } from './cases';
+import { type Kind, KINDS, runs, urlOf } from './kinds';
 import { send, signIn, strangers } from './load';
 import { progress, table } from './report';
 import { startServer } from './servers';
@@ -11,28 +12,9 @@ import type { Options } from './options';
 /** How often each request is made, each time with another session. */
 const REQUESTS = 50;
 
-interface Kind {
-  name: string;
-  url: string;
-  rolling?: boolean;
-  /** The browsers come without a session. */
-  fresh?: boolean;
-  /** Only the routes in Egg have it. */
-  eggOnly?: boolean;
-  /** The most commands that this plugin may send. */
-  most(sessions: Subject['sessions']): number | undefined;
-}
-
-const KINDS: Kind[] = [
-  { name: 'unused', url: '/unused', most: sessions => (sessions === 'injected' ? 0 : undefined) },
-  { name: 'read', url: '/read', most: () => 1 },
-  { name: 'renew', url: '/read', rolling: true, most: () => 1 },
-  { name: 'first write', url: '/sign-in?bytes=', fresh: true, most: () => 1 },
-  { name: 'write', url: '/write', most: () => 2 },
-  { name: 'write and regenerate', url: '/write-and-regenerate', eggOnly: true, most: () => 3 },
-  { name: 'regenerate and write', url: '/regenerate-and-write', eggOnly: true, most: () => undefined },
-  { name: 'sign-out', url: '/sign-out', eggOnly: true, most: () => undefined },
-];
+/** The most commands that this plugin may send. */
+const MOST = new Map<Kind, number>([[ KINDS.read, 1 ], [ KINDS.renew, 1 ], [ KINDS.firstWrite, 1 ], [ KINDS.write, 2 ], [ KINDS.signIn, 3 ]]);
+const most = (kind: Kind, sessions: Subject['sessions']) => (kind === KINDS.unused && sessions === 'injected' ? 0 : MOST.get(kind));
 
 /** Of the bytes that egg-session sends for a renewal of a large session, as a ratio. */
 const MOST_BYTES_OF_RENEWAL = 0.05;
@@ -51,26 +33,26 @@ export async function redis(_: Options, port: number): Promise<void> {
   for (const subject of subjects().filter(({ sessions, kept }) => sessions !== 'none' && kept.includes('Redis'))) {
     progress(`commands of ${subject.name}`);
     for (const rolling of [ false, true ]) {
-      const kinds = KINDS.filter(kind => Boolean(kind.rolling) === rolling && (subject.framework === 'Egg' || !kind.eggOnly));
-      results.push(...await count(subject, rolling, kinds, port));
+      results.push(...await count(subject, rolling, Object.values(KINDS), port));
     }
   }
-  const rows = KINDS.flatMap(kind => sizesIn('Redis').flatMap(bytes => results.filter(result => result.kind === kind && result.bytes === bytes)))
+  const rows = Object.values(KINDS).flatMap(kind => sizesIn('Redis').flatMap(bytes => results.filter(result => result.kind === kind && result.bytes === bytes)))
     .map(result => row(result, results));
   table('What a request sends to Redis. ⅹ: target missed.',
     [ '', '', 'commands', 'target', 'bytes', 'target', 'µs in Redis', 'which' ], rows);
 }
 
 function row({ kind, bytes, subject, commands, sent, micros }: Result, results: Result[]): string[] {
-  const goal = (most: number | undefined, value: number) => (most === undefined ? '' : `≤ ${most} ${value <= most ? ' ' : 'ⅹ'}`);
+  const goal = (limit: number | undefined, value: number) => (limit === undefined ? '' : `≤ ${limit} ${value <= limit ? ' ' : 'ⅹ'}`);
   const ours = [ 'always', 'injected' ].includes(subject.sessions);
-  const theirs = results.find(other => other.kind === kind && other.bytes === bytes && other.subject.sessions === 'egg-session')!;
-  const mostBytes = ours && kind.name === 'renew' && bytes > 1000 ? Math.round(theirs.sent * MOST_BYTES_OF_RENEWAL) : undefined;
-  return [ `${kind.name}, ${bytes} B`, subject.name, String(commands.length), ours ? goal(kind.most(subject.sessions), commands.length) : '',
+  const theirs = results.find(other => other.kind === kind && other.bytes === bytes && other.subject.sessions === 'egg-session');
+  const mostBytes = ours && kind === KINDS.renew && bytes > 1000 ? Math.round(theirs!.sent * MOST_BYTES_OF_RENEWAL) : undefined;
+  return [ `${kind.name}, ${bytes} B`, subject.name, String(commands.length), ours ? goal(most(kind, subject.sessions), commands.length) : '',
     sent.toFixed(0), goal(mostBytes, sent), micros.toFixed(0), commands.join(' ') ];
 }
 
-async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: number): Promise<Result[]> {
+/** What those of the kinds send that this server has. */
+export async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: number): Promise<Result[]> {
   const client = new Redis(port);
   const number = async (section: string, pattern: RegExp) => Number(pattern.exec(await client.info(section))?.[1] ?? 0);
   const received = () => number('stats', /^total_net_input_bytes:(\d+)/m);
@@ -82,11 +64,11 @@ async function count(subject: Subject, rolling: boolean, kinds: Kind[], port: nu
     while (seen.at(-1) !== 'echo') await once(monitor, 'monitor');
   };
 
-  const server = await startServer(subject, 'Redis', { redis: port }, rolling);
+  const server = await startServer(subject, 'Redis', { redis: port, update: true }, rolling);
   const results: Result[] = [];
-  for (const kind of kinds) {
+  for (const kind of kinds.filter(each => Boolean(each.rolling) === rolling && runs(each, subject))) {
     for (const bytes of sizesIn('Redis')) {
-      const url = kind.fresh ? kind.url + bytes : kind.url;
+      const url = urlOf(kind, bytes);
       const browsers = async (sessions: number) =>
         (kind.fresh ? strangers(sessions) : await signIn(server, sessions, bytes));
       await send(server, url, await browsers(1)); // which loads the scripts

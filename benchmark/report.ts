@@ -1,3 +1,5 @@
+import os from 'node:os';
+
 /** What so large a part of the values is not above: 0.5 for the median. */
 export function quantile(values: number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -30,6 +32,12 @@ export function table(title: string, head: string[], rows: string[][]): void {
 export function markdown(title: string, head: string[], rows: string[][]): void {
   console.log([ '', `${title}:`, '', ...[ head, head.map(() => '---'), ...rows ].map(row => `| ${row.join(' | ')} |`) ].join('\n'));
 }
+
+/** What it was measured on. */
+export const machine = (): string => `Node.js ${process.versions.node}, ${os.cpus()[0].model.trim()}, cores: ${os.availableParallelism()}`;
+
+/** As documents have it. */
+export const grouped = (number: number): string => Math.round(number).toLocaleString('en');
 
 /** Says on stderr what is going on. */
 export function progress(what: string): void {

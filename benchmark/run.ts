@@ -1,5 +1,5 @@
 // The benchmark: npm run benchmark [-- [part …] [--all] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]
-// [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
+// [--rate n] [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
 import { parseArgs } from 'node:util';
 import { startRedis } from '../test/support/servers';
 import { boot } from './boot';
@@ -16,10 +16,12 @@ import { registry } from './registry';
 import { requests } from './requests';
 import { scale } from './scale';
 import { seal } from './seal';
+import { sizing } from './sizing';
 import { sweep } from './sweep';
+import { workers } from './workers';
 
-const PARTS: Record<string, (options: Options, redis: number) => Promise<void> | void> = {
-  requests, redis, floods, device, boot, seal, registry, scale, databases, sweep,
+const PARTS: Record<string, (options: Options, redis: number, redisPid: number) => Promise<void> | void> = {
+  requests, redis, floods, device, boot, seal, registry, scale, workers, sizing, databases, sweep,
 };
 
 async function main() {
@@ -27,8 +29,8 @@ async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      all: { type: 'boolean', default: false }, kept: { type: 'string' }, database: { type: 'string' }, rounds: number(0), requests: number(800), sessions: number(64),
-      scale: number(1_000_000), expired: number(1_000_000), batch: number(0),
+      all: { type: 'boolean', default: false }, kept: { type: 'string' }, database: { type: 'string' }, rounds: number(0), requests: number(600), sessions: number(64),
+      scale: number(1_000_000), rate: number(200), expired: number(1_000_000), batch: number(0),
     },
   });
   const { all, kept, database, ...numbers } = values;
@@ -44,11 +46,11 @@ async function main() {
   options.rounds ||= all ? 15 : 8;
   const parts = positionals.length > 0 ? positionals : all ? Object.keys(PARTS) : [ 'requests' ];
   compile();
-  if (all || parts.includes('databases')) installPeers();
+  if (all || parts.some(part => [ 'redis', 'databases' ].includes(part))) installPeers();
   const server = await startRedis();
   for (const [ i, part ] of parts.entries()) {
     progress(`${part}, part ${i + 1} of ${parts.length}`);
-    await PARTS[part](options, server.port);
+    await PARTS[part](options, server.port, server.pid);
   }
   await server.stop();
 }

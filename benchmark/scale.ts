@@ -21,9 +21,10 @@ const SHORT = {
   csrfToken: 'q3Xh0cZ1n8sVbT5yLw7KdR2u', signedInAt: 1764000000000, theme: 'dark', n: 0,
 };
 const { n, userId, ...user } = SHORT;
-const DATA = { 'short fields': SHORT, 'a field over 64 bytes': { n, userId, user } };
+/** The record of a session with `principal` has it. */
+const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
-type Record = Parameters<RedisSessionStore['set']>[1];
+const DATA = { 'short fields': SHORT, 'a field over 64 bytes': { n, userId, user } };
 
 class Store extends RedisSessionStore {
   constructor(protected readonly redis: Redis) {
@@ -34,18 +35,15 @@ class Store extends RedisSessionStore {
 export async function scale({ scale: count }: Options): Promise<void> {
   const rows: string[][] = [];
   for (const [ title, data ] of Object.entries(DATA)) {
-    const ours = await inSite({}, data, async ({ redis, store, record, maxAge }) =>
-      await fill(redis, 0, count, title, i => store.set(keyOf(`${i}`), record, maxAge)));
-    const theirs = await inSite({}, data, async ({ redis }) =>
-      await fill(redis, 0, count, `${title}, egg-session`, i =>
-        redis.set(randomUUID(), JSON.stringify({ ...data, _expire: Date.now() + i, _maxAge: DAY }), 'PX', DAY + 10_000)));
+    const ours = await inSite({}, data, async ({ redis, add }) => await fill(redis, 0, count, title, i => add(`${i}`)));
+    const theirs = await inSite({}, data, async ({ redis, addTheirs }) => await fill(redis, 0, count, `${title}, egg-session`, addTheirs));
     rows.push([ title, String(JSON.stringify(data).length), ...[ theirs, ours ].map(bytes => bytes.toFixed(0)), (ours / theirs).toFixed(2) ]);
   }
   table(`Memory of Redis for a session, of ${count}, in bytes`, [ '', 'JSON', 'egg-session', 'egg-tegg-session', 'ratio' ], rows);
   await inSite({ principal: 'userId' }, SHORT, async site => await speed(site, [ FEW, count ]));
 }
 
-async function speed({ site, redis, store, record, maxAge }: Filled, sizes: number[]): Promise<void> {
+async function speed({ site, redis, maxAge, add }: Filled, sizes: number[]): Promise<void> {
   const counted = site.redis as Redis;
   const { sendCommand } = counted;
   let sent: string[] = [];
@@ -55,10 +53,6 @@ async function speed({ site, redis, store, record, maxAge }: Filled, sizes: numb
   };
   const own = site.store as Required<SessionStore>;
   const call = { ctx: site.app.createAnonymousContext() };
-  const signIn = async (principal: string) => {
-    await store.set(keyOf(principal), { ...record, userId: principal, _principal: principal }, maxAge);
-    await store.index(principal, keyOf(principal), maxAge);
-  };
   const CALLS: Array<[ string, (principal: string) => Promise<unknown> ]> = [
     [ 'read: get()', principal => own.get(keyOf(principal), maxAge, call) ],
     [ 'renew: touch()', principal => own.touch(keyOf(principal), call) ],
@@ -72,7 +66,7 @@ async function speed({ site, redis, store, record, maxAge }: Filled, sizes: numb
   let filled = 0;
   let bytes = 0;
   for (const size of sizes) {
-    bytes = await fill(redis, filled, size, `${size} sessions, with their index`, i => signIn(name(i)));
+    bytes = await fill(redis, filled, size, `${size} sessions, with their index`, i => add(name(i)));
     filled = size - REVOKED; // revoke() comes last, and takes the newest
     for (const [ title, run ] of CALLS) {
       progress(`${title}, of ${size}`);
@@ -99,14 +93,15 @@ interface Filled {
   site: IndexedSite;
   /** For much at a time. */
   redis: Redis;
-  store: Required<Store>;
-  /** What the plugin has stored for a user who signed in. */
-  record: Record;
   maxAge: number;
+  /** Adds a session of the data, as the plugin stores it; with `principal`, that of another user, and in the index. */
+  add(name: string): Promise<void>;
+  /** Adds one as egg-session stores it. */
+  addTheirs(i: number): Promise<unknown>;
 }
 
 /** Runs with an application on an empty Redis server of its own. */
-async function inSite<T>(options: SessionOptions, data: object, run: (filled: Filled) => Promise<T>): Promise<T> {
+export async function inSite<T>(options: SessionOptions, data: object, run: (filled: Filled) => Promise<T>): Promise<T> {
   const site = new IndexedSite(REDIS);
   await site.boot({ principal: undefined, ...options });
   const { set } = site.store;
@@ -115,19 +110,29 @@ async function inSite<T>(options: SessionOptions, data: object, run: (filled: Fi
     written = args;
     await set.apply(site.store, args);
   };
-  await site.browser().run(session => void Object.assign(session, data));
+  await site.browser().run(session => void Object.assign(session, data), { 'user-agent': USER_AGENT });
   assert(written, 'the plugin has not stored the session by set()');
-  const [ , record, maxAge ] = written;
+  const [ , record ] = written;
+  const maxAge = written[2] as number;
   const redis = (site.redis as Redis).duplicate({ enableAutoPipelining: true });
   await redis.flushdb();
-  const result = await run({ site, redis, store: new Store(redis) as Required<Store>, record, maxAge: maxAge as number });
+  const store = new Store(redis) as Required<Store>;
+  const result = await run({
+    site, redis, maxAge,
+    async add(name) {
+      if (!options.principal) return await store.set(keyOf(name), record, maxAge);
+      await store.set(keyOf(name), { ...record, userId: name, _principal: name }, maxAge);
+      await store.index(name, keyOf(name), maxAge);
+    },
+    addTheirs: i => redis.set(randomUUID(), JSON.stringify({ ...data, _expire: Date.now() + i, _maxAge: DAY }), 'PX', DAY + 10_000),
+  });
   redis.disconnect();
   await site.close();
   return result;
 }
 
 /** Adds sessions, and resolves to what each takes of Redis' memory, in bytes. */
-async function fill(redis: Redis, from: number, to: number, what: string, add: (i: number) => Promise<unknown>): Promise<number> {
+export async function fill(redis: Redis, from: number, to: number, what: string, add: (i: number) => Promise<unknown>): Promise<number> {
   progress(`fill: ${what}`);
   const used = async () => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))![1]);
   const before = await used();

@@ -26,7 +26,7 @@ process.once('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
 
 /** @throws with what the server printed, when it ends before it listens */
 export async function startServer({ framework, sessions }: Pick<Subject, 'framework' | 'sessions'>, kept: Settings['kept'],
-  server: Pick<Settings, 'redis' | 'database'>, rolling = false): Promise<Server> {
+  server: Pick<Settings, 'redis' | 'database' | 'update'>, rolling = false): Promise<Server> {
   const settings: Settings = {
     framework, sessions, kept, ...server, rolling, dir, data: Object.fromEntries(sizesIn(kept).map(bytes => [ bytes, dataOf(bytes) ])),
   };

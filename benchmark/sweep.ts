@@ -2,14 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DATABASES, type DatabaseName, type Engine, ENGINES } from './engines';
 import { setBatch } from './build';
-import { type Browser, send, signIn } from './load';
+import { send, signIn, steadily } from './load';
 import { markdown, progress, quantile, table } from './report';
-import { type Server, startServer } from './servers';
+import { startServer } from './servers';
 import type { Options } from './options';
 
 const LIVE_PER_EXPIRED = 0.1;
 const CHUNKS = 10;
-/** Requests, half of which write. */
+/** Half of the requests write. */
+const URLS = [ '/write', '/read' ];
 const PER_SECOND = 100;
 const BESIDE_MS = 20_000;
 const BROWSERS = 500;
@@ -36,18 +37,18 @@ export async function sweep({ expired, batch, database: only }: Options): Promis
     const server = await startServer({ framework: 'Egg', sessions: 'always' }, database, { database: engine.url });
     const browsers = await signIn(server, BROWSERS, BYTES);
     await fill(database, engine, expired);
-    for (const url of [ '/read', '/write' ]) await send(server, url, browsers, WARM_UP_REQUESTS);
+    for (const url of URLS) await send(server, url, browsers, WARM_UP_REQUESTS);
 
     progress(`${database}: ${PER_SECOND} requests per second`);
-    const before = await steadily(server, browsers, sleep(BESIDE_MS));
+    const before = await steadily(server, URLS, browsers, PER_SECOND, sleep(BESIDE_MS));
     progress(`${database}: the same, and the sweep`);
     const start = performance.now();
     const swept = server.sweep();
-    const during = await steadily(server, browsers, swept, `${database}: sweep`);
+    const during = await steadily(server, URLS, browsers, PER_SECOND, swept, `${database}: sweep`);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     const removed = await swept;
     progress(`${database}: without it again`);
-    const after = await steadily(server, browsers, sleep(BESIDE_MS));
+    const after = await steadily(server, URLS, browsers, PER_SECOND, sleep(BESIDE_MS));
     if (removed !== expired) throw new Error(`${removed} sessions were removed, of ${expired}`);
     for (const [ when, latencies ] of [[ 'before', before ], [ 'during', during ], [ 'after', after ]] as const) {
       rows.push([ database, when, when === 'during' ? `${seconds} s` : '', String(latencies.length),
@@ -75,28 +76,4 @@ async function fill(database: DatabaseName, { query }: Engine, expired: number):
     await query(FILL[database](liveFrom, liveTo, `${now + 86_400_000} + i % 86400000`));
   }
   await query(database === 'PostgreSQL' ? 'VACUUM ANALYZE sessions' : 'ANALYZE TABLE sessions');
-}
-
-/** Sends requests at a steady rate until that is over, whether or not earlier ones have been answered, and resolves to how long each took. */
-async function steadily(server: Server, browsers: Browser[], over: Promise<unknown>, title?: string): Promise<number[]> {
-  const latencies: number[] = [];
-  const pending: Array<Promise<unknown>> = [];
-  let failure: unknown;
-  let ended = false;
-  const mark = () => { ended = true; };
-  over.then(mark, mark);
-  const start = performance.now();
-  let told = start;
-  for (let i = 0; !ended; i++) {
-    const request = send(server, i % 2 ? '/read' : '/write', [ browsers[i % browsers.length] ]);
-    pending.push(request.then(([ ms ]) => latencies.push(ms), err => { failure ??= err; }));
-    if (title && performance.now() - told > 10_000) {
-      told = performance.now();
-      progress(`${title}, ${((told - start) / 1000).toFixed(0)} s`);
-    }
-    await sleep(Math.max(0, start + (i + 1) * 1000 / PER_SECOND - performance.now()));
-  }
-  await Promise.all(pending);
-  if (failure) throw failure;
-  return latencies;
 }

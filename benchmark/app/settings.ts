@@ -8,6 +8,8 @@ export interface Settings {
   kept: 'cookie' | 'memory' | 'Redis' | 'PostgreSQL' | 'MariaDB';
   /** Each request that uses its session renews it. */
   rolling: boolean;
+  /** Whether it has the route for `update()`: each route costs the requests of all others. */
+  update?: boolean;
   /** The port of Redis. */
   redis?: number;
   /** The URL of the database. */

@@ -1,4 +1,4 @@
 import { load, ours, settings } from '../../settings';
 
 /** Only where it is measured. */
-export const UpdateController = ours && settings.database ? load('./controllers').UpdateController : undefined;
+export const UpdateController = ours && settings.update ? load('./controllers').UpdateController : undefined;
