@@ -10,6 +10,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import type { Session, SessionOptions } from '../..';
 import { Browser } from './Browser';
 import type { CookieJar } from './CookieJar';
+import { closeLeft } from './shared';
 
 /** What the fixture applications take from the test that starts them. */
 export const fixture: {
@@ -46,6 +47,7 @@ export function configure({ session, config, boot }: AppOptions): void {
 
 /** Boots a fixture application; close it with `app.close()`. */
 export async function createApp(name: string, options: AppOptions = {}): Promise<MockApplication> {
+  await closeLeft();
   configure(options);
   const app = mm.app({ baseDir: fixtureDir(name), cache: false, clean: false });
   try {
