@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionStoreLike } from '../..';
 import { MapStore } from './MapStore';
@@ -6,11 +5,11 @@ import { atEnd } from './env';
 
 interface Options {
   session?: object & { store?: SessionStoreLike | null };
-  boot?: unknown;
 }
 
 interface Shared {
-  options: unknown;
+  boot: unknown;
+  options: Options;
   app: MockApplication;
   /** Where the application keeps its sessions, if that is a `MapStore`: each test has its own. */
   place: { store: MapStore };
@@ -22,36 +21,36 @@ interface Shared {
 const running = new Map<MockApplication, Shared>();
 let left: Shared | undefined;
 
-/** Whether an application with these options is the same, whichever test has it. */
-function isPlain(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return typeof value !== 'function';
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === MapStore.prototype || (Array.isArray(value) || prototype === Object.prototype) && Object.values(value).every(isPlain);
+const isMapStore = (value: unknown): value is MapStore => Object.getPrototypeOf(value ?? 0) === MapStore.prototype;
+const isPlain = (value: unknown): value is Record<string, unknown> => [ Object.prototype, Array.prototype ].includes(Object.getPrototypeOf(value ?? 0));
+
+/** Whether two options make the same application: functions and stores have to be the same ones, but for `MapStore`s. */
+function areSame(a: unknown, b: unknown): boolean {
+  if (isMapStore(a) && isMapStore(b) || Object.is(a, b)) return true;
+  if (!isPlain(a) || !isPlain(b) || Array.isArray(a) !== Array.isArray(b)) return false;
+  return [ ...new Set([ ...Object.keys(a), ...Object.keys(b) ]) ].every(name => areSame(a[name], b[name]));
 }
 
 /**
- * Boots an application, or gives the one that the test before had with the same options, as a boot takes longer than most tests. It
- * is not given on when it has logged a warning or an error, has been given a function, or has a store other than a `MapStore`.
+ * Boots an application, or gives the one that the test before had with the same options, as a boot takes longer than most tests. One
+ * that has logged a warning or an error is not given on.
  */
 export async function bootOrShare<O extends Options>(options: O, boot: (options: O) => Promise<MockApplication>): Promise<MockApplication> {
   const { session } = options;
-  if (!isPlain(options)) return await boot(options);
   const place = { store: session?.store as MapStore };
-  const isMap = session?.store instanceof MapStore;
-  const key = { boot, ...options, session: { ...session, store: isMap ? 'a Map' : session?.store } };
-  if (left && isDeepStrictEqual(left.options, key)) {
+  if (left && left.boot === boot && areSame(left.options, options)) {
     const { app } = left;
     left.place.store = place.store;
     running.set(app, left);
     left = undefined;
     return app;
   }
-  const store = new Proxy(place.store ?? {}, {
+  const store = isMapStore(place.store) ? new Proxy(place.store, {
     get: (_, name) => Reflect.get(place.store, name),
     set: (_, name, value) => Reflect.set(place.store, name, value),
-  });
-  const app = await boot(isMap ? { ...options, session: { ...session, store } } : options);
-  const shared: Shared = { options: key, app, place, hasLogged: false, listeners: new Map() };
+  }) : place.store;
+  const app = await boot(store ? { ...options, session: { ...session, store } } : options);
+  const shared: Shared = { boot, options, app, place, hasLogged: false, listeners: new Map() };
   for (const logger of app.loggers.values()) {
     const log = logger.log.bind(logger);
     logger.log = (...args: Parameters<typeof log>) => {
@@ -73,6 +72,7 @@ export async function leave(app: MockApplication): Promise<void> {
   for (const name of app.eventNames()) {
     for (const listener of app.listeners(name)) if (!shared.listeners.get(name)?.includes(listener)) app.off(name, listener as () => void);
   }
+  await closeLeft();
   left = shared;
 }
 
