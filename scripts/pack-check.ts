@@ -50,10 +50,10 @@ function list(dir: string): string[] {
     .sort();
 }
 
-/** Packs a copy: the compiled files would be in the way of whatever else runs in the repository. */
+/** Packs a copy: the compiled files would be in the way of whatever else runs in the repository, as the tests do. */
 function pack(): string {
   const copy = path.join(temp, 'plugin');
-  const ignored = /^(node_modules|\.git|coverage|logs|run|\.egg|.*\.tgz)$/;
+  const ignored = /^(node_modules|\.git|coverage|logs|run|\.egg|egg-4|.*\.tgz)$/;
   fs.cpSync(ROOT, copy, { recursive: true, filter: file => !ignored.test(path.basename(file)) });
   fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
   const before = list(copy);
@@ -84,7 +84,7 @@ function pack(): string {
 /** Installs the tarball in a copy of the example, with the versions of our lock file. */
 function install(tarball: string): string {
   const example = path.join(temp, 'example');
-  const ignored = /^(node_modules|logs|run)$/;
+  const ignored = /^(node_modules|logs|run|\.egg)$/;
   fs.cpSync(path.join(ROOT, 'example'), example, { recursive: true, filter: file => !ignored.test(path.basename(file)) });
   const { packages } = readJson(ROOT, 'package-lock.json');
   const locked = (dependencies: Record<string, string>) => Object.fromEntries(Object.entries(dependencies)

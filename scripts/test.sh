@@ -42,15 +42,36 @@ fi
 
 node scripts/clean.js # of a build that was cut short
 
-types=$(mktemp)
-npm run types >"$types" 2>&1 & # beside the lint, and its output after that
+# Some wait for servers and for npm, some compute: they run at the same time, and each has its output in one piece.
+outputs=$(mktemp -d)
+running=
+trap 'kill $running 2>/dev/null || :; rm -rf "$outputs"' EXIT
+trap 'exit 1' INT TERM
+begin() {
+  name=$1
+  shift
+  "$@" >"$outputs/$name" 2>&1 &
+  running="$running $!"
+  eval "pid_$name=$!"
+}
 failed=
-npm run lint || failed=1
-wait $! || failed=1
-cat "$types"
-rm "$types"
+end() {
+  eval "wait \$pid_$1" || failed="$failed $1"
+  cat "$outputs/$1"
+}
+
+begin pack npm run pack-check # in a copy of the sources
+begin types npm run types
+npm run lint || failed=lint
+end types
 [ -z "$failed" ]
 
-npx c8 mocha --parallel --jobs 4 'test/*/*.test.ts' # each file in a process that it may share with others; many tests wait for servers
-npm run test:egg-4
-npm run pack-check
+begin egg4 npm run test:egg-4
+# each file in a process that it may share with others; first those that wait for much
+npx c8 mocha --parallel --jobs 4 'test/world/*.test.ts' 'test/app/*.test.ts' 'test/rules/*.test.ts' || failed=mocha
+end egg4
+end pack
+if [ -n "$failed" ]; then
+  echo "failed: $failed" >&2
+  exit 1
+fi

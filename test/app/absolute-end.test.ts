@@ -155,7 +155,7 @@ for (const [ title, more ] of Object.entries<SessionOptions>({ '': {}, ', with r
         assert.equal((await site.client.run(session => ({ n: session.n ?? null }))).json().n, null);
       });
     }
-  }, { ...OPTIONS, ...more }, more.rolling ? SUBJECTS : [ ...SUBJECTS, KEYV ]);
+  }, { ...OPTIONS, ...more }, title ? undefined : [ ...SUBJECTS, KEYV ]);
 }
 
 forEachStore('a session that lives for 104 days, and 4 s in all', site => {

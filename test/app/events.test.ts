@@ -360,7 +360,8 @@ testEvents('the cookie', () => undefined, false);
 testEvents('a store of three methods', () => new MapStore(), true);
 describe('', () => {
   const redis = redisOfSuite();
-  testEvents('RedisSessionStore', () => new TestRedisStore(redis.client), true);
+  let store: TestRedisStore;
+  testEvents('RedisSessionStore', () => (store ??= new TestRedisStore(redis.client)), true);
 });
 
 for (const subject of INDEXED_STORES.slice(0, 2)) {

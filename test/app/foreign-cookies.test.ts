@@ -140,7 +140,7 @@ for (const [ mode, given, sealedFor ] of MODES) {
         // CBC has no authentication: what a change gives may open
         const all = 'encode' in options && !('encrypt' in options) || options.acceptLegacyCookie || options.signed === false
           ? [ 'x', value.slice(0, 20), '%00', new Sealer([ 'another key' ]).seal(sealedFor, '{"n":7}') ]
-          : [ ...take(changes(value), 25), new Sealer([ 'another key' ]).seal(sealedFor, '{"n":7}'), new Sealer(KEYS).seal('other', '{"n":7}') ];
+          : [ ...take(changes(value), 12), new Sealer([ 'another key' ]).seal(sealedFor, '{"n":7}'), new Sealer(KEYS).seal('other', '{"n":7}') ];
         values = all.filter(each => each !== value).map(each => `${NAME}=${each}`);
         if (signature) {
           values = values.flatMap(each => [ each, `${each}; ${NAME}.sig=${signature}`, `${NAME}.sig=x; ${each}` ]);

@@ -4,7 +4,7 @@ import mm from 'egg-mock';
 import { type SessionEvent } from '../..';
 import { resolveConfig } from '../../module/options/SessionConfig';
 import { later } from '../support/app';
-import { forEachIndexedStore, REDIS } from '../support/indexed';
+import { forEachIndexedStore, INDEXED_STORES, REDIS } from '../support/indexed';
 import { MapStore } from '../support/MapStore';
 import { quietly } from '../support/quietly';
 import { start, stop } from '../support/web';
@@ -182,7 +182,7 @@ forEachIndexedStore('maxSessions', site => {
     const users = await Promise.all(browsers.map(browser => site.user(browser)));
     assert.equal(users.filter(each => each === user).length, 3);
   });
-}, { maxSessions: 3 });
+}, { maxSessions: 3 }, INDEXED_STORES);
 
 forEachIndexedStore('maxSessions: 1', site => {
   it('is one device at a time', async () => {

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { crc32 } from 'node:zlib';
-import { forEachStore, setsNoCookie } from '../support/concurrent';
+import { forEachStore, setsNoCookie, SUBJECTS } from '../support/concurrent';
 
 forEachStore('only what a request has changed is written', (site, { atomic }) => {
   const { slow, stored } = site;
@@ -217,4 +217,4 @@ forEachStore('only what a request has changed is written', (site, { atomic }) =>
       assert.equal(response.setCookies.length, 1);
     });
   });
-});
+}, {}, SUBJECTS);

@@ -5,12 +5,10 @@ import type { Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import fc from 'fast-check';
 import Redis from 'ioredis';
-import Keyv from 'keyv';
-import KeyvMemcache from '@keyv/memcache';
-import { KeyvSessionStore, MemorySessionStore, RedisSessionStore, type SessionStore, type SessionStoreOptions } from '../..';
+import { RedisSessionStore, type SessionStore, type SessionStoreOptions } from '../..';
 import { Client, createApp } from '../support/app';
 import { MapStore } from '../support/MapStore';
-import { startMemcached, startRedis, type TestServer } from '../support/servers';
+import { startRedis, type TestServer } from '../support/servers';
 
 type Data = Record<string, unknown>;
 
@@ -504,15 +502,11 @@ const commands = fc.commands([ fc.oneof(
 const BEGIN = [ open(0, null), assign(0, { user: 0, a: 1, list: [ 1 ] }), finish(0) ];
 
 let server: TestServer;
-let memcached: TestServer;
 let redis: Redis;
+/** One with all methods, and one with three. */
 const STORES: Record<string, () => SessionStore> = {
-  MemorySessionStore: () => new class extends MemorySessionStore {}(),
   RedisSessionStore: () => new class extends RedisSessionStore {
     protected readonly redis = redis;
-  }(),
-  'KeyvSessionStore on memcached': () => new class extends KeyvSessionStore {
-    protected readonly keyv = new Keyv(new KeyvMemcache(`127.0.0.1:${memcached.port}`));
   }(),
   'a store with three methods': () => new MapStore(),
 };
@@ -524,7 +518,7 @@ describe('up to four open requests of one session do with it what a simple model
   let lastId = 0;
 
   before(async () => {
-    [ server, memcached ] = await Promise.all([ startRedis(), startMemcached() ]);
+    server = await startRedis();
     redis = new Redis(server.port);
     const genid = () => {
       ids.push(`id${++lastId}`);
@@ -544,7 +538,7 @@ describe('up to four open requests of one session do with it what a simple model
     await client.close();
     await app.close();
     redis.disconnect();
-    await Promise.all([ server.stop(), memcached.stop() ]);
+    await server.stop();
   });
 
   for (const [ name, create ] of Object.entries(STORES)) {

@@ -3,7 +3,7 @@ import type { Context } from 'egg';
 import mm from 'egg-mock';
 import { RedisSessionStore, type SessionEvent, type SessionRecord } from '../..';
 import { type Client, later } from '../support/app';
-import { forEachIndexedStore, INDEXED_STORES, MEMORY, REDIS } from '../support/indexed';
+import { forEachIndexedStore, MEMORY, REDIS } from '../support/indexed';
 import { TestRedisStore } from '../support/redis';
 
 type Run = (session: any, ctx: Context, user: string) => unknown;
@@ -372,7 +372,7 @@ forEachIndexedStore('principal that is a function', site => {
   });
 }, {
   principal: ({ account }: any) => (account?.id === 'a promise' ? Promise.resolve('a') as never : isConfigured ? account?.id : undefined),
-}, INDEXED_STORES);
+});
 
 forEachIndexedStore('principal that is a function of two fields', site => {
   it('has a session that requests at the same time have made its own by the fields of both', async () => {

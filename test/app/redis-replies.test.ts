@@ -1,20 +1,9 @@
 import { strict as assert } from 'node:assert';
 import Redis, { type RedisOptions } from 'ioredis';
-import { testSessionStore } from '../..';
 import { AppSessionStore as AppRedisStore } from '../fixtures/apps/redis-store/modules/store/AppSessionStore';
 import { forEachIndexedStore, type IndexedStore } from '../support/indexed';
-import { TestRedisStore } from '../support/redis';
-import { startRedis, type TestServer } from '../support/servers';
-
-/** Gives Buffers in place of strings, as clients for binary data do. */
-class BufferRedis extends Redis {
-  constructor(port: number, options: RedisOptions) {
-    super(port, options);
-    for (const name of [ 'get', 'evalsha', 'eval', 'zscan', 'scan' ] as const) {
-      Object.defineProperty(this, name, { value: (...args: never[]) => this.callBuffer(name, ...args) });
-    }
-  }
-}
+import { BufferRedis } from '../support/redis';
+import { startRedis } from '../support/servers';
 
 /** Gives true in place of 1, as clients do that map RESP 3. */
 class BooleanRedis extends Redis {
@@ -38,20 +27,6 @@ const CLIENTS: Record<string, (port: number, options?: RedisOptions) => Redis> =
   'numbers that are true': (port, options = {}) => new BooleanRedis(port, options),
   'what is sent together': (port, options) => new Redis(port, { ...options, enableAutoPipelining: true, stringNumbers: true }),
 };
-
-describe('a Redis client that gives strings that are Buffers', () => {
-  let server: TestServer;
-  let client: Redis;
-  before(async () => {
-    server = await startRedis();
-    client = new BufferRedis(server.port, {});
-  });
-  testSessionStore('RedisSessionStore', () => new TestRedisStore(client));
-  after(async () => {
-    client.disconnect();
-    await server.stop();
-  });
-});
 
 const subjects = Object.entries(CLIENTS).map(([ what, connect ]): IndexedStore => ({
   name: `Redis, whose client gives ${what}`,

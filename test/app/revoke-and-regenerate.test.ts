@@ -3,7 +3,7 @@ import mm from 'egg-mock';
 import { type SessionStore } from '../..';
 import { type Client } from '../support/app';
 import { keyOf } from '../support/keyOf';
-import { forEachIndexedStore, INDEXED_STORES, type IndexedSite, MEMORY, REDIS } from '../support/indexed';
+import { forEachIndexedStore, type IndexedSite, REDIS } from '../support/indexed';
 
 let last = 0;
 /** A user of the test's own. */
@@ -175,7 +175,7 @@ forEachIndexedStore('revokeAll() with exceptCurrent', site => {
     assert.equal(await site.user(own), null);
     assert.equal(await site.user(other), user);
   });
-}, {}, INDEXED_STORES.filter(({ name }) => !name.includes('Cluster')));
+});
 
 forEachIndexedStore('a session that begins or moves while others list the sessions of its principal', site => {
   for (const [ title, begin ] of Object.entries<(browser: Client, user: string) => Promise<unknown>>({
@@ -217,5 +217,5 @@ forEachIndexedStore('maxSessions and a session that moves', site => {
       assert.deepEqual(users, [ null, user, user ]);
     });
   }
-}, { maxSessions: 2 }, [ MEMORY, REDIS ]);
+}, { maxSessions: 2 }, [ REDIS ]);
 

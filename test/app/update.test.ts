@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MockApplication } from 'egg-mock';
 import { Client, createApp, later } from '../support/app';
-import { ENDS, forEachStore, gate, holdTimers, setsNoCookie } from '../support/concurrent';
+import { ENDS, forEachStore, gate, holdTimers, setsNoCookie, SUBJECTS } from '../support/concurrent';
 
 /** After how many ms an `update()` is given up. */
 const DEADLINE = 10_000;
@@ -548,7 +548,7 @@ forEachStore('session.update()', (site, { atomic }) => {
       assert.equal((await stored())!.n, 1);
     });
   });
-});
+}, {}, SUBJECTS);
 
 forEachStore('under autoCommit: false, session.update()', site => {
   it('beside destroy() finds the session ended, and leaves the removal of the cookie alone', async () => {

@@ -1,9 +1,11 @@
-import { exec, spawn } from 'node:child_process';
+import { exec, fork } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ROOT } from './docs';
 
@@ -80,8 +82,26 @@ const APPLICATION: Files = {
 const made: string[] = [];
 process.once('exit', () => made.forEach(dir => fs.rmSync(dir, { recursive: true, force: true })));
 
+/** A process that has loaded Egg, and has served applications that have left nothing; it takes the next one, as it takes seconds to start another. */
+let ready: ReturnType<typeof launch> | undefined;
+
+const USUAL: NodeJS.ProcessEnv = { NODE_ENV: 'development', EGG_SERVER_ENV: 'local' };
+
+function launch(env: NodeJS.ProcessEnv) {
+  const child = fork(__filename, {
+    execArgv: [ '-r', path.join(__dirname, 'transpile.js') ],
+    stdio: [ 'ignore', 'pipe', 'pipe', 'ipc' ],
+    env: { ...process.env, ...USUAL, EGG_TYPESCRIPT: 'true', EGG_LOG: undefined, NODE_V8_COVERAGE: undefined, ...env },
+  });
+  return { child, streams: [ child.stdout!, child.stderr! ], closed: once(child, 'close') };
+}
+
+/** What it prints when it has served one. */
+const SERVED = '\n(served)\n';
+
 /**
- * Starts the application of the quick start with other files, in a process of its own, as a newcomer does; sends two requests.
+ * Starts the application of the quick start with other files, in a process that serves nothing else meanwhile, as a newcomer does; sends
+ * two requests.
  *
  * @param files those that differ
  * @param env of its process
@@ -97,24 +117,38 @@ export async function start(files: Files, env: NodeJS.ProcessEnv = {}, commands:
     fs.writeFileSync(path.join(dir, name), text);
   }
   fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
-  const child = spawn(process.execPath, [ '-r', path.join(__dirname, 'transpile.js'), __filename, dir, ...commands ], {
-    cwd: dir,
-    env: { ...process.env, NODE_ENV: 'development', EGG_SERVER_ENV: 'local', EGG_TYPESCRIPT: 'true', EGG_LOG: undefined, NODE_V8_COVERAGE: undefined, ...env },
-  });
+  const isUsual = Object.entries(env).every(([ name, value ]) => USUAL[name] === value);
+  const launched = isUsual && ready?.child.connected ? ready : launch(env);
+  ready = undefined;
+  const { child, streams, closed } = launched;
   let output = '';
-  for (const stream of [ child.stdout, child.stderr ]) {
+  const served = streams.map(stream => new Promise<void>(resolve => {
+    let text = '';
     stream.on('data', data => {
       output += data;
+      text += data;
+      if (text.endsWith(SERVED)) resolve();
     });
-  }
-  await once(child, 'close');
-  return output;
+  }));
+  child.send({ dir, commands });
+  const isReady = await Promise.race([ Promise.all(served).then(() => isUsual), closed.then(() => false) ]);
+  for (const stream of streams) stream.removeAllListeners('data');
+  if (isReady) ready = launched;
+  else child.kill();
+  return output.replaceAll(SERVED, '');
 }
 
-async function main(baseDir: string, commands: string[]) {
+interface Application {
+  listen(port: number, host: string): Server;
+  close(): Promise<void>;
+  agent: { close(): Promise<void> };
+}
+
+async function serve(dir: string, commands: string[]) {
+  process.chdir(dir);
   const egg = await import('egg');
-  const app = await egg.start({ baseDir, ignoreWarning: true });
-  const server = app.listen(0, '127.0.0.1') as Server;
+  const app = await egg.start({ baseDir: dir, ignoreWarning: true }) as unknown as Application;
+  const server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   for (let i = 0; i < 2; i++) {
@@ -122,10 +156,31 @@ async function main(baseDir: string, commands: string[]) {
     console.log('answer %d: %s', response.status, (await response.text()).slice(0, 2000));
   }
   for (const command of commands) {
-    console.log('$ %s\n%s', command, (await promisify(exec)(command.replaceAll('7001', String(port)), { cwd: baseDir })).stdout);
+    console.log('$ %s\n%s', command, (await promisify(exec)(command.replaceAll('7001', String(port)), { cwd: dir })).stdout);
   }
+  server.closeAllConnections();
+  server.close();
+  await app.close();
+  await app.agent.close();
 }
 
+/** The timers and connections that an application could go on with. */
+const left = () => process.getActiveResourcesInfo().filter(name => /^T(CP|imeout)/.test(name)).length;
+
 if (require.main === module) {
-  main(process.argv[2], process.argv.slice(3)).catch(err => console.log('the application does not start: %s', err.message)).finally(() => process.exit());
+  process.once('disconnect', () => process.exit());
+  process.on('message', async ({ dir, commands }: { dir: string; commands: string[] }) => {
+    const before = left();
+    try {
+      await serve(dir, commands);
+    } catch (err) {
+      console.log('the application does not start: %s', (err as Error).message);
+      process.exit();
+    }
+    for (let turns = 0; left() > before; turns++) {
+      if (turns === 20) process.exit();
+      await sleep(10);
+    }
+    for (const stream of [ process.stdout, process.stderr ]) stream.write(SERVED);
+  });
 }

@@ -1,4 +1,4 @@
-import Redis from 'ioredis';
+import Redis, { type RedisOptions } from 'ioredis';
 import { createClient } from 'redis';
 import { type RedisClient, RedisSessionStore } from '../..';
 import { startRedis, type TestServer } from './servers';
@@ -6,6 +6,16 @@ import { startRedis, type TestServer } from './servers';
 export class TestRedisStore extends RedisSessionStore {
   constructor(protected readonly redis: RedisClient) {
     super();
+  }
+}
+
+/** Gives Buffers in place of strings, as clients for binary data do. */
+export class BufferRedis extends Redis {
+  constructor(port: number, options: RedisOptions) {
+    super(port, options);
+    for (const name of [ 'get', 'evalsha', 'eval', 'zscan', 'scan' ] as const) {
+      Object.defineProperty(this, name, { value: (...args: never[]) => this.callBuffer(name, ...args) });
+    }
   }
 }
 

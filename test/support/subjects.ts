@@ -2,7 +2,7 @@ import type { Application, Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import type { SessionStoreLike } from '../..';
 import { type AppOptions, Client, configure, createApp, fixtureDir } from './app';
-
+import { bootOrShare, closeLeft, leave } from './shared';
 
 /**
  * Whoever comes from egg-session finds what they left: each test of `asEggSession` runs against egg-session 3.3 itself, then
@@ -31,16 +31,19 @@ const open: Array<{ close(): Promise<unknown> }> = [];
 
 /** Boots an application with the real egg-session, which egg-mock would replace by the plugin that is tested. */
 async function createEggSessionApp(options: AppOptions): Promise<MockApplication> {
+  await closeLeft();
   configure(options);
   const app = mm.app({ baseDir: fixtureDir('egg-session'), cache: false, clean: false, ...{ plugin: false } });
   await app.ready();
   return app;
 }
 
+const createPluginApp = (options: AppOptions) => createApp('web', options);
+
 export async function start({ plugin, pick }: Subject, given: AppOptions = {}) {
   const options = { ...given, config: { ...SAME, ...given.config } };
-  const app = await (plugin === 'egg-session' ? createEggSessionApp(options) : createApp('web', options));
-  open.unshift(app);
+  const app = await bootOrShare(options, plugin === 'egg-session' ? createEggSessionApp : createPluginApp);
+  open.unshift({ close: () => leave(app) });
   const client = await Client.of(app);
   open.unshift(client);
   const runOn = (browser: Client) => (handle: Handle, headers?: Headers) =>

@@ -3,6 +3,7 @@ import mm, { type MockApplication } from 'egg-mock';
 import type { SessionOptions } from '../..';
 import { type AppOptions, Client, createApp, fixture, fixtureDir } from './app';
 import { MapStore } from './MapStore';
+import { bootOrShare, closeLeft, leave } from './shared';
 
 export const KEYS = [ 'a test key', 'another test key' ];
 export const NAME = 'EGG_SESS';
@@ -20,19 +21,22 @@ export const EMPTY = { n: null, isNew: true };
 
 const open: Array<{ close(): Promise<unknown> }> = [];
 
-/** Boots the application with these options, after the one before it has ended. */
+const createWeb = (options: AppOptions) => createApp('web', options);
+
+/** Boots the application with these options, after the one before it has ended; or gives that one, see {@link bootOrShare}. */
 export async function start(session: SessionOptions = {}, { config, boot, keys = KEYS }: AppOptions & { keys?: string[] } = {}) {
   await stop();
   mm.consoleLevel('NONE');
-  const options = { session, boot, config: { keys: keys.join(), ...config } };
-  const app = await createApp('web', options as AppOptions);
-  open.unshift(app);
+  const options: AppOptions = { session, boot, config: { keys: keys.join(), ...config } };
+  const app = await bootOrShare(options, createWeb);
+  open.unshift({ close: () => leave(app) });
   return await clientOf(app);
 }
 
 /** Boots an application with the real egg-session, which egg-mock would replace by the plugin that is tested. */
 export async function startEggSession(session: SessionOptions = {}) {
   await stop();
+  await closeLeft();
   mm.consoleLevel('NONE');
   fixture.config = { session, keys: KEYS.join() };
   fixture.boot = undefined;

@@ -6,13 +6,13 @@ import * as ioredis6 from 'ioredis6';
 import * as iovalkey from 'iovalkey';
 import * as redis5 from 'redis';
 import * as redis6 from 'redis6';
-import type { RedisClient, SessionStore, SessionStoreOptions } from '../..';
+import type { RedisClient, SessionRecord, SessionStore, SessionStoreOptions } from '../..';
 import { COMMANDS, INDEX_COMMANDS } from '../../module/store/redisRights';
 import { Client, createApp } from '../support/app';
 import { testAtOnce, withEach } from '../support/contract';
 import { blocksUnder, configOf, exportsOf } from '../support/docs';
 import { Proxy } from '../support/Proxy';
-import { TestRedisStore } from '../support/redis';
+import { BufferRedis, TestRedisStore } from '../support/redis';
 import { redisCli, startRedisCluster, startRedisSentinel, startRedisWithTls, until } from '../support/servers';
 
 const host = '127.0.0.1';
@@ -35,7 +35,13 @@ interface Servers {
 /** Opens a client; what it gives besides closes it. */
 type Open = (servers: Servers) => Promise<[ client: RedisClient, close: () => unknown ]>;
 
-const cells: Array<[ name: string, open: Open ]> = [];
+/** The whole contract is tested with these: each client, and what changes its keys and all of its replies. */
+const cells: Array<[ name: string, open: Open ]> = [[ 'ioredis 5 that gives Buffers', async ({ one: { port } }) => {
+  const redis = new BufferRedis(port, {});
+  return [ redis, () => redis.disconnect() ];
+} ]];
+/** With these, which differ from one of those in a setting, each method is called. */
+const variants: typeof cells = [];
 for (const [ name, { Redis }] of Object.entries(IOREDIS) as Array<[ string, typeof ioredis5 ]>) {
   const open = (options: (server: Server) => ioredis5.RedisOptions): Open => async ({ one }) => {
     const redis = new Redis({ host, port: one.port, ...options(one) });
@@ -43,17 +49,19 @@ for (const [ name, { Redis }] of Object.entries(IOREDIS) as Array<[ string, type
   };
   cells.push(
     [ name, open(() => ({})) ],
+    [ `${name} with TLS, keyPrefix, enableAutoPipelining and stringNumbers`, open(({ tlsPort, ca }) => ({
+      port: tlsPort, tls: { ca: fs.readFileSync(ca) }, keyPrefix: `${name}-all:`, enableAutoPipelining: true, stringNumbers: true,
+    })) ],
+  );
+  variants.push(
     [ `${name} over TLS`, open(({ tlsPort, ca }) => ({ port: tlsPort, tls: { ca: fs.readFileSync(ca) } })) ],
     [ `${name} with keyPrefix`, open(() => ({ keyPrefix: `${name}*?[b]\\:` })) ],
     [ `${name} with enableAutoPipelining`, open(() => ({ enableAutoPipelining: true })) ],
     [ `${name} with stringNumbers`, open(() => ({ stringNumbers: true })) ],
-    [ `${name} with all of them`, open(({ tlsPort, ca }) => ({
-      port: tlsPort, tls: { ca: fs.readFileSync(ca) }, keyPrefix: `${name}-all:`, enableAutoPipelining: true, stringNumbers: true,
-    })) ],
     [ `${name} as a user with just the rights it needs`, open(() => ({ username: 'app', password: 'secret', enableReadyCheck: false })) ],
   );
   if (name === 'ioredis 6') {
-    cells.push(
+    variants.push(
       [ `${name} with RESP 2`, open(() => ({ protocol: 2 } as object)) ],
       [ `${name} with replyMapping`, open(() => ({ replyMapping: 'resp3' } as object)) ],
       [ `${name} with replyMapping and stringNumbers`, open(() => ({ replyMapping: 'resp3', stringNumbers: true } as object)) ],
@@ -71,16 +79,18 @@ for (const [ name, { createClient, createClientPool, RESP_TYPES }] of Object.ent
   const createPool = (given: Options) => createClientPool(given, { acquireTimeout: TIMEOUT }) as never;
   cells.push(
     [ name, open(() => ({})) ],
-    [ `${name} over TLS`, open(({ tlsPort, ca }) => ({ url: `rediss://${host}:${tlsPort}`, socket: { tls: true, ca: fs.readFileSync(ca) } })) ],
-    [ `${name} with another RESP`, open(() => ({ RESP: name === 'node-redis 5' ? 3 : 2 })) ],
     [ `${name} with Buffers and numbers that are strings`, open(() => ({ commandOptions: { timeout: TIMEOUT, typeMapping: {
       [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.SIMPLE_STRING]: Buffer, [RESP_TYPES.NUMBER]: String, [RESP_TYPES.DOUBLE]: String, [RESP_TYPES.MAP]: Map,
     } } })) ],
+  );
+  variants.push(
+    [ `${name} over TLS`, open(({ tlsPort, ca }) => ({ url: `rediss://${host}:${tlsPort}`, socket: { tls: true, ca: fs.readFileSync(ca) } })) ],
+    [ `${name} with another RESP`, open(() => ({ RESP: name === 'node-redis 5' ? 3 : 2 })) ],
     [ `${name} as a pool`, open(() => ({}), createPool) ],
     [ `${name} as a user with just the rights it needs`, open(() => ({ username: 'app', password: 'secret' })) ],
   );
   if (name === 'node-redis 6') {
-    cells.push(
+    variants.push(
       [ `${name} with keyPrefix`, open(() => ({ keyPrefix: 'node*?[b]\\:' } as object)) ],
       [ `${name} as a pool with keyPrefix`, open(() => ({ keyPrefix: 'pool:' } as object), createPool) ],
     );
@@ -91,8 +101,8 @@ for (const [ name, { Cluster }] of Object.entries(IOREDIS) as Array<[ string, ty
     const cluster = new Cluster(ports.map(port => ({ host, port })), options);
     return [ cluster, () => cluster.disconnect() ];
   };
-  cells.push(
-    [ `${name} on a Cluster`, open() ],
+  cells.push([ `${name} on a Cluster`, open() ]);
+  variants.push(
     [ `${name} on a Cluster with keyPrefix`, open({ keyPrefix: `${name}:` }) ],
     [ `${name} on a Cluster with keyPrefix and stringNumbers in redisOptions`, open({ redisOptions: { keyPrefix: `${name}-2:`, stringNumbers: true } }) ],
     [ `${name} on a Cluster with enableAutoPipelining`, open({ enableAutoPipelining: true, autoPipeliningIgnoredCommands: name === 'iovalkey' ? [ 'eval', 'evalsha' ] : [] }) ],
@@ -106,10 +116,10 @@ for (const [ name, { createCluster }] of Object.entries(NODE_REDIS) as Array<[ s
     return [ cluster, () => cluster.destroy() ];
   };
   cells.push([ `${name} on a Cluster`, open() ]);
-  if (name === 'node-redis 6') cells.push([ `${name} on a Cluster with keyPrefix`, open({ keyPrefix: 'node:' }) ]);
+  if (name === 'node-redis 6') variants.push([ `${name} on a Cluster with keyPrefix`, open({ keyPrefix: 'node:' }) ]);
 }
 for (const [ name, { Redis }] of Object.entries(IOREDIS) as Array<[ string, typeof ioredis5 ]>) {
-  cells.push([ `${name} behind Sentinel`, async ({ sentinel }) => {
+  variants.push([ `${name} behind Sentinel`, async ({ sentinel }) => {
     const redis = new Redis({ sentinels: [{ host, port: sentinel.port }], name: sentinel.name, keyPrefix: `${name}:`, enableAutoPipelining: true });
     return [ redis, () => redis.disconnect() ];
   } ]);
@@ -121,8 +131,8 @@ for (const [ name, { createSentinel }] of Object.entries(NODE_REDIS) as Array<[ 
     await client.connect();
     return [ client, () => client.destroy() ];
   };
-  cells.push([ `${name} behind Sentinel`, open() ]);
-  if (name === 'node-redis 6') cells.push([ `${name} behind Sentinel with keyPrefix`, open({ keyPrefix: 'node:' }) ]);
+  variants.push([ `${name} behind Sentinel`, open() ]);
+  if (name === 'node-redis 6') variants.push([ `${name} behind Sentinel with keyPrefix`, open({ keyPrefix: 'node:' }) ]);
 }
 
 describe('a client of Redis', () => {
@@ -134,6 +144,13 @@ describe('a client of Redis', () => {
     await redisCli(servers.one.port, 'ACL', 'SETUSER', 'app', 'on', '>secret', '~*', ...[ ...COMMANDS, ...INDEX_COMMANDS ].map(command => `+${command}`));
     servers.cluster = await startRedisCluster();
     servers.sentinel = await startRedisSentinel();
+    for (const [ i, [ name, open ]] of [ ...cells, ...variants ].entries()) {
+      const [ client, close ] = await open(servers);
+      closing.push(close);
+      stores.push([ name, new class extends TestRedisStore {
+        protected override readonly prefix = `store${i}:`;
+      }(client) ]);
+    }
   });
   it('checks at boot, renews many sessions at the same time, finds all of them, and leaves none', () => withEach(stores, async store => {
     assert.equal(await store.checkAtBoot!({ name: 'AppSessionStore', indexes: true, ms: 60_000 }), undefined);
@@ -148,15 +165,38 @@ describe('a client of Redis', () => {
     for await (const some of store.list!(undefined, options)) assert.deepEqual(some, []);
   }));
 
-  testAtOnce(cells.map(([ name, open ], i) => [ name, async (): Promise<SessionStore> => {
-    const [ client, close ] = await open(servers);
-    closing.push(close);
-    const store = new class extends TestRedisStore {
-      protected override readonly prefix = `store${i}:`;
-    }(client);
-    stores.push([ name, store ]);
-    return store;
-  } ]));
+  it('has each method answer what the contract says', () => withEach(stores, async store => {
+    const options = {} as SessionStoreOptions;
+    const [ list, text ] = [[ 1, null, { a: [] }], 'Straße, 会话, 🦆' ];
+    const keysOf = async () => {
+      const found: string[] = [];
+      for await (const some of store.list!('alice', options)) found.push(...some);
+      return found;
+    };
+    await store.set('id', { n: 1, list, _maxAge: 60_000 }, 60_000, options);
+    const written = (await store.get('id', 60_000, options))!;
+    assert.deepEqual([ written.n, written.list, written._maxAge ], [ 1, list, 60_000 ]);
+    assert.equal(await store.touch!('id', options), 60_000);
+    assert.equal(await store.touch!('other', options), false);
+    assert.equal((await store.getAndTouch!('id', options))!.n, 1);
+    assert.equal(await store.merge!('id', { set: { text }, unset: [ 'n' ], replace: false }, options), 60_000);
+    assert.equal(await store.merge!('other', { set: { n: 2 }, unset: [], replace: false }, options), false);
+    const read = (await store.get('id', 60_000, options))!;
+    assert.deepEqual([ read.text, read.list, read.n ], [ text, list, undefined ]);
+    assert.equal(await store.compareAndSet!('id', read, { n: 3, _maxAge: 60_000 }, 60_000, options), true);
+    assert.equal(await store.compareAndSet!('id', read, { n: 4, _maxAge: 60_000 }, 60_000, options), false);
+    await store.index!('alice', 'id', 60_000, options);
+    assert.deepEqual(await keysOf(), [ 'id' ]);
+    assert.equal((await store.retire!('id', 'next', 60_000, options) as SessionRecord).n, 3);
+    assert.deepEqual(await store.get('id', 60_000, options), { _successor: 'next' });
+    assert.equal(await store.retire!('other', null, 60_000, options) ?? undefined, undefined);
+    await store.index!('alice', 'id', 0, options);
+    assert.deepEqual(await keysOf(), []);
+    await store.destroy('id', options);
+    assert.equal(await store.get('id', 60_000, options) ?? undefined, undefined);
+  }));
+
+  testAtOnce(cells.map(([ name ], i) => [ name, async () => stores[i][1] ]));
 
   after(async () => {
     for (const close of closing) await close(); // first: node-redis prints what it misses
