@@ -28,9 +28,9 @@ export class TestMysqlStore extends MysqlSessionStore {
   }
 }
 
-/** As docs/stores.md has it. */
-export function postgresPool(url: string, max = 10): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 1500, query_timeout: 1500, keepAlive: true });
+/** As docs/stores.md has it; with more `patience`, in ms, where statements are large and no server goes away. */
+export function postgresPool(url: string, max = 10, patience = 1500): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: patience, query_timeout: patience, keepAlive: true });
   pool.on('error', () => undefined); // unheard, it would end the process when the server restarts
   return pool;
 }
@@ -61,7 +61,7 @@ export interface TestDatabase {
 }
 
 async function openPostgres(): Promise<TestDatabase> {
-  const pool = postgresPool((await postgresServer()).url);
+  const pool = postgresPool((await postgresServer()).url, 10, 60_000);
   return {
     table: newTable(),
     client: pool,
