@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 
 /** What so large a part of the values is not above: 0.5 for the median. */
@@ -33,8 +34,11 @@ export function markdown(title: string, head: string[], rows: string[][]): void 
   console.log([ '', `${title}:`, '', ...[ head, head.map(() => '---'), ...rows ].map(row => `| ${row.join(' | ')} |`) ].join('\n'));
 }
 
-/** What it was measured on. */
-export const machine = (): string => `Node.js ${process.versions.node}, ${os.cpus()[0].model.trim()}, cores: ${os.availableParallelism()}`;
+/** What was measured, and on what. */
+export function machine(): string {
+  const commit = execFileSync('git', [ 'rev-parse', '--short', 'HEAD' ], { cwd: __dirname, encoding: 'utf8' }).trim();
+  return `commit ${commit}, Node.js ${process.versions.node}, ${os.cpus()[0].model.trim()}, cores: ${os.availableParallelism()}`;
+}
 
 /** As documents have it. */
 export const grouped = (number: number): string => Math.round(number).toLocaleString('en');
