@@ -63,6 +63,9 @@ export function target({ sessions }: Subject, kept: Kept, action: Action): numbe
   return action === 'write' && kept !== 'memory' ? 1 : undefined;
 }
 
+/** The record of a session has it, with `principal`. */
+export const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
+
 /** A signed-in user's data of so many bytes; the larger ones have a cart. */
 export function dataOf(bytes: number): { userId: number; n: number } {
   const data = {

@@ -6,6 +6,7 @@ import Redis from 'ioredis';
 import { RedisSessionStore, type SessionOptions, type SessionStore } from '..';
 import { IndexedSite, REDIS } from '../test/support/indexed';
 import { keyOf } from '../test/support/keyOf';
+import { USER_AGENT } from './cases';
 import { microsIn } from './redis';
 import { median, progress, quantile, table } from './report';
 import type { Options } from './options';
@@ -21,9 +22,6 @@ const SHORT = {
   csrfToken: 'q3Xh0cZ1n8sVbT5yLw7KdR2u', signedInAt: 1764000000000, theme: 'dark', n: 0,
 };
 const { n, userId, ...user } = SHORT;
-/** The record of a session with `principal` has it. */
-const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
-
 const DATA = { 'short fields': SHORT, 'a field over 64 bytes': { n, userId, user } };
 
 class Store extends RedisSessionStore {

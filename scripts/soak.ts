@@ -7,7 +7,7 @@ import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mm from 'egg-mock';
 import { MemorySessionStore, type SessionOptions, type SessionRecord } from '..';
-import { dataOf } from '../benchmark/cases';
+import { dataOf, USER_AGENT } from '../benchmark/cases';
 import { send, strangers } from '../benchmark/load';
 import { grouped, markdown, median, progress } from '../benchmark/report';
 import { SealedCookie } from '../module/cookie/SealedCookie';
@@ -22,7 +22,6 @@ const CONNECTIONS = 20;
 const BROWSERS = 1000;
 const PORTION = 2000;
 const DAY = 24 * 3600 * 1000;
-const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 /** Of which the memory is measured. */
 const SESSIONS = 20_000;
 /** More than the memory store and what the plugin remembers of ids have room for. */

@@ -11,7 +11,7 @@ import { RequestSession } from '../request/RequestSession';
 
 export type Callback = (err?: Error) => void;
 
-/** What koa-session makes of the options, and its class of data, with what the request's session does in place of its own. */
+/** The options as koa-session completes them, and a function that creates its object of data, bound to the request's session. */
 export function koaSession(config: SessionConfig): Pick<SessionEnvironment, 'options' | 'createSession'> {
   const options: Record<string, unknown> = {
     // koa-session adds what is missing, which would make an object that is slow to copy, and each request has a copy
@@ -24,11 +24,11 @@ export function koaSession(config: SessionConfig): Pick<SessionEnvironment, 'opt
     // koa-session refuses true and false, and deletes undefined, which would make each request's copy slow
     ...('sameSite' in config ? { sameSite: 'lax' } : {}),
   };
-  // not the application's context: koa-session would add to each of them
+  // in place of the application's, where koa-session would add a property to each request's
   const context = {} as { session: object };
   createSession(options, { context, use() { /* koa-session only looks for it */ } });
   if ('sameSite' in config) options.sameSite = config.sameSite;
-  context.session = {};
+  context.session = {}; // koa-session exports its class only by such an object
   const Session = extend(context.session.constructor as KoaSession);
   return { options, createSession: (request, ctx, data) => new Session(request, ctx, data) as unknown as ContextSession };
 }
@@ -62,7 +62,8 @@ export function defineContextSession(env: SessionEnvironment): void {
 /** koa-session's class of data. */
 type KoaSession = new (of: { ctx: Context }, data: SessionRecord) => object;
 
-const NONE: SessionRecord = {};
+/** For koa-session, no data at all would mean a new session. */
+const NO_FIELDS: SessionRecord = {};
 
 /** koa-session's class, with its members that store something, or say what is stored, as the request's. */
 function extend(Base: KoaSession) {
@@ -70,7 +71,7 @@ function extend(Base: KoaSession) {
     readonly #request: SessionMethods;
 
     constructor(request: SessionMethods, ctx: Context, data: SessionRecord) {
-      super({ ctx }, NONE);
+      super({ ctx }, NO_FIELDS);
       this.#request = request;
       // koa-session would do so by Reflect.set, which takes several times as long
       for (const name of Object.keys(data)) (this as SessionRecord)[name] = data[name];

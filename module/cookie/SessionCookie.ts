@@ -49,7 +49,7 @@ const NONE: Found<never> = { opened: [], hasForeign: false };
 const FOUND = Symbol('egg-tegg-session: cookies');
 const IS_GOOD = Symbol('egg-tegg-session: good');
 
-/** What is known of a response's cookie; not on the context, which gets slow with many properties. */
+/** A response with the state of its cookie. The context stays without: many properties make it slow. */
 type Notes<T> = Context['response'] & { [FOUND]?: Found<T>; [IS_GOOD]?: () => boolean };
 
 /** Whether the cookie is sealed: not when the application encodes it itself, or has turned encryption off. */

@@ -57,7 +57,7 @@ export class Snapshot {
   }
 
   /** The data as JSON, with `more` members after them, which begin with a comma. */
-  toJson(more = ''): string {
+  toJson(more: string): string {
     let members = '';
     for (const [ name, field ] of this.fields) members += `,${quoted(name)}:${jsonOf(field)}`;
     return `{${(members + more).slice(1)}}`;

@@ -54,7 +54,7 @@ export interface SessionEnvironment {
   running: RunningRequests;
   /** The active store, for this request; undefined when sessions live in the cookie. */
   storeFor(ctx: Context): Store | undefined;
-  /** What `ctx.sessionOptions` begins with, as koa-session has it. */
+  /** koa-session's options; `ctx.sessionOptions` is a copy of them. */
   options: Context['sessionOptions'];
   /** Makes koa-session's object of data. */
   createSession(methods: SessionMethods, ctx: Context, data: SessionRecord): ContextSession;

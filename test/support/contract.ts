@@ -62,6 +62,7 @@ export function testAtOnce(stores: Subject[]): void {
           if (err !== SKIPPED) throw err;
         });
       });
+      // all of them lack the optional method that it is about: mocha's report names it, as it does for one store
       if (skipping.length === suites.length) this.skip();
       if (skipping.length > 0) this.test!.title += ` (skipped: ${skipping.join(', ')})`;
     });

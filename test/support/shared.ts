@@ -76,7 +76,7 @@ export async function leave(app: MockApplication): Promise<void> {
   left = shared;
 }
 
-/** Closes what is left: two applications of a fixture can't run at the same time. */
+/** Closes the application that is left to the next test: two of a fixture can't run at the same time. */
 export async function closeLeft(): Promise<void> {
   const app = left?.app;
   left = undefined;
