@@ -430,6 +430,10 @@ fault('J11', 'module/record/Snapshot.ts', 'return Number.isFinite(value) ? value
   'rules/data', 'a session that holds NaN, or -0, is written by each request');
 fault('J12', 'module/request/RunningRequests.ts', 'if (request.commitsItself) await request.commit()', 'await request.commit()',
   'rules/running-requests', 'under autoCommit: false, a deploy saves what was never committed');
+fault('J13', 'module/record/Snapshot.ts', '`"${name}"` : JSON.stringify(name)', '`"${name}"` : `"${name}"`',
+  'rules/data', 'whoever chooses the name of a field writes any field of the session in the cookie');
+fault('J14', 'module/request/RequestSession.ts', 'this.options = { ...env.options };', 'this.options = env.options;',
+  'app/egg-session-data', 'the lifetime that one request chooses is that of all sessions');
 
 // ---- W: what has ended or was refused, and outcomes that are unknown
 

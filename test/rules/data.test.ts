@@ -28,6 +28,14 @@ describe('the data of a session', () => {
     });
   }
 
+  it('are JSON whatever their names and values are, with members after them', () => {
+    const data: SessionRecord = {
+      n: 1, 'a-b': -1e21, 'x":1,"_createdAt': 'a "quoted" text\n', '\\': null, '': true, 会话: '🦆', '\u2028': [ 'a"' ], o: { 'p"': { q: [] } },
+    };
+    assert.equal(Snapshot.of(data).toJson(',"_maxAge":1'), JSON.stringify({ ...data, _maxAge: 1 }));
+    assert.equal(Snapshot.EMPTY.toJson(',"_maxAge":1'), '{"_maxAge":1}');
+  });
+
   it('are taken over from an update(), but where the request has changed them meanwhile', () => {
     const data = tracker({ a: 1, b: 1, c: 1, d: 1 });
     const seen = data.now();
