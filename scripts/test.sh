@@ -68,10 +68,17 @@ end types
 
 begin egg4 npm run test:egg-4
 # each file in a process that it may share with others; first those that wait for much
-npx c8 mocha --parallel --jobs 4 'test/world/*.test.ts' 'test/app/*.test.ts' 'test/rules/*.test.ts' || failed=mocha
+{
+  npx c8 mocha --parallel --jobs 4 'test/world/*.test.ts' 'test/app/*.test.ts' 'test/rules/*.test.ts' || touch "$outputs/failed"
+} 2>&1 | tee "$outputs/mocha"
+[ ! -e "$outputs/failed" ] || failed=mocha
 end egg4
 end pack
 if [ -n "$failed" ]; then
-  echo "failed: $failed" >&2
+  # once more, last, where a reader of a long log looks
+  for name in $failed; do
+    echo "failed: $name"
+    sed -n -e '/^ *[0-9][0-9]* failing/,/^-----/p' -e '/^ERROR/p' "$outputs/$name"
+  done >&2
   exit 1
 fi

@@ -1,8 +1,6 @@
 import { strict as assert } from 'node:assert';
-import path from 'node:path';
 import type { Application } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
-import ts from 'typescript';
 import { checkMaxAge, resolveConfig } from '../../module/options/SessionConfig';
 import { Client, createApp } from '../support/app';
 import { quietly } from '../support/quietly';
@@ -129,21 +127,4 @@ describe('options, before the application starts', () => {
     await assert.rejects(quietly(() => createApp('named-session')),
       /the tegg module in .*named-session\/modules\/mine is named `session`.*: change eggModule\.name in its package\.json/);
   });
-});
-
-/** Each line of the file that must not compile is marked, and so is found when it does. */
-function diagnose(name: string): string[] {
-  const { options } = ts.parseJsonConfigFileContent(
-    ts.readConfigFile(path.join(__dirname, '../../tsconfig.json'), ts.sys.readFile).config, ts.sys, path.join(__dirname, '../..'));
-  const program = ts.createProgram([ path.join(__dirname, '../fixtures/types', name) ], options);
-  return ts.getPreEmitDiagnostics(program).map(({ messageText, file: at, start }) =>
-    `${at?.fileName}:${at && start !== undefined ? at.getLineAndCharacterOfPosition(start).line + 1 : ''} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
-}
-
-it('ctx.session has the type of koa-session\'s session with the declared data', () => {
-  assert.deepEqual(diagnose('context-session.ts'), []);
-});
-
-it('the events of app are typed', () => {
-  assert.deepEqual(diagnose('events.ts'), []);
 });
