@@ -13,7 +13,7 @@ import type { Options } from './options';
 const REQUESTS = 50;
 
 /** The most commands that this plugin may send. */
-const MOST = new Map<Kind, number>([[ KINDS.read, 1 ], [ KINDS.renew, 1 ], [ KINDS.firstWrite, 1 ], [ KINDS.write, 2 ], [ KINDS.signIn, 3 ]]);
+const MOST = new Map<Kind, number>([[ KINDS.read, 1 ], [ KINDS.renew, 2 ], [ KINDS.firstWrite, 1 ], [ KINDS.write, 2 ], [ KINDS.signIn, 3 ]]);
 const most = (kind: Kind, sessions: Subject['sessions']) => (kind === KINDS.unused && sessions === 'injected' ? 0 : MOST.get(kind));
 
 /** Of the bytes that egg-session sends for a renewal of a large session, as a ratio. */

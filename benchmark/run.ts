@@ -1,5 +1,5 @@
 // The benchmark: npm run benchmark [-- [part …] [--all] [--kept cookie|memory|Redis] [--rounds n] [--requests n] [--sessions n]
-// [--rate n] [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
+// [--rate n] [--scale n] [--database PostgreSQL|MariaDB] [--expired n] [--batch n]]
 import { parseArgs } from 'node:util';
 import { startRedis } from '../test/support/servers';
 import { boot } from './boot';

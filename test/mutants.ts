@@ -102,8 +102,8 @@ fault('R9', 'module/request/load.ts', 'key: id === undefined ? id : shortHash(id
 
 // ---- Q: the request's life
 
-fault('Q1', 'module/request/RequestSession.ts', 'this.state = usesSession(ctx) ? UNREAD : LEFT_OUT;', "if (this.state.at === 'unread' && !usesSession(ctx)) this.state = LEFT_OUT;",
-  'app/load-injected app/load-elsewhere', 'where a middleware has looked at the session before it was loaded, handlers write to a new one, and the user\'s is lost');
+fault('Q1', 'module/request/RequestSession.ts', 'if (!store && this.env.usesSession(this.ctx)) return;', 'return;',
+  'app/egg-session-data app/load-injected app/load-elsewhere', 'where a middleware has looked at the session before it was loaded, handlers write to a new one, and the user\'s is lost');
 fault('Q2', 'module/request/RequestSession.ts', 'this.loading ??= this.load(() => undefined);', 'this.loading = this.load(() => undefined);',
   'app/load-late app/load-elsewhere', 'of two loadSession() at once, the second throws away what was changed after the first');
 fault('Q3', 'module/request/decide.ts', "if (facts.cookie === 'stale') return 'stale cookie';", '',
@@ -132,6 +132,8 @@ fault('Q14', 'module/request/RequestSession.ts', 'this.watch.signedInWithOldId &
   'rules/request', 'the warning of session fixation comes where all is well');
 fault('Q15', 'module/request/RequestSession.ts', "if (!isFatal || this.state.at !== 'left out') this.state = unavailable(err);", 'if (!isFatal) this.state = unavailable(err);',
   'rules/request', 'a session that the store could not be asked for counts as one that nobody has read');
+fault('Q16', 'module/request/RequestSession.ts', 'if (this.state !== UNREAD) this.noteEarlyUse();', 'this.state = UNREAD;',
+  'app/egg-session-data', 'what middleware before the session\'s has changed in the cookie is lost');
 
 // ---- O: commits and operations
 
@@ -286,6 +288,8 @@ fault('G9', 'module/repository/SessionIndex.ts', '...logValue ? { value: dataOf(
   'rules/session-index', 'events have the data of revoked sessions under logValue: false');
 fault('G10', 'module/access/SessionRegistry.ts', "(keys.has(key) ? own.end() : index.end(key, 'revoked'))", "index.end(key, 'revoked')",
   'app/registry', 'who revokes the own session keeps its cookie');
+fault('G11', 'module/access/SessionRegistry.ts', 'if (!isKey(id)) return false;', '',
+  'app/registry', 'an id that is none fails, where a user may send any');
 
 // ---- F: options
 
@@ -333,6 +337,8 @@ fault('B4', 'module/store/CircuitBreaker.ts', 'this.failures >= FAILURES && now 
   'rules/breaker', 'five failures at a time answer 503 to everybody');
 fault('B5', 'module/store/CircuitBreaker.ts', 'export const PAUSE = 1000;', 'export const PAUSE = 60_000;',
   'rules/breaker', 'a store that is back is left alone for a minute');
+fault('B7', 'module/store/CircuitBreaker.ts', 'if (this.outage && now - this.outage.lastFailure > QUIET) {', 'if (this.outage) {',
+  'rules/breaker', 'a store that fails now and then fills the log');
 fault('B6', 'module/store/StoreHealth.ts', "if (circuit === this.writes || operation === 'getAndTouch') {", 'if (circuit === this.writes) {',
   'rules/breaker', 'a store that takes writes again is not renewed on read until somebody writes');
 
@@ -342,7 +348,7 @@ fault('K1', 'module/store/GuardedStore.ts', 'this.isIndexed = store.isIndexed &&
   'rules/guarded-store', 'the registry shows ids that sign in');
 fault('K2', 'module/store/GuardedStore.ts', 'if (!keys) return id;', 'return id;',
   'rules/guarded-store', 'the store has ids that sign in');
-fault('K3', 'module/store/GuardedStore.ts', 'yield value.filter((key: string) => HASH.test(key));', 'yield value;',
+fault('K3', 'module/store/GuardedStore.ts', 'yield value.filter(isKey);', 'yield value;',
   'rules/guarded-store', 'clear() removes keys of the application that are no sessions');
 fault('K4', 'module/store/GuardedStore.ts', "(message || name).replace(/,? with args beginning with:.*/s, ''))", 'message)',
   'rules/guarded-store', 'an error of Redis brings the data of a session into the log');
@@ -352,6 +358,10 @@ fault('K6', 'module/store/GuardedStore.ts', 'if (id.length <= LONGEST_ID) keys.s
   'rules/guarded-store', 'a client fills the memory with long ids');
 fault('K7', 'module/store/GuardedStore.ts', "return failure === 'server' && written && JSON.stringify(written).length >= LARGE ? 'call' : failure;", 'return failure;',
   'rules/guarded-store', 'one visitor with a large session has the store count as down for everybody');
+fault('K8', 'module/store/GuardedStore.ts', 'const failure = failureIn(err, keys, written);', 'const failure = failureIn(err, [], written);',
+  'app/one-visitor', 'a visitor whose id the store quotes has it count as down for everybody');
+fault('K9', 'module/store/failureOf.ts', '.slice(0, MOST).replace(', '.replace(',
+  'rules/failures', 'a visitor whose words the store quotes holds up the process for seconds');
 
 // ---- N: what makes up for methods that a store lacks
 
@@ -434,6 +444,12 @@ fault('J13', 'module/record/Snapshot.ts', '`"${name}"` : JSON.stringify(name)', 
   'rules/data', 'whoever chooses the name of a field writes any field of the session in the cookie');
 fault('J14', 'module/request/RequestSession.ts', 'this.options = { ...env.options };', 'this.options = env.options;',
   'app/egg-session-data', 'the lifetime that one request chooses is that of all sessions');
+fault('J15', 'module/access/ContextSession.ts', 'for (const { prototype } of [ Base, Session ]) Object.preventExtensions(prototype);', '',
+  'app/bad-input', 'a visitor who chooses two names of fields signs everybody in');
+fault('J16', 'module/access/ContextSession.ts', "assertName('__proto__', isField);", '',
+  'app/bad-input', 'a field that a visitor has named __proto__ is lost, and nobody is told');
+fault('J17', 'module/access/SessionLogger.ts', 'text && text.length > LONGEST ?', 'text && text.length < 0 ?',
+  'app/logger', 'a client fills the log with a large session that is refused');
 
 // ---- W: what has ended or was refused, and outcomes that are unknown
 
@@ -461,6 +477,8 @@ fault('W11', 'module/request/StoreKeeper.ts', 'this.afterWrite(data, now, chosen
   'app/sessions-that-end', 'who keeps a list of sessions by key drops one that lives');
 fault('W12', 'module/request/StoreKeeper.ts', 'const leaveAt = performance.now() +', 'const leaveAt = ctx.sessionOptions.rolling ? performance.now() : 0 *',
   'world/new-id-wins', 'an older response takes the new id from the browser');
+fault('W31', 'module/request/StoreKeeper.ts', 'Math.min(Math.max(HEAD_START, 10 * tookMs), LONGEST_HEAD_START)', 'Math.max(HEAD_START, 10 * tookMs)',
+  'rules/request', 'with a slow store, signing in takes ten times as long');
 fault('W13', 'module/request/decide.ts', "if (cookie === 'expired' && facts.sinceLoaded < REMOVAL_MS)", "if (cookie === 'expired')",
   'rules/decide', 'a slow response removes the cookie of a new sign-in');
 fault('W14', 'module/repository/StoredSession.ts', "if (became === 'ended elsewhere') return undefined;", '',
@@ -477,7 +495,7 @@ fault('W19', 'module/store/GuardedStore.ts', '!isRefusal(err));', "failure === '
   'app/unknown-outcomes', 'an unclear error at the end of the old id loses both');
 fault('W20', 'module/repository/SessionIndex.ts', 'await store.index(principal, key, indexMs(lifetimeOf(record)), options);', '',
   'world/index-loss', 'a session that is written during a list() can\'t be revoked for a minute');
-fault('W21', 'module/store/failureOf.ts', 'match(`${name}: ${message}`.replace(QUOTED, \'\'), words)', 'match(`${name}: ${message}`, words)',
+fault('W21', 'module/store/failureOf.ts', '.slice(0, MOST).replace(QUOTED, \'\')', '.slice(0, MOST)',
   'rules/failures', 'what one visitor sends opens the breaker for all');
 fault('W22', 'module/store/failureOf.ts', "if (found !== 'call' || isReply(each)) return found;", "if (found !== 'call') return found;",
   'rules/failures', 'a principal with the right name opens the breaker for all');

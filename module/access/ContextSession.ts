@@ -5,7 +5,7 @@ import type { SessionConfig } from '../options/SessionConfig';
 import { coded } from '../record/errors';
 import { kindOf } from '../record/kindOf';
 import type { ContextSession } from '../record/SessionData';
-import type { SessionRecord } from '../record/SessionRecord';
+import { assertName, isField, type SessionRecord } from '../record/SessionRecord';
 import type { SessionEnvironment, SessionMethods } from '../request/environment';
 import { RequestSession } from '../request/RequestSession';
 
@@ -67,7 +67,7 @@ const NO_FIELDS: SessionRecord = {};
 
 /** koa-session's class, with its members that store something, or say what is stored, as the request's. */
 function extend(Base: KoaSession) {
-  return class Session extends Base {
+  class Session extends Base {
     readonly #request: SessionMethods;
 
     constructor(request: SessionMethods, ctx: Context, data: SessionRecord) {
@@ -107,7 +107,18 @@ function extend(Base: KoaSession) {
     set maxAge(value: unknown) {
       this.#request.maxAge = value;
     }
-  };
+
+    // all sessions share what this would lead to, and a visitor may have chosen the names in ctx.session[a][b] = c
+    get ['__proto__']() {
+      return undefined;
+    }
+
+    set ['__proto__'](_: unknown) {
+      assertName('__proto__', isField);
+    }
+  }
+  for (const { prototype } of [ Base, Session ]) Object.preventExtensions(prototype); // `constructor` leads there too
+  return Session;
 }
 
 /** What a method returns that may be called with a callback, as koa-session's may. */

@@ -10,6 +10,7 @@ import { hasOutlived } from '../repository/RecordMeta';
 import { type LiveSession, SessionIndex } from '../repository/SessionIndex';
 import { environmentOf } from '../request/environment';
 import { RequestSession } from '../request/RequestSession';
+import { isKey } from '../store/GuardedStore';
 
 /** `clear()` logs its progress each time it has ended so many sessions. */
 const PROGRESS = 10_000;
@@ -34,8 +35,8 @@ export interface SessionInfo {
 
 /**
  * Lists and ends the sessions of a principal; inject it anywhere as `sessionRegistry`, also where there is no request. It needs
- * `config.session.principal`, except for `clear`, and sessions in Redis or memory, or in a `SessionStore` with `index` and `list`. A
- * session is in the list once it is saved. The next request of a revoked session is signed out, and a request that is still running can't
+ * `config.session.principal`, except for `clear`, and sessions in Redis, PostgreSQL, MySQL or memory, or in a `SessionStore` with
+ * `index` and `list`. A session is in the list once it is saved. The next request of a revoked session is signed out, and a request that is still running can't
  * bring the session back.
  *
  * Each method rejects with an Error when a requirement is not met or the store fails, and with a TypeError when a principal is neither a
@@ -66,6 +67,7 @@ export class SessionRegistry {
   /** Ends one session of a principal, by the `id` that `list` gives (ASVS 7.5.2). Resolves to whether there was one. */
   async revoke(principal: string | number, id: string): Promise<boolean> {
     const { index, own, revoke } = await openFor(principal);
+    if (!isKey(id)) return false;
     const session = await index.follow(id);
     return session?.principal === String(principal) && await revoke(session.key, await own.keys());
   }

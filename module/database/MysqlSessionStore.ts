@@ -5,7 +5,8 @@ import { SqlSessionStore } from './SqlSessionStore';
 
 /**
  * Keeps sessions in MySQL (8 or later) or MariaDB (10.6 or later), each as a row in which statements change single fields. Each call is one
- * statement, except for `getAndTouch`, `retire`, and a `merge` that removes more than eight fields, which need two.
+ * statement, except for `getAndTouch`, `retire`, and a `merge` that removes more than eight fields or finds no session, which need
+ * two.
  *
  * ```ts
  * @SingletonProto()

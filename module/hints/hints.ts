@@ -1,5 +1,6 @@
 import type { Application } from 'egg';
 import type { Hints } from '../request/environment';
+import { warnOfLostChange } from './early';
 import { warnOfDropped, warnOfLostTypes, warnOfNoFields, warnOfNoRecord } from './jsonTypes';
 import { warnOfLifetime } from './lifetime';
 import { warnOfFixation } from './review';
@@ -12,6 +13,7 @@ export const hintsFor = (app: Application): Hints => ({
   },
   saving: data => warnOfLostTypes(app, data),
   unchanged: app.config.env === 'prod' ? undefined : data => warnOfDropped(app, data),
+  usedTooEarly: app.config.env === 'prod' ? undefined : (ctx, data) => warnOfLostChange(app, ctx, data),
   notARecord: value => warnOfNoRecord(app, value),
   signedInWithOldId: () => warnOfFixation(app),
   lifetime: (what, value) => warnOfLifetime(app, what, value),

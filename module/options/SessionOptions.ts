@@ -97,7 +97,7 @@ export interface SessionOptions {
   principal?: string | ((data: SessionData) => string | number | null | undefined) | null;
   /**
    * How many sessions a principal may have; signing in beyond that evicts the one that has been idle for longest. Needs `principal`, and
-   * sessions in Redis, in memory, or in a store with `index` and `list`. Without it, there is no limit.
+   * sessions in Redis, PostgreSQL, MySQL or memory, or in a store with `index` and `list`. Without it, there is no limit.
    * @default none
    * @example 5
    */

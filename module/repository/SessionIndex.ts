@@ -26,7 +26,7 @@ export interface LiveSession {
 export class SessionIndex {
   private readonly options: SessionStoreOptions;
 
-  constructor(private readonly store: Store, protected readonly config: SessionConfig, private readonly ctx: Context) {
+  constructor(private readonly store: Store, private readonly config: SessionConfig, private readonly ctx: Context) {
     this.options = { ctx };
   }
 

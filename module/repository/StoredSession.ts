@@ -38,9 +38,9 @@ export class StoredSession {
   /** Whether this request has made the id. */
   isNewId = false;
   /** When the store last said that it has the record, as `ChangeClock` counts. */
-  tick = 0;
+  private tick = 0;
   /** When the store last said that it has the record, by `performance.now()`; -Infinity when that does not count any more. */
-  answeredAt = -Infinity;
+  private answeredAt = -Infinity;
 
   constructor(private readonly ctx: Context, readonly store: Store, private readonly meta: RecordMeta,
     private readonly principals?: SessionIndex) {}

@@ -83,11 +83,20 @@ export class RequestSession implements SessionInRequest, SessionMethods {
   serve(next: () => Promise<unknown>): Promise<void> {
     const { ctx, env: { running, usesSession } } = this;
     this.phase = 'serving';
-    this.state = usesSession(ctx) ? UNREAD : LEFT_OUT; // middleware before this one may have used the session
+    if (this.state !== UNREAD) this.noteEarlyUse();
+    if (!usesSession(ctx)) this.state = LEFT_OUT;
     const loaded = this.state === UNREAD ? this.load(next) : undefined;
     running.begin(ctx, this);
     // no async function: all requests pay for each promise, and most of them do not change the session
     return (loaded ?? next()).then(() => this.end(), err => this.finish(undefined, { err }));
+  }
+
+  /** Middleware before this one has used the session: what it had from the cookie stays, and a store is only asked now. */
+  private noteEarlyUse(): void {
+    const { keeper: { store }, state: { data } } = this;
+    if (!store && this.env.usesSession(this.ctx)) return;
+    if (data !== undefined) this.env.hints.usedTooEarly?.(this.ctx, data);
+    this.state = UNREAD;
   }
 
   /** Loads the session of a request that was served without it, once. */

@@ -4,6 +4,7 @@ import type { DataCookie } from '../cookie/DataCookie';
 import type { IdTransport } from '../cookie/IdTransport';
 import type { Device } from '../device/Device';
 import type { SessionConfig } from '../options/SessionConfig';
+import type { ChangeTracker } from '../record/ChangeTracker';
 import type { ContextSession } from '../record/SessionData';
 import type { SessionMaxAge, SessionRecord } from '../record/SessionRecord';
 import type { Store } from '../store/GuardedStore';
@@ -18,6 +19,8 @@ export interface Hints {
   saving(data: object): void;
   /** The request has used these data, and changed nothing that is kept; undefined in production. */
   unchanged: ((data: object) => void) | undefined;
+  /** Middleware before the session's had these data, which are no longer used; undefined in production. */
+  usedTooEarly: ((ctx: Context, data: ChangeTracker | null) => void) | undefined;
   /** The store has given this in place of a record. */
   notARecord(value: unknown): void;
   /** Somebody has signed in, and the session has kept its id. */

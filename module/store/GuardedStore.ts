@@ -15,8 +15,8 @@ import type { StoreHealth, StoreOperation } from './StoreHealth';
 
 type Members = 'keepsExpiry' | 'hasClock' | 'renewsOnRead' | 'isIndexed' | StoreOperation;
 
-/** What `keyOf` gives for an id, in a store that is given no ids. */
-const HASH = /^[\w-]{43}$/;
+/** Whether it is what `keyOf` gives for an id, in a store that is given no ids. */
+export const isKey = (value: unknown): value is string => typeof value === 'string' && /^[\w-]{43}$/.test(value);
 
 /** The most characters of an id that is remembered: under `externalKey`, a client can make up long ones. */
 const LONGEST_ID = 256;
@@ -134,7 +134,7 @@ export class GuardedStore implements Store {
         const { value, done } = await this.call('list', args[1], next, {});
         if (done) return;
         // the application may have keys of its own that begin as those of sessions do
-        yield value.filter((key: string) => HASH.test(key));
+        yield value.filter(isKey);
       }
     } finally {
       // nobody waits for the store to let go of what it lists from
@@ -156,9 +156,9 @@ export class GuardedStore implements Store {
         throw err;
       }
       const { key, successor, written, instead } = about;
-      const failure = failureIn(err, written);
-      const names = [ key, successor ].filter(each => typeof each === 'string').map(each => [ each, this.nameOf(each) ] as const);
-      const error = withoutSecrets(err, new Map(names));
+      const keys = [ key, successor ].filter(each => typeof each === 'string');
+      const failure = failureIn(err, keys, written);
+      const error = withoutSecrets(err, new Map(keys.map(each => [ each, this.nameOf(each) ])));
       health.failed(operation, call.start, error, failure, permission === 'probe');
       tell(ctx.app, 'session:storeError', { ctx, error });
       if (failure === 'writes' && instead) return instead();
@@ -197,8 +197,8 @@ interface About<T> {
 const LARGE = 500_000;
 
 /** What a failed call says of the store; nothing, when the server may have hung up on what was written. */
-function failureIn(err: unknown, written?: SessionRecord): Failure {
-  const failure = failureOf(err);
+function failureIn(err: unknown, keys: readonly string[], written?: SessionRecord): Failure {
+  const failure = failureOf(err, keys);
   return failure === 'server' && written && JSON.stringify(written).length >= LARGE ? 'call' : failure;
 }
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, isAlive, isKept, isTombstone, msLeft, type Tombstone } from '../record/SessionRecord';
+import { applyChanges, isAlive, isTombstone, msLeft, type Tombstone } from '../record/SessionRecord';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
@@ -102,9 +102,7 @@ export abstract class MemorySessionStore extends SessionStore {
 
   private readAlive(key: string): SessionRecord | undefined {
     const record = this.read(key);
-    if (isAlive(record)) return record;
-    if (isKept(record)) this.records.delete(key);
-    return undefined;
+    return isAlive(record) ? record : undefined;
   }
 
   /** Writes a record of our own; `_rev` tells `compareAndSet` whether anything was written since. */

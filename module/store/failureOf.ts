@@ -83,10 +83,18 @@ export function isRefusal(err: unknown): boolean {
 /** The longest chain of causes that is followed. */
 const DEEPEST = 5;
 
-/** Tells what a failed call says of the store, whatever its driver. An error that it does not know says nothing. */
-export function failureOf(err: unknown): Failure {
+/** The characters of a message that are looked at: visitors may have written most of it, and long ones take their time. */
+const MOST = 1000;
+
+/**
+ * Tells what a failed call says of the store, whatever its driver. An error that it does not know says nothing.
+ *
+ * @param err what was thrown
+ * @param keys what the call was about: their words, which may be a visitor's, say nothing of the server
+ */
+export function failureOf(err: unknown, keys: readonly string[] = []): Failure {
   try {
-    return classify(err, 0);
+    return classify(err, text => keys.reduce((rest, key) => rest.replaceAll(key, ''), text).slice(0, MOST).replace(QUOTED, ''), 0);
   } catch {
     return 'call'; // it can't be read
   }
@@ -101,8 +109,8 @@ export function kindOfError(err: unknown): string {
   return String((name === 'Error' && constructor?.name) || (name ?? ''));
 }
 
-function classify(err: unknown, depth: number): Failure {
-  if (typeof err === 'string') return match(err.replace(QUOTED, ''), words);
+function classify(err: unknown, said: (text: string) => string, depth: number): Failure {
+  if (typeof err === 'string') return match(said(err), words);
   if (typeof err !== 'object' || err === null || depth > DEEPEST) return 'call';
   if (err instanceof LateError) return 'server';
   const { message, code, syscall, cause, errors } = err as Record<string, unknown>;
@@ -113,9 +121,9 @@ function classify(err: unknown, depth: number): Failure {
     if (found !== 'call' || OF_A_STATEMENT.test(code)) return found;
   }
   for (const each of [ cause, ...(Array.isArray(errors) ? errors : []) ]) {
-    const found = classify(each, depth + 1);
+    const found = classify(each, said, depth + 1);
     if (found !== 'call' || isReply(each)) return found;
   }
   const name = kindOfError(err);
-  return PROGRAMMING.test(name) ? 'call' : match(`${name}: ${message}`.replace(QUOTED, ''), words);
+  return PROGRAMMING.test(name) ? 'call' : match(said(`${name}: ${message}`), words);
 }

@@ -6,6 +6,7 @@ import { Sealer } from '../../module/cookie/Sealer';
 import { shortHash } from '../../module/record/shortHash';
 import { Client, createApp } from '../support/app';
 import { MapStore } from '../support/MapStore';
+import type { Handle } from '../support/web';
 
 const KEYS = [ 'a test key', 'another test key' ];
 const NAME = 'EGG_SESS';
@@ -233,6 +234,23 @@ describe('bad input', () => {
           assert.equal(response.status, 500);
           assert.match(response.text, /this\.session can only be set as null or an object\./);
           assert.deepEqual(response.setCookies, []);
+          assert.deepEqual((await client.run(session => ({ ...session }))).json(), { n: 1 });
+        });
+      }
+
+      const own: Handle = session => session;
+      const ofContext: Handle = (_, ctx) => ctx.session;
+      for (const [ what, write, ...picks ] of [
+        [ 'a field of __proto__', session => session.__proto__[MARK] = 1, own, ofContext ],
+        [ '__proto__ itself', session => session.__proto__ = { [MARK]: 1 }, own, ofContext ],
+        [ 'a field of the class', session => session.constructor.prototype[MARK] = 1, ofContext ],
+        [ 'a field of koa-session\'s class', session => Object.getPrototypeOf(session.constructor.prototype)[MARK] = 1, ofContext ],
+      ] as Array<[ string, ...Handle[] ]>) {
+        it(`${what} can't be written, and no other session has it`, async () => {
+          for (const pick of picks) {
+            assert.equal((await client.tryRun((session, ctx) => void write(pick(session, ctx), ctx))).status, 500);
+          }
+          assert.deepEqual((await client.another().run(look)).json(), FRESH);
           assert.deepEqual((await client.run(session => ({ ...session }))).json(), { n: 1 });
         });
       }

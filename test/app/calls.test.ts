@@ -68,14 +68,18 @@ function measure(where: string, inRedis: boolean, open: () => Promise<{ client: 
 
     for (const [ title, , handle, most ] of REQUESTS.filter(([ , each ]) => each === inRedis)) {
       it(`${title}: at most ${most.calls} calls in ${most.files} files, ${most.commands} commands`, async () => {
-        const browser = client.another();
         const other = client.another();
         for (const each of [ count, count, handle ]) await other.run(each); // the server knows the scripts from now on
-        for (let i = 0; i < 2; i++) await browser.run(count);
         const monitor = redis && await Monitor.of(redis);
-        await monitor?.take();
-        const way: Required<Way> = { ...await wayOf(browser, handle), commands: (await monitor?.take())?.length ?? 0 };
+        const ways: Array<Required<Way>> = [];
+        for (let i = 0; i < 3; i++) {
+          const browser = client.another();
+          for (let j = 0; j < 2; j++) await browser.run(count);
+          await monitor?.take();
+          ways.push({ ...await wayOf(browser, handle), commands: (await monitor?.take())?.length ?? 0 });
+        }
         monitor?.stop();
+        const [ way ] = ways.sort((a, b) => a.calls - b.calls); // a timer's calls may be among those of one
         rows.push(`| ${title} | ${way.calls} | ${way.files} | ${way.commands || '–'} |`);
         for (const name of [ 'calls', 'files', 'commands' ] as const) assert.ok(way[name] <= most[name], `${way[name]} ${name}`);
       });

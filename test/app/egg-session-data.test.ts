@@ -213,6 +213,50 @@ asEggSession(subject => {
       });
     });
 
+    describe(`middleware before the session's, ${mode}`, () => {
+      const before: Record<string, (ctx: Context) => void> = {
+        read: ctx => ctx.set('x-seen', String(ctx.session.n)),
+        write: ctx => ctx.session.early = 7,
+        replace: ctx => ctx.session = { early: 7 },
+        end: ctx => ctx.session = null,
+      };
+      const withEarly = (app: Application) => {
+        boot?.(app);
+        app.use((ctx: Context, next) => {
+          before[ctx.get('x-early')]?.(ctx);
+          return next();
+        });
+      };
+      const all: Handle = session => session?.toJSON() ?? {};
+
+      it(boot ? 'has an empty session' : 'reads the session', async () => {
+        const { run } = await start(subject, { boot: withEarly });
+        await run(count);
+        const response = await run(count, { 'x-early': 'read' });
+        assert.equal(response.headers['x-seen'], boot ? 'undefined' : '1');
+        assert.deepEqual(response.json(), { n: 2 });
+        assert.deepEqual((await run(read)).json(), { n: 2 });
+      });
+
+      for (const [ what, then ] of [[ 'write', { n: 1, early: 7 }], [ 'replace', { early: 7 }], [ 'end', {}]] as const) {
+        it(`to ${what}: ${boot ? 'that is lost' : 'that counts'}, and what the handler does as well`, async () => {
+          const { run } = await start(subject, { boot: withEarly });
+          await run(count);
+          assert.deepEqual((await run(all, { 'x-early': what })).json(), boot ? { n: 1 } : then);
+          assert.deepEqual((await run(all)).json(), boot ? { n: 1 } : then);
+          if (what === 'end') return;
+          await run(count, { 'x-early': what });
+          assert.deepEqual((await run(all)).json(), boot ? { n: 2 } : { ...then, n: 'n' in then ? 2 : 1 });
+        });
+      }
+
+      it('a stranger\'s write begins a session', async () => {
+        const { run } = await start(subject, { boot: withEarly });
+        await run(all, { 'x-early': 'write' });
+        assert.deepEqual((await run(all)).json(), boot ? {} : { early: 7 });
+      });
+    });
+
     describe(`match, ignore and enable, ${mode}`, () => {
       const on: Headers = { 'x-session': 'on' };
       // where there is no session, the injected one says so

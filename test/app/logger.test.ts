@@ -112,6 +112,18 @@ describe('the log of sessions', () => {
       assert.match(shortHash('id\n2026 ERROR forged'), /^[\w-]{8}$/);
     });
 
+    it('beside the first 2,000 characters of a value', async () => {
+      const store = new MapStore();
+      let allowed = true;
+      await start({ store, valid: () => allowed });
+      await client.run(session => {
+        session.text = 'x'.repeat(3000);
+      });
+      allowed = false;
+      await client.run(() => undefined);
+      assert.match(logged(), /\[session\]\[invalid\] key\([\w-]{8}\) value\(\{"text":"x{1991}… \(3\d{3} characters\)\)$/m);
+    });
+
     for (const logValue of [ true, false ]) {
       it(`in each line about it, with logValue: ${logValue}`, async () => {
         const store = new MapStore();

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import KeyvMemcache from '@keyv/memcache';
 import KeyvMysql from '@keyv/mysql';
+import type { Context } from 'egg';
 import mm, { type MockApplication } from 'egg-mock';
 import Redis from 'ioredis';
 import Keyv from 'keyv';
@@ -155,4 +156,30 @@ describe('while strangers write', () => {
       assert.equal(status, writes ? 200 : 503);
     });
   }
+
+  it('send ids that the store quotes in its errors, all who are signed in stay so', async () => {
+    const store = new class extends MapStore {
+      override async get(key: string) {
+        if (key.length > 100) throw new Error(`key "${key}" is too long`);
+        return await super.get(key);
+      }
+    }();
+    subject = { store };
+    mm.consoleLevel('NONE');
+    const externalKey = { get: (ctx: Context) => ctx.get('x-id') || undefined, set: (ctx: Context, id: string) => ctx.set('x-id', id) };
+    app = await createApp('web', { session: { store, externalKey, storeTimeout: TIMEOUT } });
+    client = await Client.of(app);
+    const health = await app.getEggObject(SessionHealth);
+    const { headers: { 'x-id': id } } = await client.run((session: any) => {
+      session.userId = 7;
+    });
+    const begun = performance.now();
+    while (performance.now() - begun < 1.5 * TIMEOUT) {
+      const { status } = await client.tryRun((session: any) => ({ n: session.n ?? null }), { 'x-id': `" connection closed "${'x'.repeat(100)}` });
+      assert.equal(status, 503);
+    }
+    assert.equal(health.breaker, 'closed');
+    const response = await client.run((session: any) => ({ userId: session.userId }), { 'x-id': id as string });
+    assert.deepEqual(response.json(), { userId: 7 });
+  });
 });

@@ -151,7 +151,7 @@ forEachIndexedStore('sessionRegistry', site => {
     const [ mallory, victim ] = [ newUser(), newUser() ];
     const browsers = [ await site.signIn(mallory), await site.signIn(victim) ];
     const [{ id }] = await site.registry.list(victim);
-    for (const wrong of [ id, '', 'x', `principal:${victim}`, `session:${id}`, '*', '__proto__', undefined, null, {}]) {
+    for (const wrong of [ id, '', 'x', `principal:${victim}`, `session:${id}`, '*', '__proto__', 'x'.repeat(2000), undefined, null, {}, { toString: null }, [ id ]]) {
       assert.equal(await site.registry.revoke(mallory, wrong as string), false);
     }
     assert.deepEqual(await Promise.all(browsers.map(browser => site.user(browser))), [ mallory, victim ]);

@@ -1,10 +1,13 @@
 import { strict as assert } from 'node:assert';
+import { format } from 'node:util';
 import mm from 'egg-mock';
 import type { Failure } from '../../module/store/failureOf';
 import { StoreHealth, type StoreOperation } from '../../module/store/StoreHealth';
 
 const PATIENCE = 2000;
-const LOGGER = { error() { /* not looked at */ }, warn() { /* not looked at */ }, info() { /* not looked at */ } };
+const logged: string[] = [];
+const note = (message: string | Error, ...args: unknown[]) => logged.push(format(message instanceof Error ? message.message : message, ...args));
+const LOGGER = { error: note, warn: note, info: note };
 
 type Step =
   | { after: number }
@@ -13,7 +16,9 @@ type Step =
   | { succeed: StoreOperation }
   | { ask: StoreOperation; is: 'allowed' | 'probe' | 'refused' }
   | { breaker: 'closed' | 'open' | 'half-open' }
-  | { readOnly: boolean };
+  | { readOnly: boolean }
+  /** The lines of the log since the last such step that have this in them. */
+  | { log: RegExp; lines: number };
 
 /** The store has failed for long enough. */
 const DOWN: Step[] = [{ after: PATIENCE }, { fail: 'get', times: 5 }];
@@ -56,10 +61,22 @@ const READ_ONLY: typeof RULES = [
   [ 'is written to when it has let a session live on', [{ fail: 'getAndTouch', by: 'writes' }, { succeed: 'getAndTouch' }, { readOnly: false }]],
 ];
 
+const AGAIN = /the session store works again; 3 calls had failed/;
+
+/** What the log says of single failures, which open no breaker. */
+const LOG: typeof RULES = [
+  [ 'says each cause once while calls fail within five seconds of each other', [{ fail: 'get', times: 3 }, { log: /no/, lines: 1 },
+    { after: 4000 }, { succeed: 'get' }, { fail: 'get', times: 2 }, { log: /no/, lines: 0 }]],
+  [ 'says that the store works again, once, when calls have succeeded for five seconds', [{ fail: 'get', times: 3 },
+    { after: 5000 }, { succeed: 'get' }, { log: AGAIN, lines: 0 }, { after: 1 }, { succeed: 'get' }, { log: AGAIN, lines: 1 },
+    { succeed: 'get' }, { log: AGAIN, lines: 0 }, { fail: 'get' }, { log: /no/, lines: 1 }]],
+];
+
 describe('the health of a store', () => {
   let now: number;
   beforeEach(() => {
     now = 1_000_000;
+    logged.length = 0;
     mm(performance, 'now', () => now);
   });
   afterEach(() => mm.restore());
@@ -72,10 +89,12 @@ describe('the health of a store', () => {
       else if ('ask' in step) assert.equal(health.ask(step.ask), step.is, JSON.stringify(step));
       else if ('breaker' in step) assert.equal(health.breaker, step.breaker);
       else if ('readOnly' in step) assert.equal(health.isReadOnly, step.readOnly);
+      else if ('log' in step) assert.equal(logged.splice(0).filter(line => step.log.test(line)).length, step.lines, JSON.stringify(step));
       else for (let i = 0; i < (step.times ?? 1); i++) health.failed(step.fail, now, new Error('no'), step.by ?? 'server', Boolean(step.probe));
     }
   }
 
   for (const [ rule, steps ] of RULES) it(`the breaker ${rule}`, () => run(steps));
+  for (const [ rule, steps ] of LOG) it(`the log ${rule}`, () => run(steps));
   for (const [ rule, steps ] of READ_ONLY) it(`a server that refuses to write ${rule}`, () => run(steps));
 });

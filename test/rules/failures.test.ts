@@ -132,11 +132,28 @@ describe('what a failure says of the store', () => {
     it(`${failure}: ${what}`, () => assert.equal(failureOf(err), failure));
   }
 
+  it('call: words of the key that the call was about, however they are quoted', () => {
+    for (const [ key, message ] of [
+      [ 'xxx connection closed', 'key too long: xxx connection closed' ],
+      [ '" connection closed "xxx', 'key "" connection closed "xxx" is too long' ],
+      [ 'server down', 'server down and server down again' ],
+    ]) {
+      const errors = [ new Error(message), message, new Error('?', { cause: new Error(message) }) ];
+      assert.deepEqual(errors.map(err => failureOf(err, [ 'other', key ])), [ 'call', 'call', 'call' ]);
+      assert.equal(failureOf(new Error(`${message}: timed out`), [ key ]), 'server');
+    }
+  });
+
+  it('call: words behind the first thousand characters', () => {
+    assert.equal(failureOf(new Error(`${'x '.repeat(450)}connection closed`)), 'server');
+    assert.equal(failureOf(new Error(`${'x '.repeat(500)}connection closed`)), 'call');
+  });
+
   it('server: what ioredis itself throws', async () => {
     const redis = new Redis(1, { maxRetriesPerRequest: 0, retryStrategy: () => null });
     redis.on('error', () => undefined);
     const errors = [ await redis.get('a').catch(err => err), await redis.get('a').catch(err => err) ];
-    assert.deepEqual(errors.map(failureOf), [ 'server', 'server' ]);
+    assert.deepEqual(errors.map(err => failureOf(err)), [ 'server', 'server' ]);
   });
 });
 

@@ -25,6 +25,7 @@ describe('the recipes of docs/architecture.md', () => {
       .map(([ , name, list ]) => [ name, [ ...list.matchAll(/'(\w+)'/g) ].map(([ , each ]) => each) ]));
     for (const member of members) {
       assert.ok([ ...RESERVED, ...RESERVED_WHEN_INJECTED ].includes(member), `${member} is not reserved`);
+      if (RESERVED_WHEN_INJECTED.includes(member)) assert.match(read('module/access/injectSession.ts'), new RegExp(`key === '${member}'`), `${member} is not made`);
       for (const file of inBoth('sessions')) assert.match(read(file), new RegExp(`\\b${member}\\b`), `${file} lacks ${member}`);
     }
   });

@@ -111,6 +111,25 @@ describe('a request', () => {
     assert.equal((await site.record(visitor))!._seenAt, then);
   });
 
+  for (const [ tookMs, waits ] of [[ 0, 50 ], [ 20, 200 ], [ 100, 500 ]]) {
+    it(`with a new id leaves ${waits} ms after a store that has taken ${tookMs} ms to move the session`, async () => {
+      const site = new Requests();
+      const visitor = await site.visitor();
+      let now = 0;
+      mm(performance, 'now', () => now);
+      const { retire } = site.memory!;
+      mm(site.memory!, 'retire', async (...args: Parameters<typeof retire>) => {
+        now += tookMs;
+        return await retire.apply(site.memory, args);
+      });
+      await site.serve(visitor, async ({ session, data }) => {
+        data();
+        await session.regenerate();
+        assert.equal((session.state as { leaveAt?: number }).leaveAt, now + waits);
+      });
+    });
+  }
+
   it('is warned of session fixation when the session had its id before, and then only', async () => {
     const site = new Requests({ principal: 'userId' });
     const signIn = ({ data }: { data(): Record<string, unknown> }) => void (data().userId = 7);

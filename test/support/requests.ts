@@ -53,7 +53,7 @@ export class Requests {
     this.env = {
       app: this.app, config, lacksKeys: false, makesOwnIds: false, health, running: new RunningRequests(),
       hints: {
-        assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, notARecord() { /* no hint */ }, lifetime() { /* no hint */ },
+        assigned() { /* no hint */ }, saving() { /* no hint */ }, unchanged: undefined, usedTooEarly: undefined, notARecord() { /* no hint */ }, lifetime() { /* no hint */ },
         signedInWithOldId: () => this.fixations++,
       },
       data: DATA as unknown as DataCookie, ids: IDS, storeFor: () => this.store, options: config, createSession, usesSession: () => true,

@@ -112,7 +112,6 @@ describe('several processes with one Redis', () => {
     let visits!: number;
     await until('the worker has another connection', async () => (visits = await browser.visit(worker).catch(() => 0)) > 0);
     assert.equal(visits, 2);
-    await servesOneUser([ worker, worker ]);
   });
 
   for (const plugin of [ 'egg-redis', '@eggjs/redis' ] as const) {
@@ -151,7 +150,7 @@ async function servesOneUser([ a, b ]: Worker[]) {
   const browser = new Visitor();
   for (let visits = 1; visits <= 6; visits++) assert.equal(await browser.visit(visits % 2 ? a : b), visits);
 
-  const fields = Array.from({ length: 20 }, (_, i) => `field${i}`);
+  const fields = Array.from({ length: 8 }, (_, i) => `field${i}`);
   await Promise.all(fields.flatMap((field, i) => [
     browser.get(i % 2 ? a : b, `/set?field=${field}`),
     browser.get(i % 2 ? a : b, '/atomic-visit'),

@@ -11,7 +11,7 @@ export class AppSessionStore extends MysqlSessionStore {
   protected readonly mysql = createPool({
     uri: process.env.DATABASE_URL || 'mysql://root@127.0.0.1:3306/shop',
     connectionLimit: 10,
-    connectTimeout: 1000,
+    connectTimeout: 5000,
     stream({ config: { host, port } }: { config: { host: string; port: number } }) {
       const socket = net.connect({ host, port, noDelay: true, keepAlive: true });
       return socket.setTimeout(5000, () => socket.destroy(new Error('timed out')));
