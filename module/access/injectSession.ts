@@ -203,7 +203,7 @@ export const noSession = (ctx: Context) => coded('ERR_SESSION_OUTSIDE_REQUEST', 
 
 /** Why the middleware has not run for a context. */
 function whyNot(ctx: Context): string {
-  if (ctx.method === 'SCHEDULE') return 'this is a schedule, which belongs to no user. Use sessionStore, or pass on the values that are needed';
+  if (ctx.method === 'SCHEDULE') return 'this is a schedule, which belongs to no user. Use sessionRegistry, or pass on the values that are needed';
   if (!(ctx.req instanceof IncomingMessage)) return 'this context was made by the application, not by a request. In a test, call app.mockSession()';
   return `${ctx.method} ${ctx.path} is left out by config.session.enable, match or ignore, or it has not reached the session's middleware yet`;
 }

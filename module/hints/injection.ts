@@ -26,14 +26,18 @@ export function warnOfMisplaced(app: Application, sources: SourceClass[]): void 
   };
   const warnOfUndecorated = (name: string, file: string, field: string) => warn(name, file, 'nothing decorates the class, and its %s stays ' +
     'undefined: add @SingletonProto(), and have the class injected instead of calling new %s()', field, name);
+  const warnOfEggs = (name: string, file: string) => warn(name, file, 'Egg makes its objects, not tegg, and injects nothing: use this.ctx.session');
   const warnOfModule = (name: string, file: string) => warn(name, file, 'tegg does not load its folder, and its routes and objects are ' +
     'not there: add "eggModule": { "name": "…" } to the package.json there');
 
   const classes = loadedClasses(app.baseDir, clazz => injectsOf(clazz).some(({ objName }) => objName === 'session'));
   const isInModule = moduleTest(app);
+  const { BaseContextClass } = app as Application & { BaseContextClass?: Class };
   const decorated: Class[] = [ ...classes.keys() ].filter(isDecorated);
   for (const [ clazz, file ] of classes) {
-    if (decorated.includes(clazz)) {
+    if (BaseContextClass && clazz.prototype instanceof BaseContextClass) {
+      warnOfEggs(clazz.name, file);
+    } else if (decorated.includes(clazz)) {
       if (!isInModule(file)) warnOfModule(clazz.name, file);
     } else if (!isBaseOf(clazz, decorated)) {
       warnOfUndecorated(clazz.name, file, String(injectsOf(clazz).find(({ objName }) => objName === 'session')!.refName));
@@ -41,7 +45,7 @@ export function warnOfMisplaced(app: Application, sources: SourceClass[]): void 
   }
   const bases = new Set(sources.map(({ base }) => base));
   for (const { name, file, session, ...source } of sources) {
-    if (session === undefined) continue;
+    if (session === undefined || warned.has(`${file} ${name}`)) continue;
     if (!source.isDecorated && !source.isExported && !bases.has(name)) warnOfUndecorated(name, file, session);
     else if (!source.isDecorated) continue; // it is found when it is loaded
     else if (!source.isInModule) warnOfModule(name, file);

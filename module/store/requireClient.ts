@@ -35,6 +35,7 @@ export function requireClient<T extends object>(store: string, wanted: Wanted, r
   } catch (err) {
     throw Object.assign(wrongClient(store, wanted, 'nothing', `Reading it throws "${(err as Error)?.message ?? err}"`), { cause: err });
   }
+  if (client === undefined) throw wrongClient(store, wanted, 'undefined', 'Assign it, or write @Inject() above the field');
   if (typeof client !== 'object' || client === null) throw wrongClient(store, wanted, client === null ? 'null' : describe(client));
   const has = client as Record<string, unknown>;
   if (typeof has.then === 'function') throw wrongClient(store, wanted, 'a promise', 'Await it in the store\'s init()');
@@ -56,7 +57,7 @@ export function wrongClient(store: string, { field, what }: Wanted, found: strin
 }
 
 function describe(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return value === undefined ? 'undefined' : `a ${typeof value}`;
+  if (typeof value !== 'object' || value === null) return `a ${typeof value}`;
   const name = Object.getPrototypeOf(value)?.constructor?.name;
   return name && name !== 'Object' && name !== 'EventEmitter' ? `an object of ${name}` : 'an object'; // ioredis calls its clients so
 }

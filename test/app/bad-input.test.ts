@@ -238,13 +238,16 @@ describe('bad input', () => {
         });
       }
 
+      const put = (to: any, name: string, value: unknown) => {
+        to[name] = value;
+      };
       const own: Handle = session => session;
       const ofContext: Handle = (_, ctx) => ctx.session;
       for (const [ what, write, ...picks ] of [
-        [ 'a field of __proto__', session => session.__proto__[MARK] = 1, own, ofContext ],
-        [ '__proto__ itself', session => session.__proto__ = { [MARK]: 1 }, own, ofContext ],
-        [ 'a field of the class', session => session.constructor.prototype[MARK] = 1, ofContext ],
-        [ 'a field of koa-session\'s class', session => Object.getPrototypeOf(session.constructor.prototype)[MARK] = 1, ofContext ],
+        [ 'a field of __proto__', session => put(Reflect.get(session, '__proto__'), MARK, 1), own, ofContext ],
+        [ '__proto__ itself', session => put(session, '__proto__', { [MARK]: 1 }), own, ofContext ],
+        [ 'a field of the class', session => put(session.constructor.prototype, MARK, 1), ofContext ],
+        [ 'a field of koa-session\'s class', session => put(Object.getPrototypeOf(session.constructor.prototype), MARK, 1), ofContext ],
       ] as Array<[ string, ...Handle[] ]>) {
         it(`${what} can't be written, and no other session has it`, async () => {
           for (const pick of picks) {

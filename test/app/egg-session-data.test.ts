@@ -216,9 +216,9 @@ asEggSession(subject => {
     describe(`middleware before the session's, ${mode}`, () => {
       const before: Record<string, (ctx: Context) => void> = {
         read: ctx => ctx.set('x-seen', String(ctx.session.n)),
-        write: ctx => ctx.session.early = 7,
-        replace: ctx => ctx.session = { early: 7 },
-        end: ctx => ctx.session = null,
+        write: ctx => Object.assign(ctx.session, { early: 7 }),
+        replace: ctx => Object.assign(ctx, { session: { early: 7 } }),
+        end: ctx => Object.assign(ctx, { session: null }),
       };
       const withEarly = (app: Application) => {
         boot?.(app);

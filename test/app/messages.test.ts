@@ -278,6 +278,19 @@ describe('mistakes of a newcomer, and what they are told', () => {
     assert.match(output, /Cannot read properties of undefined/);
   });
 
+  it('the session in a class of Egg\'s', async () => {
+    for (const decorator of [ '', '@SingletonProto()' ]) {
+      const output = await start({
+        'app/service/visitor.ts': `import { Service } from 'egg';
+          ${IMPORTS} ${decorator}
+          export default class Visitor extends Service { @Inject() readonly session: Session; visits() { return (this.session as any).visits; } }`,
+        ...controller('ctx.service.visitor.visits();'),
+      });
+      expectHeading('Egg makes its objects', output);
+      assert.equal(output.match(/\] Visitor \(.*service\/visitor\.ts\) has the session injected/g)?.length, 1, output);
+    }
+  });
+
   it('but a base class needs none', async () => {
     const output = await start(classFile(`
       export class Visitor { @Inject() readonly session: Session; }
@@ -410,14 +423,14 @@ describe('mistakes of a newcomer, and what they are told', () => {
 
   it('a principal that throws for nobody, and lifetimes in seconds', async () => {
     const output = await start({
-      'config/config.default.ts': config('{ principal: (data: any) => data.user.id, maxAge: 3600, absoluteMaxAge: 1800 }'),
+      'config/config.default.ts': config('{ principal: (data: any) => data.user.id, maxAge: 3600, absoluteMaxAge: 86400 }'),
     });
     expectHeading('config.session.principal has thrown', output);
     assert.equal(output.match(/WARN .*config\.session\.principal has thrown: Cannot read properties of undefined/g)?.length, 1);
     assert.match(output, /^answer 500: \{"code":"ERR_SESSION_CONFIG","message":"\[egg-tegg-session\] config\.session\.principal has thrown/m);
     expectHeading('is milliseconds', output);
     assert.match(output, /config\.session\.maxAge is 3600, and that is milliseconds: a session ends after 3\.6 s\. If seconds are meant, write 3600 \* 1000$/m);
-    assert.match(output, /config\.session\.absoluteMaxAge is 1800, and that is milliseconds/);
+    assert.match(output, /config\.session\.absoluteMaxAge is 86400, and that is milliseconds/);
   });
 
   it('but nothing is said of a principal that does not throw, and of minutes', async () => {

@@ -75,7 +75,7 @@ describe('where the session\'s middleware has not run', () => {
       let ran = false;
       fixture.job = async () => {
         for (const { session } of holders) {
-          await expectNone(session, /there is no session here: this is a schedule, which belongs to no user\. Use sessionStore/);
+          await expectNone(session, /there is no session here: this is a schedule, which belongs to no user\. Use sessionRegistry/);
         }
         ran = true;
       };

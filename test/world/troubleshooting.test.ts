@@ -49,7 +49,7 @@ describe('the texts of the source', () => {
     for (const text of [
       'If its server can\'t be reached, check that it runs, and the host, the port and the password of its client',
       `[egg-tegg-session] session.update() took longer than ${HOLE} s: fn is slow, or other requests changed the session each time. Let fn be quick, and make slow calls before or after it`,
-      'this is a schedule, which belongs to no user. Use sessionStore, or pass on the values that are needed',
+      'this is a schedule, which belongs to no user. Use sessionRegistry, or pass on the values that are needed',
       `[session][missed] key(${HOLE})`,
       `[session][${HOLE}] key(${HOLE}) value(${HOLE})`,
     ]) assert.ok(all.includes(text), text);
