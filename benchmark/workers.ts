@@ -5,7 +5,7 @@ import { cpuOf } from './engines';
 import { inTurn, measure, send, signIn, steadily } from './load';
 import { grouped, machine, markdown, median, progress, quantile, ratioOf, spread, table } from './report';
 import { startServer } from './servers';
-import { ACTIONS, draw, type Scaled } from './scaling';
+import { ACTIONS, draw, type Scaled } from './workersPicture';
 import type { Options } from './options';
 
 const PROCESSES = [ 1, 2, 4 ];

@@ -352,7 +352,7 @@ fault('K3', 'module/store/GuardedStore.ts', 'yield value.filter(isKey);', 'yield
   'rules/guarded-store', 'clear() removes keys of the application that are no sessions');
 fault('K4', 'module/store/GuardedStore.ts', "(message || name).replace(/,? with args beginning with:.*/s, ''))", 'message)',
   'rules/guarded-store', 'an error of Redis brings the data of a session into the log');
-fault('K5', 'module/store/GuardedStore.ts', "return '_maxAge' in changes.set || '_session' in changes.set ? this.ticking(key, written) : written;", 'return written;',
+fault('K5', 'module/store/GuardedStore.ts', 'return hasLifetime(changes.set) ? this.ticking(key, written) : written;', 'return written;',
   'rules/guarded-store', 'a cookie lives for another time than its session, which another request has given a lifetime');
 fault('K6', 'module/store/GuardedStore.ts', 'if (id.length <= LONGEST_ID) keys.set(id, key);', 'keys.set(id, key);',
   'rules/guarded-store', 'a client fills the memory with long ids');

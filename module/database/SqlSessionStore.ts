@@ -1,9 +1,9 @@
-import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'egg';
 import { coded } from '../record/errors';
-import { LONGEST, type Tombstone } from '../record/SessionRecord';
+import { hasLifetime, type Tombstone } from '../record/SessionRecord';
 import type { Check } from '../store/requireClient';
+import { newRevision, requireLifetime } from '../store/written';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from '../store/SessionStore';
@@ -76,7 +76,7 @@ export abstract class SqlSessionStore extends SessionStore {
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
     const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
-    const ms = this.checkedTtl(maxAge);
+    const ms = requireLifetime(this.ttl(maxAge));
     await this.run(db => db.set({ ...keyed(key), ...this.recordValues(record, lifetime), ms }));
   }
 
@@ -110,7 +110,7 @@ export abstract class SqlSessionStore extends SessionStore {
   }
 
   override async retire(key: string, successor: string | null, graceMs: number): Promise<SessionRecord | Tombstone | undefined> {
-    const values = { ...keyed(key), successor: successor === null ? null : keyColumn(successor), ms: this.checkedTtl(graceMs), rev: newRevision() };
+    const values = { ...keyed(key), successor: successor === null ? null : keyColumn(successor), ms: requireLifetime(this.ttl(graceMs)), rev: newRevision() };
     try {
       return recordIn(await this.run(db => db.retire(values)));
     } catch (err) {
@@ -149,14 +149,8 @@ export abstract class SqlSessionStore extends SessionStore {
 
   /** The columns of a record, except for its time of expiry. */
   private recordValues(record: SessionRecord, maxAge: SessionMaxAge) {
-    const lifetime = lifetimeColumn(maxAge === 'session' ? maxAge : this.checkedTtl(maxAge));
+    const lifetime = lifetimeColumn(maxAge === 'session' ? maxAge : requireLifetime(this.ttl(maxAge)));
     return { ...columnsOf(record), lifetime, age: ageOf(record), rev: newRevision() };
-  }
-
-  private checkedTtl(maxAge: SessionMaxAge): number {
-    const ms = this.ttl(maxAge);
-    if (ms > 0 && ms <= LONGEST) return ms;
-    throw new RangeError(`[egg-tegg-session] no lifetime for a session: ${ms} ms`);
   }
 
   /** No async function: each request pays for every promise. */
@@ -194,11 +188,6 @@ export abstract class SqlSessionStore extends SessionStore {
     }
   }
 }
-
-const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
-
-/** Of every other record it is another. */
-const newRevision = () => randomInt(2 ** 47);
 
 const limit = (options?: SessionStoreOptions) =>
   ({ absolute: options?.absoluteMaxAge === undefined ? null : Math.ceil(options.absoluteMaxAge) });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lifetimeFields, type SessionChanges, type SessionMaxAge, type SessionRecord, type Tombstone } from '../record/SessionRecord';
+import { CLOCK_MARGIN } from '../store/written';
 
 /**
  * A row of the table of sessions. Drivers give texts as strings or bytes, and numbers as numbers or strings.
@@ -22,16 +23,13 @@ export interface Row {
 }
 
 /** Texts of JSON. */
-export interface Columns {
+interface Columns {
   data: string;
   meta: string;
 }
 
 /** Fields of a record with their own columns. */
 const OWN_COLUMNS = new Set([ '_expire', '_rev', '_maxAge', '_session', '_storedAt' ]);
-
-/** The maximum difference, in ms, of clocks that are treated as the same: the duration of a call is part of it. */
-const MARGIN = 1000;
 
 /** A text as its column holds it: PostgreSQL accepts no U+0000. Ordinary texts stay as they are. */
 export const escaped = (text: string) => JSON.stringify(`${text}`).slice(1, -1);
@@ -104,7 +102,7 @@ export function recordIn(row: Row | undefined): SessionRecord | Tombstone | unde
     _expire: maxAge === 'session' ? null : Number(row.expires_at),
     _rev: Number(row.rev),
     ...lifetimeFields(maxAge),
-    ...Math.abs(storedAt - Number(_createdAt)) > MARGIN ? { _storedAt: storedAt } : {},
+    ...Math.abs(storedAt - Number(_createdAt)) > CLOCK_MARGIN ? { _storedAt: storedAt } : {},
     ...record,
   };
 }

@@ -120,6 +120,9 @@ export function metaOf(record: SessionRecord): SessionRecord {
   return Object.fromEntries(Object.entries(record).filter(([ name ]) => name[0] === '_'));
 }
 
+/** Whether a record, or what changes in one, says how long it lives. @internal */
+export const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
+
 /** The time that a record lives after each write; a day when the record does not say. @internal */
 export function lifetimeOf({ _session, _maxAge }: SessionRecord): SessionMaxAge {
   if (_session === true) return 'session';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { tell } from '../record/events';
-import { isAliveIn, lifetimeOf } from '../record/SessionRecord';
+import { hasLifetime, isAliveIn, lifetimeOf } from '../record/SessionRecord';
 import { SHORT, shortHash } from '../record/shortHash';
 import { TooLargeError } from '../record/tooLarge';
 import { trace, traceCommand } from '../record/trace';
@@ -106,7 +106,7 @@ export class GuardedStore implements Store {
 
   merge(key: string, changes: SessionChanges, options: SessionStoreOptions) {
     const written = this.call('merge', options, () => this.store.merge(key, changes, options), { key, written: changes.set });
-    return '_maxAge' in changes.set || '_session' in changes.set ? this.ticking(key, written) : written;
+    return hasLifetime(changes.set) ? this.ticking(key, written) : written;
   }
 
   compareAndSet(key: string, expected: SessionRecord, record: SessionRecord, maxAge: SessionMaxAge, options: SessionStoreOptions) {

@@ -1,5 +1,5 @@
 import type { Application, Context } from 'egg';
-import { LONGEST, type Tombstone } from '../record/SessionRecord';
+import { hasLifetime, type Tombstone } from '../record/SessionRecord';
 import { warnOfEviction } from './redisBoot';
 import { commandsOf } from './nodeRedis';
 import type { IoredisClient, RedisClient } from './RedisClient';
@@ -11,6 +11,7 @@ import type { Check } from './requireClient';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
+import { requireLifetime } from './written';
 
 /** The number of keys that a SCAN looks at, so that Redis answers others in between. */
 const SCAN_COUNT = 500;
@@ -44,7 +45,7 @@ export abstract class RedisSessionStore extends SessionStore {
   }
 
   async set(key: string, record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): Promise<void> {
-    const ms = this.checkedTtl(maxAge);
+    const ms = requireLifetime(this.ttl(maxAge));
     if (options?.absoluteMaxAge === undefined) {
       await this.commands.set(this.prefix + key, textOf(record, maxAge, ms), 'PX', ms);
     } else {
@@ -160,14 +161,7 @@ export abstract class RedisSessionStore extends SessionStore {
   /** With the record's own lifetime under `absoluteMaxAge`: `maxAge` then is what that leaves of it. */
   private textOf(record: SessionRecord, maxAge: SessionMaxAge, options?: SessionStoreOptions): string {
     const lifetime = options?.absoluteMaxAge !== undefined && hasLifetime(record) ? this.lifetime(record) : maxAge;
-    return textOf(record, lifetime, this.checkedTtl(lifetime));
-  }
-
-  /** Checked here, so that what Redis refuses is not sent: its error would quote it. */
-  private checkedTtl(maxAge: SessionMaxAge): number {
-    const ms = this.ttl(maxAge);
-    if (ms > 0 && ms <= LONGEST) return ms;
-    throw new RangeError(`[egg-tegg-session] no lifetime for a session: ${ms} ms`);
+    return textOf(record, lifetime, requireLifetime(this.ttl(lifetime)));
   }
 
   /** Runs a script by its hash, and sends it only to a server that has not seen it. */
@@ -196,8 +190,6 @@ async function* cursors(find: (cursor: string) => Promise<[next: string, found: 
 /** `absoluteMaxAge` as the scripts take it. */
 const limitOf = (options?: SessionStoreOptions) =>
   (options?.absoluteMaxAge === undefined ? '' : String(Math.ceil(options.absoluteMaxAge)));
-
-const hasLifetime = (record: SessionRecord) => '_session' in record || '_maxAge' in record;
 
 /** What TOUCH and MERGE return. */
 function lifetimeIn(reply: unknown): SessionMaxAge | false {

@@ -1,7 +1,7 @@
 import type { Application } from 'egg';
 
 /** What a check at boot uses of a client. */
-export interface AskedRedis {
+interface AskedRedis {
   info?(section: 'memory'): Promise<unknown>;
 }
 

@@ -1,6 +1,7 @@
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { LONGEST, ONE_DAY } from '../record/SessionRecord';
 import type { SessionChanges, SessionMaxAge, SessionRecord } from './SessionStore';
+import { CLOCK_MARGIN, newRevision } from './written';
 
 /**
  * A record in Redis is JSON with a line for each member, which begins with its comma:
@@ -46,12 +47,6 @@ function linesOf(record: SessionRecord): string[] {
   return lines;
 }
 
-/** Of every other record it is another. */
-const newRevision = () => String(randomInt(2 ** 47));
-
-/** The most difference, in ms, between clocks that count as the same: a call takes its time, too. */
-const MARGIN = 1000;
-
 /** The number of changes from which on MERGE makes a table. */
 const MANY = 100;
 
@@ -60,7 +55,7 @@ export function argsOf({ set, unset, replace, renew = true }: SessionChanges, li
   absoluteMaxAge: string): string[] {
   const changes = linesOf({ ...set, ...Object.fromEntries(unset.map(name => [ name, undefined ])) });
   return [
-    String(lifetime ?? ''), absoluteMaxAge, String(Date.now()), newRevision(), flag(replace), flag(renew),
+    String(lifetime ?? ''), absoluteMaxAge, String(Date.now()), String(newRevision()), flag(replace), flag(renew),
     flag(changes.length > MANY), changes.join(''),
   ];
 }
@@ -114,7 +109,7 @@ const CLOCK = `
   -- by the clock of Redis, a time that another clock has given at the same moment as 'theirs'; nil when they go alike
   local function corrected(time, theirs, now)
     local ahead = theirs - now
-    return time and math.abs(ahead) > ${MARGIN} and time - ahead or nil
+    return time and math.abs(ahead) > ${CLOCK_MARGIN} and time - ahead or nil
   end
   local function stored(time) return time and string.format('\\n,"_storedAt":%.0f', time) or '' end
 `;

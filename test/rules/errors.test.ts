@@ -9,7 +9,7 @@ const read = (file: string) => fs.readFileSync(path.join(ROOT, file), 'utf8');
 /** What stores throw, which reaches an application as the cause of an `ERR_SESSION_STORE` only, and what is caught. */
 const INSIDE = [
   'module/store/KeyvSessionStore.ts', 'module/store/RedisSessionStore.ts', 'module/store/KeyedMutex.ts', 'module/store/GuardedStore.ts',
-  'module/store/Deadlines.ts', 'module/store/CircuitBreaker.ts',
+  'module/store/Deadlines.ts', 'module/store/CircuitBreaker.ts', 'module/store/written.ts',
   'module/database/SqlSessionStore.ts', 'module/database/mysql.ts', 'module/database/rows.ts',
 ];
 

@@ -70,7 +70,7 @@ export const MYSQL = databaseStore('mysql-store', AppMysqlStore, DATABASES.Maria
 export const INDEXED_STORES = [ MEMORY, REDIS, CLUSTER, CUSTOM, POSTGRES, MYSQL ];
 
 /** Of these, one with all methods and one without tombstones: for what the plugin decides above the store, see `ALL_METHODS_OR_THREE`. */
-export const WITH_TOMBSTONES_OR_WITHOUT = [ REDIS, CUSTOM ];
+const WITH_TOMBSTONES_OR_WITHOUT = [ REDIS, CUSTOM ];
 
 /** As servers have it, whatever `later()` says. */
 const unmockedNow = () => Math.round(performance.timeOrigin + performance.now());
