@@ -29,7 +29,7 @@ async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      all: { type: 'boolean', default: false }, kept: { type: 'string' }, database: { type: 'string' }, rounds: number(0), requests: number(600), sessions: number(64),
+      all: { type: 'boolean', default: false }, kept: { type: 'string' }, database: { type: 'string' }, rounds: number(0), requests: number(500), sessions: number(64),
       scale: number(1_000_000), rate: number(200), expired: number(1_000_000), batch: number(0),
     },
   });
