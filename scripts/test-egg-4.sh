@@ -25,4 +25,4 @@ cd plugin
 export NODE_PATH="$root/node_modules" # has what does not depend on Egg, as the clients of the stores
 # egg-session itself, to which the tests of the full run compare the plugin, is for Egg 3
 # shellcheck disable=SC2046,SC2086
-"$NODE_PATH/.bin/mocha" --parallel --jobs 4 --reporter dot --invert --grep 'does: egg-session ' $(printf 'test/app/%s.test.ts ' $core)
+"$NODE_PATH/.bin/mocha" --parallel --jobs 2 --reporter dot --invert --grep 'does: egg-session ' $(printf 'test/app/%s.test.ts ' $core)

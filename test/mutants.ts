@@ -450,6 +450,8 @@ fault('J16', 'module/access/ContextSession.ts', "assertName('__proto__', isField
   'app/bad-input', 'a field that a visitor has named __proto__ is lost, and nobody is told');
 fault('J17', 'module/access/SessionLogger.ts', 'text && text.length > LONGEST ?', 'text && text.length < 0 ?',
   'app/logger', 'a client fills the log with a large session that is refused');
+fault('J18', 'module/store/MemorySessionStore.ts', 'if (isKept(record)) this.records.delete(key);', '',
+  'app/asvs app/cookie-places', 'the cookie of a session that has expired by the clock of the process stays in the browser');
 
 // ---- W: what has ended or was refused, and outcomes that are unknown
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { applyChanges, isAlive, isTombstone, msLeft, type Tombstone } from '../record/SessionRecord';
+import { applyChanges, isAlive, isKept, isTombstone, msLeft, type Tombstone } from '../record/SessionRecord';
 import {
   SessionStore, type SessionChanges, type SessionMaxAge, type SessionRecord, type SessionStoreOptions,
 } from './SessionStore';
@@ -102,7 +102,9 @@ export abstract class MemorySessionStore extends SessionStore {
 
   private readAlive(key: string): SessionRecord | undefined {
     const record = this.read(key);
-    return isAlive(record) ? record : undefined;
+    if (isAlive(record)) return record;
+    if (isKept(record)) this.records.delete(key); // it counts by another clock than these, which may have been set
+    return undefined;
   }
 
   /** Writes a record of our own; `_rev` tells `compareAndSet` whether anything was written since. */
