@@ -76,7 +76,7 @@ const connect = (port: number, options = {}) => {
 describe('a client that can\'t be used stops the application, and the error says what is there and what has to be:', () => {
   closeAfterEach();
   const REDIS: Array<[ what: string, client: () => unknown, said: string, why?: string ]> = [
-    [ 'undefined', () => undefined, 'undefined' ],
+    [ 'undefined', () => undefined, 'undefined', 'Assign it, or write @Inject() above the field' ],
     [ 'null', () => null, 'null' ],
     [ 'a text', () => 'redis://127.0.0.1:6379', 'a string' ],
     [ 'its options', () => ({ host: '127.0.0.1', port: 6379 }), 'an object without get(), set(), del(), evalsha(), eval(), zscan(), scan()' ],
@@ -108,7 +108,7 @@ describe('a client that can\'t be used stops the application, and the error says
   }
 
   const KEYV: typeof REDIS = [
-    [ 'undefined', () => undefined, 'undefined' ],
+    [ 'undefined', () => undefined, 'undefined', 'Assign it, or write @Inject() above the field' ],
     [ 'a promise of one', async () => new Keyv(), 'a promise', 'Await it in the store\'s init()' ],
     [ 'an adapter', () => new KeyvMemcache('127.0.0.1:1'), 'an object of KeyvMemcache without disconnect()' ],
     [ 'a Map', () => new Map(), 'an object of Map without disconnect()' ],
