@@ -103,7 +103,7 @@ describe('the example in a Chromium that binds sessions', () => {
     proxy?.close();
     await example.remove();
     await redis?.stop();
-    rmSync(home, { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 500 }); // the browser's last process may still write there
   });
 
   it('binds at the sign-in; no page breaks, and the page of devices says so', async () => {
