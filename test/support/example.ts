@@ -136,7 +136,8 @@ export class Example {
 
   async remove() {
     await this.stop();
-    rmSync(this.tmp, { recursive: true, force: true });
+    // the application with egg-session ends after the example that has started it, and writes there until then
+    rmSync(this.tmp, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   /** What the last one printed, without what is added on a machine that is slow. */
