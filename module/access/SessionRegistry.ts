@@ -36,8 +36,8 @@ export interface SessionInfo {
 /**
  * Lists and ends the sessions of a principal; inject it anywhere as `sessionRegistry`, also where there is no request. It needs
  * `config.session.principal`, except for `clear`, and sessions in Redis, PostgreSQL, MySQL or memory, or in a `SessionStore` with
- * `index` and `list`. A session is in the list once it is saved. The next request of a revoked session is signed out, and a request that is still running can't
- * bring the session back.
+ * `index` and `list`. A session is in the list once it is saved. The next request of a revoked session is signed out, and a request
+ * that is still running can't bring the session back.
  *
  * Each method rejects with an Error when a requirement is not met or the store fails, and with a TypeError when a principal is neither a
  * number nor a string, or is empty.

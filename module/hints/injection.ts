@@ -45,7 +45,7 @@ export function warnOfMisplaced(app: Application, sources: SourceClass[]): void 
   }
   const bases = new Set(sources.map(({ base }) => base));
   for (const { name, file, session, ...source } of sources) {
-    if (session === undefined || warned.has(`${file} ${name}`)) continue;
+    if (session === undefined) continue;
     if (!source.isDecorated && !source.isExported && !bases.has(name)) warnOfUndecorated(name, file, session);
     else if (!source.isDecorated) continue; // it is found when it is loaded
     else if (!source.isInModule) warnOfModule(name, file);

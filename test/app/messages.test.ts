@@ -7,7 +7,7 @@ import { SingletonByProperty } from '../fixtures/apps/web/modules/inject/service
 import { type Client, fixture } from '../support/app';
 import { textOf } from '../support/docs';
 import { MapStore } from '../support/MapStore';
-import { classFile, config, controller, IMPORTS, plugins, redisAt, redisStore, start } from '../support/newcomer';
+import { classFile, config, controller, type Files, IMPORTS, plugins, redisAt, redisStore, start } from '../support/newcomer';
 import { freePort } from '../support/ports';
 import { TestRedisStore } from '../support/redis';
 import { redisCli, startRedis } from '../support/servers';
@@ -437,6 +437,30 @@ describe('mistakes of a newcomer, and what they are told', () => {
     const output = await start({ 'config/config.default.ts': config('{ principal: (data: any) => data.user?.id, maxAge: 60_000, absoluteMaxAge: 60_000 }') });
     assert.match(output, COUNTS);
     assert.doesNotMatch(output, /egg-tegg-session/);
+  });
+
+  it('a write in middleware before the session\'s, where a store is not read yet', async () => {
+    const EARLY = /ctx\.session was changed before/g;
+    const early = (does: string): Files => ({ 'app.ts': `export default (app: any) => { app.use((ctx: any, next: any) => { ${does} return next(); }); };` });
+    const inMemory: Files = {
+      'app/module/store/package.json': '{ "name": "store", "eggModule": { "name": "store" } }',
+      'app/module/store/AppSessionStore.ts': `${IMPORTS} import { MemorySessionStore } from 'egg-tegg-session';
+        @SingletonProto()
+        export class AppSessionStore extends MemorySessionStore {}`,
+    };
+    const output = await start({ ...inMemory, ...early('ctx.session.early = 1;') });
+    assert.match(output, COUNTS);
+    expectHeading('ctx.session was changed before', output);
+    assert.equal(output.match(EARLY)?.length, 1, 'several requests are told of once');
+    expectHeading('ctx.session was changed before', await start({ ...inMemory, ...early('ctx.session = null;') }));
+    for (const [ files, env ] of [
+      [{ ...inMemory, ...early('void ctx.session.early;') }, {}], [ early('ctx.session.early = 1;'), {}],
+      [{ ...inMemory, ...early('ctx.session.early = 1;'), 'config/config.default.ts': config('{}', `keys: 'a key', ${LOGS}`) }, { EGG_SERVER_ENV: 'prod' }],
+    ] as Array<[ Files, NodeJS.ProcessEnv ]>) {
+      const others = await start(files, env);
+      assert.match(others, COUNTS);
+      assert.doesNotMatch(others, EARLY);
+    }
   });
 
   it('this.session = null, and structuredClone(session)', async () => {
